@@ -1,0 +1,73 @@
+"""The base of every bijector in the package."""
+
+from typing import Any
+
+from keras import ops
+
+from attnflow_keras._tfp import tfb
+
+Tensor = Any
+
+
+class FlowBijector(tfb.Bijector):
+    """A TFP bijector on ``(batch, height, width, channels)`` tensors, free of variables.
+
+    A subclass gives the two primitives :meth:`forward_and_log_det` and
+    :meth:`inverse_and_log_det`, each of which returns the output and the log-determinant
+    of the map it applies, of shape ``(batch,)``. TFP's own methods (``forward``,
+    ``inverse``, ``forward_log_det_jacobian``, ...) derive from them.
+
+    Layers call the primitives, which pass by TFP's cache: a cached round trip returns its
+    own input and proves nothing.
+
+    Args:
+        name: name of the bijector.
+        event_ndims: rank of one sample on the input side; 3 for maps.
+        inverse_event_ndims: the same on the output side, if it differs.
+        **parameters: tensors that define the map, kept for TFP's ``parameters``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        event_ndims: int = 3,
+        inverse_event_ndims: int | None = None,
+        **parameters: Any,
+    ) -> None:
+        super().__init__(
+            forward_min_event_ndims=event_ndims,
+            inverse_min_event_ndims=event_ndims
+            if inverse_event_ndims is None
+            else inverse_event_ndims,
+            parameters=parameters,
+            name=name,
+        )
+
+    def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``y`` and log|det dy/dx| of shape ``(batch,)``."""
+        raise NotImplementedError(f"{type(self).__name__} does not define its forward map")
+
+    def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """``x`` and log|det dx/dy| of shape ``(batch,)``."""
+        raise NotImplementedError(f"{type(self).__name__} does not define its inverse map")
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any) -> dict[str, Any]:
+        return {}
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return self.forward_and_log_det(x)[0]
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return self.inverse_and_log_det(y)[0]
+
+    def _forward_log_det_jacobian(self, x: Tensor) -> Tensor:
+        return self.forward_and_log_det(x)[1]
+
+    def _inverse_log_det_jacobian(self, y: Tensor) -> Tensor:
+        return self.inverse_and_log_det(y)[1]
+
+
+def per_sample(log_det: Tensor, x: Tensor) -> Tensor:
+    """Repeat a log-determinant that is the same for every sample to shape ``(batch,)``."""
+    return ops.broadcast_to(log_det, (ops.shape(x)[0],))

@@ -1,0 +1,72 @@
+"""A matrix on the channels, in LU form."""
+
+from typing import Any
+
+from keras import ops
+
+from attnflow_keras.bijectors.base import FlowBijector, per_sample
+
+Tensor = Any
+
+
+class ChannelMatmul(FlowBijector):
+    """``y = W x`` at every position, ``W = P L U`` (Glow, arXiv:1807.03039, section 3.2).
+
+    The determinant is read off U's diagonal and cannot reach zero, because the diagonal is
+    given by its logarithm and sign.
+
+    Args:
+        permutation: ``(c, c)``, the fixed permutation matrix P.
+        lower: ``(c, c)``, unit lower triangular L.
+        strict_upper: ``(c, c)``, U above its diagonal, zero elsewhere.
+        sign: ``(c,)``, fixed signs of U's diagonal.
+        log_abs_diag: ``(c,)``, log|diagonal of U|.
+    """
+
+    def __init__(
+        self,
+        permutation: Tensor,
+        lower: Tensor,
+        strict_upper: Tensor,
+        sign: Tensor,
+        log_abs_diag: Tensor,
+        name: str = "channel_matmul",
+    ) -> None:
+        self.permutation = permutation
+        self.lower = lower
+        self.upper = strict_upper + ops.diag(sign * ops.exp(log_abs_diag))
+        self.log_abs_diag = log_abs_diag
+        super().__init__(
+            name=name,
+            permutation=permutation,
+            lower=lower,
+            strict_upper=strict_upper,
+            sign=sign,
+            log_abs_diag=log_abs_diag,
+        )
+
+    def kernel(self) -> Tensor:
+        """W as a ``(c_out, c_in)`` matrix."""
+        return ops.matmul(self.permutation, ops.matmul(self.lower, self.upper))
+
+    def inverse_kernel(self) -> Tensor:
+        """W^-1, by two triangular solves in float64.
+
+        It depends on the weights alone, so that an exporter can fold it to a constant.
+        """
+        lower, upper, permutation = (
+            ops.cast(m, "float64") for m in (self.lower, self.upper, self.permutation)
+        )
+        half_solved = ops.solve_triangular(lower, ops.transpose(permutation), lower=True)
+        inverse = ops.solve_triangular(upper, half_solved, lower=False)
+        return ops.cast(inverse, self.lower.dtype)
+
+    def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return ops.matmul(x, ops.transpose(self.kernel())), self._log_det(x)
+
+    def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        return ops.matmul(y, ops.transpose(self.inverse_kernel())), -self._log_det(y)
+
+    def _log_det(self, x: Tensor) -> Tensor:
+        positions = float(x.shape[1] * x.shape[2])
+        return per_sample(positions * ops.sum(self.log_abs_diag), x)

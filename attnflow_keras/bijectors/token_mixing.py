@@ -1,0 +1,82 @@
+"""Mix the cells of a grid by one small matrix an image and head."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from attnflow_keras.bijectors.base import FlowBijector
+from attnflow_keras.elimination import solve_and_log_det
+
+Tensor = Any
+
+
+class TokenMixing(FlowBijector):
+    """``T(y) = W_r T(x)`` for the feature columns of each head ``r``.
+
+    T cuts ``(h, w, c)`` into ``N = gh gw`` tokens of ``P = h w c / N`` features (row-major
+    cells, then row, column and channel inside the cell). Columns that belong to no head stay
+    as they are. ``log|det| = sum_r n_r log|det W_r|`` with ``n_r`` the columns of head r.
+
+    Args:
+        matrix: ``(n, heads, N, N)``, strictly diagonally dominant by rows.
+        head_of_column: ``(P,)`` integers, the head of each column or -1.
+        grid: ``(gh, gw)``.
+    """
+
+    def __init__(
+        self,
+        matrix: Tensor,
+        head_of_column: np.ndarray,
+        grid: tuple[int, int],
+        name: str = "token_mixing",
+    ) -> None:
+        heads = matrix.shape[1]
+        self.matrix = matrix
+        self.grid = grid
+        member = head_of_column[None, :] == np.arange(heads)[:, None]
+        self.member = member.astype("float32")  # (heads, P)
+        self.passing = (head_of_column < 0).astype("float32")
+        self.columns = member.sum(axis=1).astype("float32")  # n_r
+        super().__init__(name=name, matrix=matrix)
+
+    def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        tokens = to_tokens(x, self.grid)
+        mixed = ops.matmul(self.matrix, self._by_head(tokens))
+        _, log_det = solve_and_log_det(self.matrix, None)
+        return self._back(tokens, mixed, x), self._total(log_det)
+
+    def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        tokens = to_tokens(y, self.grid)
+        solved, log_det = solve_and_log_det(self.matrix, self._by_head(tokens))
+        return self._back(tokens, solved, y), -self._total(log_det)
+
+    def _by_head(self, tokens: Tensor) -> Tensor:
+        member = ops.convert_to_tensor(self.member, dtype=tokens.dtype)
+        return ops.expand_dims(tokens, 1) * member[None, :, None, :]
+
+    def _back(self, tokens: Tensor, by_head: Tensor, like: Tensor) -> Tensor:
+        passing = ops.convert_to_tensor(self.passing, dtype=tokens.dtype)
+        return from_tokens(ops.sum(by_head, axis=1) + tokens * passing, self.grid, like)
+
+    def _total(self, log_det: Tensor) -> Tensor:
+        columns = ops.convert_to_tensor(self.columns, dtype=log_det.dtype)
+        return ops.sum(log_det * columns, axis=-1)
+
+
+def to_tokens(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """``(n, h, w, c)`` to ``(n, gh gw, (h / gh) (w / gw) c)``."""
+    gh, gw = grid
+    n, h, w, c = ops.shape(x)
+    tokens = ops.reshape(x, (n, gh, h // gh, gw, w // gw, c))
+    tokens = ops.transpose(tokens, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(tokens, (n, gh * gw, (h // gh) * (w // gw) * c))
+
+
+def from_tokens(tokens: Tensor, grid: tuple[int, int], like: Tensor) -> Tensor:
+    """Undo :func:`to_tokens`; ``like`` is any tensor of the map's shape."""
+    gh, gw = grid
+    n, h, w, c = ops.shape(like)
+    x = ops.reshape(tokens, (n, gh, gw, h // gh, w // gw, c))
+    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(x, (n, h, w, c))

@@ -1,0 +1,27 @@
+"""Invertible Keras layers: they own the variables and build a bijector in each call."""
+
+from attnflow_keras.layers.actnorm import ActNorm
+from attnflow_keras.layers.affine_coupling import AffineCoupling
+from attnflow_keras.layers.chain import Chain
+from attnflow_keras.layers.coupling import Coupling, NetworkCoupling
+from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.layers.imap import IMapAttention
+from attnflow_keras.layers.invertible_conv import InvertibleConv1x1
+from attnflow_keras.layers.itrans import ITransAttention
+from attnflow_keras.layers.mixture_coupling import MixtureCoupling
+from attnflow_keras.layers.squeeze import FlipHalves, Squeeze
+
+__all__ = [
+    "ActNorm",
+    "AffineCoupling",
+    "Chain",
+    "Coupling",
+    "FlipHalves",
+    "FlowLayer",
+    "IMapAttention",
+    "ITransAttention",
+    "InvertibleConv1x1",
+    "MixtureCoupling",
+    "NetworkCoupling",
+    "Squeeze",
+]

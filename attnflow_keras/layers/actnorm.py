@@ -1,0 +1,59 @@
+"""Activation normalization."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.numerics import inverse_soft_clamp, soft_clamp
+
+Tensor = Any
+
+LOG_SCALE_BOUND = 12.0
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class ActNorm(FlowLayer):
+    """``y = (x + bias) * exp(log_scale)``, one bias and one scale a channel.
+
+    :meth:`adapt` sets them so that a batch leaves with mean 0 and variance 1 in every channel
+    (Glow, arXiv:1807.03039, section 3.1). Until then the layer is the identity.
+
+    The log-scale is softly bounded by +-12. Args are those of :class:`FlowLayer`.
+    """
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        channels = shape[-1]
+        self.bias = self.add_weight((channels,), "zeros", name="bias", autocast=False)
+        self.log_scale = self.add_weight((channels,), "zeros", name="log_scale", autocast=False)
+
+    def bijector(self) -> ShiftScale:
+        return ShiftScale(
+            ops.convert_to_tensor(self.bias),
+            soft_clamp(ops.convert_to_tensor(self.log_scale), LOG_SCALE_BOUND),
+        )
+
+    def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Set bias and scale from a batch, in NumPy float64; returns the normalized batch.
+
+        Raises:
+            ValueError: NaN or Inf in the batch, or a channel that is constant.
+        """
+        values = np.asarray(ops.convert_to_numpy(x), dtype="float64")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{self.name}: the batch given to adapt contains NaN or Inf")
+        mean = values.mean(axis=(0, 1, 2))
+        std = values.std(axis=(0, 1, 2))
+        constant = np.flatnonzero(std < 1e-7 * np.maximum(1.0, np.abs(mean)))
+        if constant.size:
+            raise ValueError(
+                f"{self.name}: channel {constant[0]} of the batch given to adapt is constant "
+                f"({mean[constant[0]]:.6g}); adapt needs a batch that varies in every channel"
+            )
+        log_scale = -np.log(std + 1e-6)
+        self.bias.assign(-mean)
+        self.log_scale.assign(np.asarray(inverse_soft_clamp(log_scale, LOG_SCALE_BOUND)))
+        return super().adapt(x, condition)

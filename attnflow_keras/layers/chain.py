@@ -1,0 +1,78 @@
+"""Several invertible layers as one."""
+
+from typing import Any
+
+import keras
+
+from attnflow_keras.layers.flow_layer import FlowLayer
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class Chain(FlowLayer):
+    """Apply named layers in order; the inverse applies their inverses in reverse order.
+
+    The names are the paths under which the weights are saved, so a file stays readable when a
+    class is renamed.
+
+    Args:
+        flow_layers: name -> layer, in forward order. A name must be a Python identifier.
+        **kwargs: arguments of :class:`FlowLayer`. A condition goes to every layer that takes
+            one.
+    """
+
+    def __init__(self, flow_layers: dict[str, FlowLayer], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not flow_layers:
+            raise ValueError("flow_layers must name at least one layer; got an empty dict")
+        self.order = list(flow_layers)
+        for name, layer in flow_layers.items():
+            if not name.isidentifier() or hasattr(self, name):
+                raise ValueError(f"flow_layers: {name!r} can't be used as a layer's name")
+            setattr(self, name, layer)
+
+    def steps(self) -> list[FlowLayer]:
+        """The layers in forward order."""
+        return [getattr(self, name) for name in self.order]
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        for layer in self.steps():
+            layer.build((None, *shape))
+            shape = layer.output_map_shape(shape)
+        self.any_size = all(layer.any_size for layer in self.steps())
+
+    def transform(
+        self, x: Tensor, condition: Tensor | None, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        total = 0.0
+        for layer in reversed(self.steps()) if inverse else self.steps():
+            own = condition if layer.condition_channels else None
+            x, log_det = layer(x, condition=own, inverse=inverse)
+            total = total + log_det
+        return x, total
+
+    def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        for layer in self.steps():
+            x = layer.adapt(x, condition if layer.condition_channels else None)
+        return x
+
+    def output_map_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        for layer in self.steps():
+            shape = layer.output_map_shape(shape)
+        return tuple(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        layers = {
+            name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.order
+        }
+        return {**super().get_config(), "flow_layers": layers}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Chain":
+        config = dict(config)
+        config["flow_layers"] = {
+            name: keras.saving.deserialize_keras_object(layer)
+            for name, layer in config["flow_layers"].items()
+        }
+        return cls(**config)

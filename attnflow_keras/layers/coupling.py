@@ -1,0 +1,105 @@
+"""The one base of couplings and attentions."""
+
+from typing import Any
+
+import keras
+
+from attnflow_keras.bijectors import FlowBijector
+from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.layers.partition import HalfSplit, MaskSplit
+
+Tensor = Any
+
+
+class Coupling(FlowLayer):
+    """Keep one part of the map, and transform the rest by a bijector made from the kept part.
+
+    A subclass implements :meth:`partition` (a half split or a mask) and
+    :meth:`moved_bijector`; it may also scale the kept part by :meth:`kept_bijector`, whose
+    parameters must not depend on the input. The conditioner runs once in each call, in either
+    direction.
+    """
+
+    def partition(self, shape: tuple[int, int, int]) -> HalfSplit | MaskSplit:
+        """How maps of this shape (without the batch) are divided."""
+        raise NotImplementedError(f"{type(self).__name__} does not define its partition")
+
+    def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> FlowBijector:
+        """The map of the moved part, made from the kept part and the condition."""
+        raise NotImplementedError(f"{type(self).__name__} does not define its moved_bijector")
+
+    def kept_bijector(self, shape: tuple[int, int, int]) -> FlowBijector | None:
+        """The map of the kept part, or None to leave it as it is."""
+        return None
+
+    def transform(
+        self, x: Tensor, condition: Tensor | None, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        shape = tuple(x.shape[1:])
+        partition = self.partition(shape)
+        kept, moved = partition.split(x)
+        kept_bijector = self.kept_bijector(shape)
+        if inverse and kept_bijector is not None:
+            kept, kept_log_det = kept_bijector.inverse_and_log_det(kept)
+        bijector = self.moved_bijector(kept, condition)
+        if inverse:
+            moved, log_det = bijector.inverse_and_log_det(moved)
+        else:
+            moved, log_det = bijector.forward_and_log_det(moved)
+            if kept_bijector is not None:
+                kept, kept_log_det = kept_bijector.forward_and_log_det(kept)
+        if kept_bijector is not None:
+            log_det = log_det + kept_log_det
+        return partition.join(kept, moved), log_det
+
+
+class NetworkCoupling(Coupling):
+    """A coupling on channel halves whose parameters come from a conditioner network.
+
+    Args:
+        conditioner: a layer that maps ``(batch, h, w, c)`` to ``(batch, h, w, out_channels)``
+            and reads its ``out_channels`` when it is built (``attnflow_keras.networks``).
+        **kwargs: arguments of :class:`FlowLayer`.
+    """
+
+    def __init__(self, conditioner: keras.layers.Layer, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not hasattr(conditioner, "out_channels"):
+            raise ValueError(
+                "conditioner must be a layer with an out_channels attribute, such as those of "
+                f"attnflow_keras.networks; got {type(conditioner).__name__}"
+            )
+        self.conditioner = conditioner
+
+    def partition(self, shape: tuple[int, int, int]) -> HalfSplit:
+        return HalfSplit(shape[-1])
+
+    def parameters_per_element(self) -> int:
+        """How many conditioner outputs each moved element needs."""
+        raise NotImplementedError
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        height, width, _ = shape
+        partition = self.partition(shape)
+        self.conditioner.out_channels = self.parameters_per_element() * partition.moved_channels
+        inputs = partition.kept_channels + self.condition_channels
+        self.conditioner.build((None, height, width, inputs))
+        self.any_size = getattr(self.conditioner, "any_size", True)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "conditioner": keras.saving.serialize_keras_object(self.conditioner),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "NetworkCoupling":
+        config = dict(config)
+        config["conditioner"] = keras.saving.deserialize_keras_object(config["conditioner"])
+        return cls(**config)
+
+    def run_conditioner(self, kept: Tensor, condition: Tensor | None) -> Tensor:
+        """The network's output in the layer's variable dtype, ``(n, h, w, out_channels)``."""
+        if condition is not None:
+            kept = keras.ops.concatenate([kept, condition], axis=-1)
+        return keras.ops.cast(self.conditioner(kept), self.variable_dtype)

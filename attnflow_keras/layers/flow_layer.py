@@ -1,0 +1,145 @@
+"""The contract that every invertible layer follows."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+Shape = tuple[int | None, ...]
+
+POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
+
+
+class FlowLayer(keras.layers.Layer):
+    """An invertible map between ``(batch, height, width, channels)`` tensors.
+
+    Calling a layer gives the output and the log-determinant of the map that was applied:
+
+    >>> y, log_det = layer(x)                       # log|det dy/dx|, shape (batch,)
+    >>> x, log_det = layer(y, inverse=True)         # log|det dx/dy|, minus the forward one
+
+    Variables are created in ``build`` and stay in the policy's variable dtype, in which all of
+    the layer's arithmetic runs; only conditioner networks use half precision. A subclass
+    implements :meth:`transform`, or :meth:`bijector` when its parameters do not depend on the
+    input.
+
+    Args:
+        condition_channels: channels of the condition map that the layer takes; 0 for none.
+        **kwargs: arguments of ``keras.layers.Layer``.
+    """
+
+    # Whether maps of another height and width than at build time can pass.
+    any_size = True
+
+    def __init__(self, condition_channels: int = 0, **kwargs: Any) -> None:
+        kwargs.pop("autocast", None)
+        super().__init__(autocast=False, **kwargs)
+        check_policy(self.dtype_policy.name)
+        if condition_channels < 0:
+            raise ValueError(f"condition_channels must be at least 0; got {condition_channels}")
+        self.condition_channels = condition_channels
+        self.map_shape: tuple[int, int, int] | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        """Check the input's shape ``(batch, height, width, channels)`` and create variables."""
+        if len(input_shape) != 4 or None in tuple(input_shape)[1:]:
+            raise ValueError(
+                f"{self.name}: x must have shape (batch, height, width, channels) with a known "
+                f"height, width and number of channels; got {tuple(input_shape)}"
+            )
+        self.map_shape = tuple(int(side) for side in tuple(input_shape)[1:])
+        self.build_map(self.map_shape)
+        self.built = True
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        """Create the variables for maps of the given shape, without the batch."""
+
+    def call(
+        self, x: Tensor, condition: Tensor | None = None, inverse: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Apply the map, or its inverse.
+
+        Args:
+            x: input of shape ``(batch, height, width, channels)``; with ``inverse``, an output.
+            condition: ``(batch, height, width, condition_channels)``, when the layer takes one.
+            inverse: apply the inverse map.
+
+        Returns:
+            The output and the log-determinant ``(batch,)`` of the map that was applied.
+
+        Raises:
+            ValueError: a wrong shape, a condition that is missing or not expected.
+        """
+        self._check_map(x, inverse)
+        x = ops.cast(ops.convert_to_tensor(x), self.variable_dtype)
+        return self.transform(x, self._checked_condition(x, condition), inverse)
+
+    def transform(self, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
+        """The map itself, on checked inputs of the variable dtype."""
+        bijector = self.bijector()
+        return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
+
+    def bijector(self) -> Any:
+        """The layer's map for its current variables; built anew in every call."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither transform nor bijector")
+
+    def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Data-dependent initialization on one batch; returns the layer's output for it."""
+        return self(x, condition=condition)[0]
+
+    def output_map_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Shape of the output for an input of the given shape, both without the batch."""
+        return tuple(shape)
+
+    def compute_output_shape(self, input_shape: Shape, *args: Any, **kwargs: Any) -> Any:
+        """Shapes of the output and of the log-determinant."""
+        batch = input_shape[0]
+        return (batch, *self.output_map_shape(tuple(input_shape)[1:])), (batch,)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self.condition_channels:
+            config["condition_channels"] = self.condition_channels
+        return config
+
+    def _check_map(self, x: Tensor, inverse: bool) -> None:
+        expected = self.output_map_shape(self.map_shape) if inverse else self.map_shape
+        given = tuple(x.shape[1:])
+        fits = given[2:] == expected[2:] if self.any_size else given == expected
+        if len(x.shape) != 4 or not fits:
+            sides = ("height", "width") if self.any_size else expected[:2]
+            raise ValueError(
+                f"{self.name}: x must have shape (batch, {sides[0]}, {sides[1]}, {expected[2]}); "
+                f"got {tuple(x.shape)}"
+            )
+
+    def _checked_condition(self, x: Tensor, condition: Any) -> Any:
+        if condition is None:
+            if self.condition_channels:
+                raise ValueError(
+                    f"{self.name}: condition is missing; expected shape "
+                    f"{(None, *x.shape[1:3], self.condition_channels)}"
+                )
+            return None
+        if not self.condition_channels:
+            raise ValueError(
+                f"{self.name}: condition was given (shape {tuple(condition.shape)}), but this "
+                "layer takes none; set condition_channels when you create it"
+            )
+        expected = (*x.shape[1:3], self.condition_channels)
+        if len(condition.shape) != 4 or tuple(condition.shape[1:]) != expected:
+            raise ValueError(
+                f"{self.name}: condition must have shape "
+                f"(batch, {', '.join(map(str, expected))}); got {tuple(condition.shape)}"
+            )
+        return ops.cast(ops.convert_to_tensor(condition), self.variable_dtype)
+
+
+def check_policy(name: str) -> None:
+    """Raise ValueError unless flows can work under the dtype policy of this name."""
+    if name not in POLICIES:
+        raise ValueError(
+            f"dtype must be one of {', '.join(POLICIES)}, because log-determinants need a "
+            f"variable dtype of at least float32; got {name!r}"
+        )

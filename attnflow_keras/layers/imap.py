@@ -1,0 +1,122 @@
+"""Invertible map attention (iMap)."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.layers.coupling import Coupling
+from attnflow_keras.layers.partition import MaskSplit
+from attnflow_keras.masks import MASKS, make_mask
+
+Tensor = Any
+
+BIASES = ("element", "channel")
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class IMapAttention(Coupling):
+    """Scale one half of the map by attention weights computed on the other half.
+
+    With mask M (1 = kept), ``x1 = M h`` and ``x2 = (1 - M) h`` (paper, equations 4 to 7, with
+    the determinant taken in the direction it is needed):
+
+    * attention ``a = mean_c tanh(conv1x1(x1))``, one value a position;
+    * ``y1 = x1 g(b)``, ``y2 = x2 g(a)`` with ``g(a) = lo + (2 - 2 lo) sigmoid(a)``;
+    * ``log|det| = sum_{M=1} log g(b) + sum_{M=0} log g(a)``.
+
+    ``g(0) = 1``: the layer starts near the identity, and each weight lies in (lo, 2 - lo), so
+    that the inverse amplifies by at most ``1 / lo``.
+
+    With ``mask="spatial"`` all channels of a transformed position are hidden from the
+    attention, which is then a constant that does not depend on the data.
+
+    Args:
+        mask: ``"spatial"``, ``"channel"``, ``"random"`` or ``"spatial_channel"``.
+        floor: ``lo``, the least attention weight, in (0, 1).
+        bias: ``"element"``, one ``b`` a kept element (fixes the map's size), or
+            ``"channel"``, one a channel.
+        seed: seed of the random mask.
+        **kwargs: arguments of :class:`FlowLayer`.
+    """
+
+    def __init__(
+        self,
+        mask: str = "spatial_channel",
+        floor: float = 0.05,
+        bias: str = "element",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if mask not in MASKS:
+            raise ValueError(f"mask must be one of {', '.join(MASKS)}; got {mask!r}")
+        if not 0 < floor < 1:
+            raise ValueError(f"floor must lie in (0, 1); got {floor}")
+        if bias not in BIASES:
+            raise ValueError(f"bias must be one of {', '.join(BIASES)}; got {bias!r}")
+        self.mask = mask
+        self.floor = floor
+        self.bias = bias
+        self.seed = seed
+        self.any_size = bias == "channel"
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        channels = shape[-1]
+        kept = int(self.mask_for(shape).sum())
+        self.kernel = self.add_weight(
+            (channels + self.condition_channels, channels),
+            keras.initializers.RandomNormal(stddev=0.05),
+            name="kernel",
+            autocast=False,
+        )
+        self.offset = self.add_weight((channels,), "zeros", name="offset", autocast=False)
+        self.kept_logit = self.add_weight(
+            (kept if self.bias == "element" else channels,),
+            "zeros",
+            name="kept_logit",
+            autocast=False,
+        )
+
+    def mask_for(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """The mask for maps of this shape, ``(h, w, c)``."""
+        return make_mask(self.mask, shape, self.seed)
+
+    def partition(self, shape: tuple[int, int, int]) -> MaskSplit:
+        return MaskSplit(self.mask_for(shape))
+
+    def attention(self, kept: Tensor, condition: Tensor | None) -> Tensor:
+        """Attention logits ``a`` from the kept part, ``(n, h, w, 1)``."""
+        inputs = kept if condition is None else ops.concatenate([kept, condition], axis=-1)
+        mapped = ops.tanh(ops.matmul(inputs, self.kernel) + self.offset)
+        return ops.mean(mapped, axis=-1, keepdims=True)
+
+    def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> ShiftScale:
+        log_weight = self._log_gate(self.attention(kept, condition))
+        moved = ops.cast(1.0 - self.mask_for(tuple(kept.shape[1:])), kept.dtype)
+        return ShiftScale(None, log_weight * moved)
+
+    def kept_bijector(self, shape: tuple[int, int, int]) -> ShiftScale:
+        mask = self.mask_for(shape)
+        logits = ops.convert_to_tensor(self.kept_logit)
+        if self.bias == "element":
+            # Each kept element reads its own entry; the others read a zero at the end.
+            places = np.where(mask.ravel() == 1, np.cumsum(mask.ravel()) - 1, mask.sum())
+            padded = ops.concatenate([logits, ops.zeros((1,), dtype=logits.dtype)])
+            logits = ops.reshape(ops.take(padded, places.astype("int32")), (1, *shape))
+        log_weight = self._log_gate(logits) * ops.cast(mask[None], logits.dtype)
+        return ShiftScale(None, log_weight)
+
+    def _log_gate(self, logit: Tensor) -> Tensor:
+        return ops.log(self.floor + (2.0 - 2.0 * self.floor) * ops.sigmoid(logit))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "mask": self.mask,
+            "floor": self.floor,
+            "bias": self.bias,
+            "seed": self.seed,
+        }

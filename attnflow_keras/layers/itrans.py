@@ -1,0 +1,191 @@
+"""Invertible transformer attention (iTrans)."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras.bijectors import TokenMixing
+from attnflow_keras.bijectors.token_mixing import to_tokens
+from attnflow_keras.layers.coupling import Coupling
+from attnflow_keras.layers.partition import MaskSplit
+from attnflow_keras.masks import MASKS, make_mask
+
+Tensor = Any
+
+MAX_TOKENS = 16
+# Bound of |gamma| for each activation: below 1, so that W is strictly diagonally dominant.
+GAMMA_MAX = {"sigmoid": 0.9, "softmax": 0.5}
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class ITransAttention(Coupling):
+    """Mix the cells of a grid, in one half of the map, by attention computed on the other half.
+
+    With ``x1 = M h`` kept, tokens T (the cells of the grid) and, for each head, queries and
+    keys from 1x1 convolutions of ``x1`` (paper, equations 4, 5, 8 and 9, corrected):
+
+    * ``A = sigmoid(Q K^T / sqrt(d))`` or softmax of it, ``W = I + gamma A / R`` with R the
+      greatest row sum (N or 1), ``gamma = gmax tanh(g)``;
+    * ``y1 = x1``, ``T(y2) = W T(x2)``; the inverse solves with W;
+    * ``log|det| = sum over heads of n_r log|det W_r|``, ``n_r`` the head's feature columns.
+
+    W is strictly row-diagonally dominant whatever the data, hence invertible with a positive
+    determinant and a condition number of at most ``(1 + gmax) / (1 - gmax)``. The mask is the
+    same in every cell; otherwise the determinant would not factor.
+
+    Args:
+        mask: ``"spatial"``, ``"channel"``, ``"random"`` or ``"spatial_channel"``, drawn for
+            one cell and tiled.
+        heads: attention heads. The column of a cell's position ``(i, j)`` and channel ``c``
+            belongs to head ``(rank of c among the transformed channels there + i + j) mod heads``.
+        grid: ``(rows, columns)`` of cells, at most 16 cells; must divide the map.
+        activation: ``"sigmoid"`` or ``"softmax"``.
+        seed: seed of the random mask.
+        **kwargs: arguments of :class:`FlowLayer`.
+    """
+
+    any_size = False
+
+    def __init__(
+        self,
+        mask: str = "spatial_channel",
+        heads: int = 1,
+        grid: tuple[int, int] = (2, 2),
+        activation: str = "sigmoid",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if mask not in MASKS:
+            raise ValueError(f"mask must be one of {', '.join(MASKS)}; got {mask!r}")
+        if heads < 1:
+            raise ValueError(f"heads must be at least 1; got {heads}")
+        if activation not in GAMMA_MAX:
+            raise ValueError(f"activation must be one of sigmoid, softmax; got {activation!r}")
+        grid = tuple(grid)
+        if len(grid) != 2 or min(grid) < 1 or not 2 <= grid[0] * grid[1] <= MAX_TOKENS:
+            raise ValueError(
+                f"grid must be (rows, columns) with 2 to {MAX_TOKENS} cells in all; got {grid}"
+            )
+        self.mask = mask
+        self.heads = heads
+        self.grid = grid
+        self.activation = activation
+        self.seed = seed
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        channels = shape[-1]
+        cell = self._cell(shape)
+        self.head_of_column = assign_heads(self._cell_mask(shape), self.heads)
+        self.query_size = cell[0] * cell[1] * channels
+        inputs = channels + self.condition_channels
+        initializer = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform")
+        for name in ("query", "key"):
+            kernel = self.add_weight(
+                (inputs, self.heads * channels), initializer, name=name, autocast=False
+            )
+            setattr(self, f"{name}_kernel", kernel)
+        self.log_temperature = self.add_weight(
+            (self.heads,), "zeros", name="log_temperature", autocast=False
+        )
+        self.gate = self.add_weight(
+            (self.heads,), keras.initializers.Constant(0.1), name="gate", autocast=False
+        )
+
+    def partition(self, shape: tuple[int, int, int]) -> MaskSplit:
+        return MaskSplit(np.tile(self._cell_mask(shape), (*self.grid, 1)))
+
+    def mixing_matrix(self, kept: Tensor, condition: Tensor | None = None) -> Tensor:
+        """W from the kept part, ``(n, heads, N, N)``."""
+        inputs = kept if condition is None else ops.concatenate([kept, condition], axis=-1)
+        query, key = (
+            self._head_tokens(ops.matmul(inputs, kernel))
+            for kernel in (self.query_kernel, self.key_kernel)
+        )
+        # d = P_q exp(delta), with delta the learned log-temperature.
+        scale = ops.exp(-0.5 * self.log_temperature) / float(np.sqrt(self.query_size))
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        scores = scores * ops.reshape(scale, (1, -1, 1, 1))
+        tokens = self.grid[0] * self.grid[1]
+        if self.activation == "sigmoid":
+            attention = ops.sigmoid(scores) / tokens
+        else:
+            attention = ops.softmax(scores, axis=-1)
+        gamma = GAMMA_MAX[self.activation] * ops.tanh(self.gate)
+        identity = ops.cast(np.eye(tokens), attention.dtype)
+        return identity + ops.reshape(gamma, (1, -1, 1, 1)) * attention
+
+    def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> TokenMixing:
+        return TokenMixing(self.mixing_matrix(kept, condition), self.head_of_column, self.grid)
+
+    def _head_tokens(self, mapped: Tensor) -> Tensor:
+        """``(n, h, w, heads c)`` to ``(n, heads, N, P_q)``."""
+        tokens = to_tokens(mapped, self.grid)
+        n, count, size = ops.shape(tokens)
+        tokens = ops.reshape(tokens, (n, count, -1, self.heads, self.map_shape[-1]))
+        tokens = ops.transpose(tokens, (0, 3, 1, 2, 4))
+        return ops.reshape(tokens, (n, self.heads, count, size // self.heads))
+
+    def _cell(self, shape: tuple[int, int, int]) -> tuple[int, int]:
+        sizes = []
+        for side, cells in zip(shape[:2], self.grid, strict=True):
+            if side % cells:
+                options = valid_grids(shape[:2])
+                raise ValueError(
+                    f"{self.name}: grid {self.grid} does not divide a map of "
+                    f"{shape[0]}x{shape[1]}; valid grids: {', '.join(map(str, options))}"
+                )
+            sizes.append(side // cells)
+        return sizes[0], sizes[1]
+
+    def _cell_mask(self, shape: tuple[int, int, int]) -> np.ndarray:
+        return make_mask(self.mask, (*self._cell(shape), shape[-1]), self.seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "mask": self.mask,
+            "heads": self.heads,
+            "grid": list(self.grid),
+            "activation": self.activation,
+            "seed": self.seed,
+        }
+
+
+def assign_heads(cell_mask: np.ndarray, heads: int) -> np.ndarray:
+    """Head of every feature column of a cell, -1 for kept columns.
+
+    Args:
+        cell_mask: ``(h, w, c)``, 1 = kept.
+        heads: number of heads.
+
+    Returns:
+        ``(h w c,)`` integers.
+
+    Raises:
+        ValueError: a head would get no column.
+    """
+    moved = 1 - cell_mask.astype(int)
+    rank = np.cumsum(moved, axis=-1) - 1
+    i, j, _ = np.ogrid[tuple(slice(side) for side in moved.shape)]
+    head = np.where(moved == 1, (rank + i + j) % heads, -1).ravel()
+    empty = sorted(set(range(heads)) - set(head.tolist()))
+    if empty:
+        raise ValueError(
+            f"heads={heads} is too many for a cell with {int(moved.sum())} transformed columns: "
+            f"head {empty[0]} would get none"
+        )
+    return head
+
+
+def valid_grids(sides: tuple[int, int]) -> list[tuple[int, int]]:
+    """Grids of 2 to 16 cells that divide a map of these sides."""
+    height, width = sides
+    return [
+        (rows, columns)
+        for rows in range(1, MAX_TOKENS + 1)
+        for columns in range(1, MAX_TOKENS // rows + 1)
+        if rows * columns > 1 and height % rows == 0 and width % columns == 0
+    ]

@@ -1,0 +1,50 @@
+"""The four binary masks of the paper's attentions (section 4, figure 2).
+
+1 marks an element that is kept and feeds the attention, 0 one that the attention transforms.
+Masks are NumPy arrays, so that a graph holds them as constants.
+"""
+
+import numpy as np
+
+MASKS = ("spatial", "channel", "random", "spatial_channel")
+
+
+def make_mask(kind: str, shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:
+    """A mask of the given kind.
+
+    Args:
+        kind: ``"spatial"`` checkerboard ``(i + j) mod 2``; ``"channel"``, the first half of
+            the channels kept; ``"spatial_channel"``, ``(i + j + c) mod 2``, the paper's
+            choice; ``"random"``, a balanced draw that is the same for a seed on every machine.
+        shape: ``(height, width, channels)``.
+        seed: seed of the random mask.
+
+    Returns:
+        float32 array of the given shape with values 0 and 1.
+
+    Raises:
+        ValueError: an unknown kind, or a shape where nothing is kept or nothing transformed.
+    """
+    h, w, c = shape
+    i, j, k = np.ogrid[:h, :w, :c]
+    if kind == "spatial":
+        mask = (i + j + 0 * k) % 2
+    elif kind == "channel":
+        mask = (k < c // 2) + 0 * (i + j)
+    elif kind == "spatial_channel":
+        mask = (i + j + k) % 2
+    elif kind == "random":
+        # Raw Philox output is stable between NumPy versions, which permutation() is not.
+        draws = np.random.Philox(key=seed).random_raw(h * w * c)
+        mask = np.zeros(h * w * c, dtype=int)
+        mask[np.argsort(draws, kind="stable")[: h * w * c // 2]] = 1
+        mask = mask.reshape(shape)
+    else:
+        raise ValueError(f"mask must be one of {', '.join(MASKS)}; got {kind!r}")
+    kept = int(mask.sum())
+    if kept in (0, mask.size):
+        raise ValueError(
+            f"mask={kind!r} keeps {kept} of {mask.size} elements of a map of shape {shape}; "
+            "an attention needs both kept and transformed elements"
+        )
+    return mask.astype("float32")

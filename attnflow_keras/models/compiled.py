@@ -1,0 +1,103 @@
+"""Run a method batch by batch as a compiled function."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+Tensor = Any
+
+
+class CompiledMethods:
+    """Compiled functions of one model, cached by method and batch.
+
+    Without XLA one trace serves every batch size. With XLA (``jit=True``) a function is
+    compiled for a fixed batch, and a smaller last batch is filled up to it and cut back.
+    Inside somebody else's graph the function is inlined there.
+    """
+
+    def __init__(self) -> None:
+        self.jit = False
+        self._cache: dict[Any, Callable] = {}
+
+    def __deepcopy__(self, memo: dict) -> "CompiledMethods":
+        # Traces belong to one model's variables; a copy starts without any.
+        copied = CompiledMethods()
+        copied.jit = self.jit
+        return copied
+
+    def __reduce__(self) -> Any:
+        return CompiledMethods, ()
+
+    def run(
+        self, name: str, function: Callable, inputs: Any, batch_size: int, progress: Any = None
+    ) -> Any:
+        """``function(*inputs)`` for inputs with a common first axis.
+
+        Args:
+            name: the method's name, part of the cache key.
+            function: from tensors to a nest of tensors with the same first axis.
+            inputs: tuple of nests of arrays or tensors; NumPy arrays, or backend tensors,
+                through which gradients flow.
+            batch_size: greatest number of samples at a time.
+            progress: called with the number of samples done after each batch.
+        """
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size must be an integer of at least 1; got {batch_size!r}")
+        if _in_graph():
+            return function(*inputs)
+        n = tree.flatten(inputs)[0].shape[0]
+        batch = min(batch_size, 2 ** math.ceil(math.log2(max(n, 1))))
+        compiled = self._function(name, function, inputs, batch)
+        results = []
+        for start in range(0, max(n, 1), batch):
+            stop = min(start + batch, n)
+            part = tree.map_structure(lambda a: a[start:stop], inputs)  # noqa: B023
+            short = batch - (stop - start)
+            if short and self.jit:
+                part = tree.map_structure(lambda a: _fill(a, short), part)  # noqa: B023
+            part = tree.map_structure(ops.convert_to_tensor, part)
+            result = compiled(*part)
+            if short and self.jit:
+                result = tree.map_structure(lambda a: a[: stop - start], result)  # noqa: B023
+            results.append(result)
+            if progress is not None:
+                progress(stop)
+        if len(results) == 1:
+            return results[0]
+        return tree.map_structure(lambda *parts: ops.concatenate(parts, axis=0), *results)
+
+    def _function(self, name: str, function: Callable, inputs: Any, batch: int) -> Callable:
+        signature = tuple(
+            (tuple(a.shape[1:]), keras.backend.standardize_dtype(a.dtype))
+            for a in tree.flatten(inputs)
+        )
+        key = (name, self.jit, batch if self.jit else None, signature)
+        if key not in self._cache:
+            self._cache[key] = _compile(function, self.jit)
+        return self._cache[key]
+
+
+def _compile(function: Callable, jit: bool) -> Callable:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=jit, reduce_retracing=not jit, autograph=False)
+    return function
+
+
+def _in_graph() -> bool:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.executing_eagerly()
+    return False
+
+
+def _fill(array: Any, short: int) -> Any:
+    if isinstance(array, np.ndarray):
+        return np.concatenate([array, np.repeat(array[-1:], short, axis=0)])
+    return ops.concatenate([array, ops.repeat(array[-1:], short, axis=0)], axis=0)

@@ -1,0 +1,285 @@
+"""Flow, the Keras model behind every architecture."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras import noise
+from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
+from attnflow_keras.models import inputs as checks
+from attnflow_keras.models.compiled import CompiledMethods
+from attnflow_keras.models.inference import InferenceMixin
+from attnflow_keras.models.peek import first_batch
+from attnflow_keras.numerics import LN2, standard_normal_log_prob
+from attnflow_keras.training.step_noise import step_uniform
+
+Tensor = Any
+
+ADAPT_IMAGES = 256
+
+
+class Flow(InferenceMixin, keras.Model):
+    """A multi-scale normalizing flow over images.
+
+    ``flow(inputs)`` is log p in nats, ``(n,)``. Inputs are an image batch or
+    ``{"image": ..., "condition": ...}``; ``compile`` needs no loss, ``fit`` minimizes bits per
+    dimension, ``predict`` scores, ``evaluate`` reports ``bits_per_dim``.
+
+    Images are uint8 ``(n, h, w, c)`` or floats ``(k + u) / 256 - 0.5``. Scores of uint8
+    images dequantize inside and bound the log-probability of the image; scores of float
+    images are the density.
+
+    A subclass gives :meth:`make_levels`; after every level but the last, the second half of
+    the channels is left as a latent and the first half goes on.
+
+    Args:
+        image_shape: ``(height, width, channels)``.
+        seed: seed of the noise inside ``fit``.
+        **kwargs: arguments of ``keras.Model``, such as ``dtype`` and ``name``.
+    """
+
+    # Whether the flow takes a condition; a conditional model overrides it.
+    conditional = False
+
+    def __init__(self, image_shape: tuple[int, int, int], seed: int = 0, **kwargs: Any) -> None:
+        kwargs.pop("autocast", None)
+        # Without autocast=False Keras would cast images to half precision before the flow
+        # sees them, which alone costs bits.
+        super().__init__(autocast=False, **kwargs)
+        check_policy(self.dtype_policy.name)
+        shape = tuple(image_shape)
+        if len(shape) != 3 or not all(isinstance(s, int | np.integer) and s > 0 for s in shape):
+            raise ValueError(f"image_shape must be (height, width, channels); got {image_shape!r}")
+        self.image_shape = tuple(int(side) for side in shape)
+        self.num_dims = math.prod(self.image_shape)
+        self.seed = int(seed)
+        self._compiled_methods = CompiledMethods()
+        self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
+
+    # --- structure -----------------------------------------------------------------------
+
+    def make_levels(self) -> list[tuple[FlowLayer, FlowLayer]]:
+        """``(steps, prior)`` for each level, from the image to the top."""
+        raise NotImplementedError(f"{type(self).__name__} does not define make_levels")
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create and build all layers; the shape is that of ``image_shape`` whatever is given."""
+        if self.built:
+            return
+        shape = self.image_shape
+        levels = self.make_levels()
+        self.num_levels = len(levels)
+        latent_shapes = []
+        for i, (steps, prior) in enumerate(levels, start=1):
+            setattr(self, f"level_{i}", steps)
+            setattr(self, f"prior_{i}", prior)
+            steps.build((None, *shape))
+            height, width, channels = steps.output_map_shape(shape)
+            kept = channels // 2 if i < self.num_levels else 0
+            latent_shapes.append((height, width, channels - kept))
+            prior.build((None, *latent_shapes[-1]))
+            shape = (height, width, kept)
+        self.latent_shapes = tuple(latent_shapes)
+        self.adapted = self.add_weight(
+            (), "zeros", dtype="int32", trainable=False, name="adapted", autocast=False
+        )
+        self.built = True
+
+    def levels(self) -> list[tuple[FlowLayer, FlowLayer]]:
+        """``(steps, prior)`` for each level."""
+        return [
+            (getattr(self, f"level_{i}"), getattr(self, f"prior_{i}"))
+            for i in range(1, self.num_levels + 1)
+        ]
+
+    def encode_condition(self, condition: Any) -> Any:
+        """Features of a condition, which every ``condition=`` takes in place of the condition."""
+        self._check_condition(condition)
+        return condition
+
+    def level_condition(self, features: Any, level: int) -> Any:
+        """What the steps of a level (from 0) get of the condition's features."""
+        return features
+
+    # --- the map -------------------------------------------------------------------------
+
+    def _encode_floats(self, x: Tensor, features: Any = None) -> tuple[tuple[Tensor, ...], Tensor]:
+        latents = []
+        total = 0.0
+        levels = self.levels()
+        for i, (steps, prior) in enumerate(levels):
+            x, log_det = steps(x, condition=self.level_condition(features, i))
+            total = total + log_det
+            kept, z = (x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :])
+            if i == len(levels) - 1:
+                kept, z = None, x
+            eps, log_det = prior(z, condition=kept)
+            total = total + log_det
+            latents.append(eps)
+            x = kept
+        return tuple(latents), total
+
+    def _decode_latents(self, latents: Any, features: Any = None) -> Tensor:
+        x = None
+        for i, (steps, prior) in reversed(list(enumerate(self.levels()))):
+            z, _ = prior(latents[i], condition=x, inverse=True)
+            x = z if x is None else ops.concatenate([x, z], axis=-1)
+            x, _ = steps(x, condition=self.level_condition(features, i), inverse=True)
+        return x
+
+    def _log_density(self, x: Tensor, features: Any = None) -> Tensor:
+        latents, log_det = self._encode_floats(x, features)
+        return log_det + sum(standard_normal_log_prob(eps) for eps in latents)
+
+    # --- Keras ---------------------------------------------------------------------------
+
+    def call(self, inputs: Any, training: bool = False) -> Tensor:
+        """Log-probability in nats, ``(n,)``, of images or ``{"image", "condition"}``."""
+        given = checks.unpack(inputs)
+        image = given["image"]
+        checks.check_shape("image", image, self.image_shape)
+        features = self._features(given["condition"])
+        if not checks.is_integer(image):
+            return self._log_density(ops.cast(image, self.variable_dtype), features)
+        u = given["noise"]
+        if u is None:
+            optimizer = getattr(self, "optimizer", None)
+            step = optimizer.iterations if training and optimizer is not None else 0
+            u = step_uniform(ops.shape(image), self.seed, step, self.variable_dtype)
+        x = checks.float_images(image, u, self.variable_dtype)
+        return self._log_density(x, features) - self.num_dims * math.log(256.0)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """``-mean(log_prob) / (D ln 2)`` plus the layers' own losses."""
+        if y is not None and self.conditional:
+            raise ValueError(
+                f"{self.name}: got a second element as target y; Keras reads (a, b) as (x, y). "
+                f"A conditional flow takes {checks.FORMS}"
+            )
+        log_prob = y_pred
+        if sample_weight is not None:
+            weight = ops.cast(sample_weight, log_prob.dtype)
+            mean = ops.sum(log_prob * weight) / ops.sum(weight)
+        else:
+            mean = ops.mean(log_prob)
+        loss = -mean / (self.num_dims * LN2)
+        return loss + sum(self.losses) if self.losses else loss
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Adds ``bits_per_dim`` (256 levels) to the metrics given to ``compile``."""
+        bits = -y_pred / (self.num_dims * LN2)
+        if not checks.is_integer(checks.unpack(x)["image"]):
+            bits = bits + 8.0
+        self._bits_per_dim.update_state(bits, sample_weight=sample_weight)
+        return super().compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As ``keras.Model.fit``, after data-dependent initialization if that is still due."""
+        self._check_arrays(x)
+        if not self.is_adapted:
+            self.adapt(first_batch(x, ADAPT_IMAGES))
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self._with_noise_in_tuple(kwargs["validation_data"])
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As ``keras.Model.evaluate``; uint8 arrays get the noise of seed 0."""
+        return super().evaluate(self._with_noise(x), *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """Log-probabilities ``(n,)``; uint8 arrays get the noise of seed 0, as in log_prob."""
+        return super().predict(self._with_noise(x), *args, **kwargs)
+
+    # --- initialization ------------------------------------------------------------------
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether data-dependent initialization has happened, here or before saving."""
+        return bool(ops.convert_to_numpy(self.adapted))
+
+    def adapt(self, batch: Any, seed: int = 0) -> None:
+        """Data-dependent initialization: walk the layers in order and set each from one batch.
+
+        Args:
+            batch: images, uint8 or float, or ``{"image": ..., "condition": ...}``; some 100
+                varied images are enough.
+            seed: seed of the dequantization noise.
+
+        Raises:
+            ValueError: a wrong shape or dtype, NaN, or a channel that is constant.
+        """
+        given = checks.unpack(batch)
+        x = self._as_floats(given["image"], seed)
+        before = self.get_weights()
+        features = self._features(given["condition"])
+        x = ops.convert_to_tensor(x, dtype=self.variable_dtype)
+        try:
+            levels = self.levels()
+            for i, (steps, prior) in enumerate(levels):
+                x = steps.adapt(x, self.level_condition(features, i))
+                kept, z = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
+                if i == len(levels) - 1:
+                    kept, z = None, x
+                prior.adapt(z, kept)
+                x = kept
+        except ValueError:
+            # A half-adapted flow is worse than an untouched one.
+            self.set_weights(before)
+            raise
+        self.adapted.assign(1)
+
+    # --- helpers -------------------------------------------------------------------------
+
+    def _features(self, condition: Any) -> Any:
+        self._check_condition(condition)
+        return None if condition is None else self.encode_condition(condition)
+
+    def _check_condition(self, condition: Any) -> None:
+        if condition is None and self.conditional:
+            raise ValueError(f"{self.name}: condition is missing; give {checks.FORMS}")
+        if condition is not None and not self.conditional:
+            raise ValueError(f"{self.name}: condition was given, but this flow is unconditional")
+
+    def _check_arrays(self, x: Any) -> None:
+        # Keras' own message for a wrong shape comes from deep inside a graph.
+        image = checks.unpack(x)["image"] if isinstance(x, dict | np.ndarray) else None
+        if isinstance(image, np.ndarray):
+            checks.as_images(image, self.image_shape)
+
+    def _with_noise(self, x: Any) -> Any:
+        if isinstance(x, dict | np.ndarray):
+            given = checks.unpack(x)
+            image = given["image"]
+            if isinstance(image, np.ndarray) and given["noise"] is None:
+                image = checks.as_images(image, self.image_shape)
+                if checks.is_integer(image):
+                    rng = noise.generator(0, noise.DEQUANTIZATION)
+                    given["noise"] = noise.uniform_noise(rng, image.shape)
+                    return {key: value for key, value in given.items() if value is not None}
+        return x
+
+    def _with_noise_in_tuple(self, data: Any) -> Any:
+        if isinstance(data, list | tuple):
+            return (self._with_noise(data[0]), *data[1:])
+        return self._with_noise(data)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "name": self.name,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+            "image_shape": list(self.image_shape),
+            "seed": self.seed,
+        }

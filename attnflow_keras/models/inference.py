@@ -1,0 +1,286 @@
+"""Everything a trained flow is used for: encode, decode, score, sample, interpolate."""
+
+import math
+from typing import Any
+
+import numpy as np
+from keras import ops, tree
+
+from attnflow_keras import noise
+from attnflow_keras.models import inputs as checks
+from attnflow_keras.numerics import LN2
+
+Tensor = Any
+
+BATCH_SIZE = 64
+
+
+class InferenceMixin:
+    """The public methods of a flow besides those of ``keras.Model``.
+
+    They take NumPy arrays or backend tensors, work in batches of ``batch_size``, and run as
+    compiled functions. Set :attr:`jit` for XLA: slower to start, faster on long runs.
+    """
+
+    @property
+    def jit(self) -> bool:
+        """Whether these methods are compiled with XLA; False at first."""
+        return self._compiled_methods.jit
+
+    @jit.setter
+    def jit(self, value: bool) -> None:
+        self._compiled_methods.jit = bool(value)
+
+    # --- images --------------------------------------------------------------------------
+
+    def dequantize(
+        self, images: np.ndarray, seed: int | None = 0, center: bool = False
+    ) -> np.ndarray:
+        """``(k + u) / 256 - 0.5`` with u uniform in (0, 1): uint8 to float32 in (-0.5, 0.5).
+
+        Args:
+            images: uint8 ``(n, h, w, c)``.
+            seed: seed of u; None for fresh noise.
+            center: use u = 1/2, the middle of each grey level, instead.
+        """
+        images = checks.as_images(images, self.image_shape)
+        if not checks.is_integer(images):
+            raise ValueError(f"dequantize takes uint8 images; got dtype {images.dtype}")
+        images = np.asarray(images)
+        if center:
+            return noise.dequantize(images, 0.5)
+        rng = noise.generator(seed, noise.DEQUANTIZATION)
+        return noise.dequantize(images, noise.uniform_noise(rng, images.shape))
+
+    def quantize(self, x: Any) -> np.ndarray:
+        """Grey levels (uint8) of float images, the inverse of :meth:`dequantize`."""
+        return noise.quantize(np.asarray(ops.convert_to_numpy(x)))
+
+    # --- the map -------------------------------------------------------------------------
+
+    def encode(
+        self, x: Any, condition: Any = None, batch_size: int = BATCH_SIZE
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Latents of float images, and the log-determinant.
+
+        Args:
+            x: float images ``(n, h, w, c)``, as :meth:`dequantize` gives them.
+            condition: condition or its features, for a conditional flow.
+            batch_size: greatest number of images at a time.
+
+        Returns:
+            ``latents``, a tuple of tensors ``(n, *shape)`` for the shapes in
+            ``latent_shapes``, standard normal under the model; and ``log_det`` ``(n,)`` in
+            nats: ``log p(x) = log_det + log N(latents; 0, I)``.
+
+        Raises:
+            ValueError: uint8 images, a wrong shape, NaN, a condition missing or not expected.
+        """
+        x = checks.as_images(x, self.image_shape, "x")
+        if checks.is_integer(x):
+            raise ValueError(
+                "encode takes float images; convert uint8 images with flow.dequantize(images) first"
+            )
+        return self._run(
+            "encode", self._encode_floats, (self._cast(x), self._features(condition)), batch_size
+        )
+
+    def decode(self, latents: Any, condition: Any = None, batch_size: int = BATCH_SIZE) -> Tensor:
+        """Float images ``(n, h, w, c)`` from latents; the exact inverse of :meth:`encode`.
+
+        Raises:
+            ValueError: a wrong number or shape of latents, NaN.
+        """
+        latents = tuple(latents) if isinstance(latents, list | tuple) else (latents,)
+        if len(latents) != len(self.latent_shapes):
+            raise ValueError(
+                f"latents must be a tuple of {len(self.latent_shapes)} arrays with shapes "
+                f"(n, *s) for s in {self.latent_shapes}; got {len(latents)}"
+            )
+        latents = tuple(z if hasattr(z, "dtype") else np.asarray(z) for z in latents)
+        for i, (z, shape) in enumerate(zip(latents, self.latent_shapes, strict=True)):
+            checks.check_shape(f"latents[{i}]", z, shape)
+            checks.check_finite(f"latents[{i}]", z)
+        latents = tuple(self._cast(z) for z in latents)
+        return self._run(
+            "decode", self._decode_latents, (latents, self._features(condition)), batch_size
+        )
+
+    # --- scores --------------------------------------------------------------------------
+
+    def log_prob(
+        self,
+        images: Any,
+        condition: Any = None,
+        seed: int | None = 0,
+        batch_size: int = BATCH_SIZE,
+        progress: Any = None,
+    ) -> Tensor:
+        """Log-probability in nats, ``(n,)``.
+
+        Of uint8 images, a lower bound on log P(image) from one draw of dequantization noise,
+        the ``-D ln 256`` included; of float images, the log-density.
+
+        Args:
+            images: ``(n, h, w, c)``, uint8 or float.
+            condition: condition or its features, for a conditional flow.
+            seed: seed of the dequantization noise.
+            batch_size: greatest number of images at a time.
+            progress: called with the number of images done after each batch.
+        """
+        images = checks.as_images(images, self.image_shape)
+        constant = self.num_dims * math.log(256.0) if checks.is_integer(images) else 0.0
+        x = self._as_floats(images, seed)
+        inputs = (self._cast(x), self._features(condition))
+        return self._run("log_prob", self._log_density, inputs, batch_size, progress) - constant
+
+    def bits_per_dim(
+        self,
+        images: Any,
+        condition: Any = None,
+        seed: int | None = 0,
+        batch_size: int = BATCH_SIZE,
+        progress: Any = None,
+    ) -> Tensor:
+        """Bits per dimension at 256 levels, ``(n,)``; lower is better.
+
+        ``-log P(image) / (D ln 2)`` with uniform dequantization. Float images must already be
+        dequantized, in [-0.5, 0.5]; the 256 levels are counted for them too.
+        """
+        images = checks.as_images(images, self.image_shape)
+        offset = 0.0
+        if not checks.is_integer(images):
+            checks.check_finite("images", images, 0.5)
+            offset = 8.0
+        log_prob = self.log_prob(images, condition, seed, batch_size, progress)
+        return offset - log_prob / (self.num_dims * LN2)
+
+    # --- pictures ------------------------------------------------------------------------
+
+    def sample(
+        self,
+        n: int | None = None,
+        condition: Any = None,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        as_float: bool = False,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Draw images, uint8 ``(n, h, w, c)``.
+
+        Args:
+            n: number of images; 1 if not given.
+            condition: condition or its features, one for each image.
+            temperature: standard deviation of the latents; below 1 gives more typical images.
+            seed: seed of the latents; None for fresh ones.
+            as_float: return float images as decoded, not quantized.
+            batch_size: greatest number of images at a time.
+        """
+        n = 1 if n is None else n
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise ValueError(f"n must be an integer of at least 1; got {n!r}")
+        temperature = checks.check_temperature(temperature)
+        rng = noise.generator(seed, noise.LATENTS)
+        latents = noise.normal_latents(rng, int(n), list(self.latent_shapes))
+        latents = tuple(np.float32(temperature) * z for z in latents)
+        x = ops.convert_to_numpy(self.decode(latents, condition, batch_size))
+        if not np.isfinite(x).all():
+            raise ValueError(
+                f"temperature={temperature} gave images that are not finite; use a lower one"
+            )
+        return x if as_float else self.quantize(x)
+
+    def interpolate(
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        steps: int = 8,
+        condition: Any = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Images on the way from ``a`` to ``b`` in latent space, ends included, uint8.
+
+        The way is a great circle: latents of a normal flow lie near a sphere, and a straight
+        line would cut through its improbable middle.
+
+        Args:
+            a: image ``(h, w, c)`` or images ``(n, h, w, c)``, uint8.
+            b: the other end, of the same shape.
+            steps: number of images, at least 2.
+            condition: condition or its features, for both ends.
+            batch_size: greatest number of images at a time.
+
+        Returns:
+            ``(steps, h, w, c)``, or ``(n, steps, h, w, c)`` for batches.
+        """
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
+            raise ValueError(f"steps must be an integer of at least 2; got {steps!r}")
+        a, b = np.asarray(a), np.asarray(b)
+        if a.shape != b.shape:
+            raise ValueError(f"a and b must have the same shape; got {a.shape} and {b.shape}")
+        single = a.ndim == 3
+        if single:
+            a, b = a[None], b[None]
+        ends = [
+            [ops.convert_to_numpy(z) for z in self.encode(self.dequantize(x), condition, batch_size)[0]]
+            for x in (a, b)
+        ]
+        rows = _great_circle(*(_flatten(latents) for latents in ends), steps)
+        n = len(a)
+        latents = _unflatten(rows.reshape(n * steps, -1), self.latent_shapes)
+        repeated = tree.map_structure(lambda c: np.repeat(c, steps, axis=0), condition)
+        images = self.quantize(self.decode(latents, repeated, batch_size))
+        images = images.reshape(n, steps, *self.image_shape)
+        return images[0] if single else images
+
+    def as_distribution(self, condition: Any = None) -> Any:
+        """The density of float images as a TFP distribution, with ``log_prob`` and ``sample``."""
+        from attnflow_keras.models.distribution import flow_distribution
+
+        return flow_distribution(self, self._features(condition))
+
+    # --- helpers -------------------------------------------------------------------------
+
+    def _run(
+        self, name: str, function: Any, inputs: tuple, batch_size: int, progress: Any = None
+    ) -> Any:
+        given, features = inputs
+        if features is None:
+            return self._compiled_methods.run(
+                name, lambda x: function(x), (given,), batch_size, progress
+            )
+        return self._compiled_methods.run(name, function, inputs, batch_size, progress)
+
+    def _cast(self, x: Any) -> Any:
+        dtype = self.variable_dtype
+        return x.astype(dtype) if isinstance(x, np.ndarray) else ops.cast(x, dtype)
+
+    def _as_floats(self, images: Any, seed: int | None) -> Any:
+        images = checks.as_images(images, self.image_shape)
+        if not checks.is_integer(images):
+            return images
+        return self.dequantize(ops.convert_to_numpy(images), seed)
+
+
+def _flatten(latents: Any) -> np.ndarray:
+    return np.concatenate([z.reshape(len(z), -1) for z in latents], axis=1)
+
+
+def _unflatten(rows: np.ndarray, shapes: Any) -> tuple[np.ndarray, ...]:
+    ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+    parts = np.split(rows, ends, axis=1)
+    return tuple(p.reshape(len(rows), *s) for p, s in zip(parts, shapes, strict=True))
+
+
+def _great_circle(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+    """``(n, D)`` and ``(n, D)`` to ``(n, steps, D)``, directions on a great circle."""
+    t = np.linspace(0.0, 1.0, steps)[None, :, None]
+    length_a = np.linalg.norm(a, axis=1)[:, None, None]
+    length_b = np.linalg.norm(b, axis=1)[:, None, None]
+    unit_a, unit_b = a[:, None] / length_a, b[:, None] / length_b
+    angle = np.arccos(np.clip(np.sum(unit_a * unit_b, axis=-1, keepdims=True), -1.0, 1.0))
+    sine = np.maximum(np.sin(angle), 1e-6)
+    direction = (np.sin((1 - t) * angle) * unit_a + np.sin(t * angle) * unit_b) / sine
+    # Parallel ends span no circle; there the straight line is the same way.
+    direction = np.where(angle < 1e-4, (1 - t) * unit_a + t * unit_b, direction)
+    return (direction * ((1 - t) * length_a + t * length_b)).astype("float32")

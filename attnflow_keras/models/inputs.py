@@ -1,0 +1,92 @@
+"""Check and sort what users hand to a flow."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from attnflow_keras.numerics import Tensor
+
+# Float images lie in [-0.5, 0.5]; what a flow decodes may leave that range, but values of
+# this size are grey levels that somebody forgot to scale.
+FLOAT_LIMIT = 16.0
+
+FORMS = (
+    'an image batch, {"image": images, "condition": conditions}, or a data set that yields '
+    "((image, condition),)"
+)
+
+
+def unpack(inputs: Any) -> dict[str, Any]:
+    """Sort the input of ``Flow.call`` into ``image``, ``condition`` and ``noise``."""
+    if isinstance(inputs, dict):
+        unknown = sorted(set(inputs) - {"image", "condition", "noise"})
+        if unknown or "image" not in inputs:
+            raise ValueError(
+                f"inputs must be {FORMS}; got a dict with keys {', '.join(sorted(inputs))}"
+            )
+        return {"condition": None, "noise": None, **inputs}
+    if isinstance(inputs, list | tuple):
+        if len(inputs) != 2:
+            raise ValueError(f"inputs must be {FORMS}; got a sequence of {len(inputs)}")
+        return {"image": inputs[0], "condition": inputs[1], "noise": None}
+    return {"image": inputs, "condition": None, "noise": None}
+
+
+def is_integer(x: Any) -> bool:
+    """Whether images are grey levels, not floats. Raises unless they are uint8 or floats."""
+    dtype = str(getattr(x.dtype, "name", x.dtype))
+    if dtype == "uint8":
+        return True
+    if dtype.startswith(("float", "bfloat")):
+        return False
+    raise ValueError(
+        f"images must be uint8 (0 to 255) or floats in [-0.5, 0.5]; got dtype {dtype}"
+    )
+
+
+def check_shape(name: str, x: Any, shape: tuple[int, ...]) -> None:
+    """Raise unless ``x`` has shape ``(n, *shape)``."""
+    given = tuple(getattr(x, "shape", np.shape(x)))
+    if len(given) != len(shape) + 1 or given[1:] != tuple(shape):
+        sides = ", ".join(map(str, shape))
+        raise ValueError(f"{name} must have shape (n, {sides}); got {given}")
+
+
+def as_images(x: Any, shape: tuple[int, ...], name: str = "images") -> Any:
+    """Images as an array or tensor of the right shape and dtype, with finite values."""
+    x = x if hasattr(x, "dtype") else np.asarray(x)
+    integer = is_integer(x)
+    check_shape(name, x, shape)
+    if not integer:
+        check_finite(name, x, FLOAT_LIMIT)
+    return x
+
+
+def check_finite(name: str, x: Any, limit: float | None = None) -> None:
+    """Raise for NaN, Inf or, with a limit, values beyond it. Symbolic tensors pass."""
+    try:
+        values = np.asarray(ops.convert_to_numpy(x))
+    except Exception:  # a tensor of a graph under construction has no values yet
+        return
+    if values.size == 0:
+        return
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite; got NaN or Inf")
+    if limit is not None and np.abs(values).max() > limit:
+        raise ValueError(
+            f"{name}: float images must lie in [-0.5, 0.5]; got values from {values.min():.4g} to "
+            f"{values.max():.4g}. Pass grey levels as uint8, or scale them with dequantize"
+        )
+
+
+def check_temperature(temperature: float) -> float:
+    """Raise unless the temperature is a finite number of at least 0."""
+    if not np.isfinite(temperature) or temperature < 0:
+        raise ValueError(f"temperature must be a number of at least 0; got {temperature!r}")
+    return float(temperature)
+
+
+def float_images(image: Tensor, noise: Tensor, dtype: str) -> Tensor:
+    """``(k + u) / 256 - 0.5`` in the graph."""
+    return (ops.cast(image, dtype) + ops.cast(noise, dtype)) / 256.0 - 0.5

@@ -1,0 +1,204 @@
+"""mARFlow, the unconditional backbone, with the paper's attentions."""
+
+from typing import Any
+
+import keras
+
+from attnflow_keras import layers
+from attnflow_keras.models.flow import Flow
+from attnflow_keras.networks import GatedConvNet
+from attnflow_keras.priors import GaussianPrior
+
+ATTENTIONS = ("imap", "itrans")
+COUPLINGS = ("mixture", "affine")
+PRIORS = ("gaussian",)
+CONDITIONERS = ("gated_conv",)
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class MARFlow(Flow):
+    """Multi-scale flow of mixture couplings with invertible attention (paper, section 5).
+
+    Each level squeezes the map and takes ``steps`` steps of actnorm, 1x1 convolution, coupling
+    and channel flip; one attention stands in each step at ``position``. After every level but
+    the last, half of the channels become latents under a Gaussian prior given the other half.
+
+    An argument marked "by level" takes one value for all levels or a list with one a level.
+
+    Args:
+        image_shape: ``(height, width, channels)``; both sides divisible by ``2 ** levels``.
+        levels: number of levels, at least 1.
+        steps: steps, by level.
+        width: hidden channels of the conditioners, by level.
+        attention: None, ``"imap"`` or ``"itrans"``.
+        position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
+            the 1x1 convolution, 4 after the coupling.
+        mask: mask of the attention, see ``attnflow_keras.masks``.
+        heads: heads of iTrans.
+        grid: ``(rows, columns)`` of cells of iTrans, by level.
+        attention_options: further arguments of the attention layer, such as
+            ``{"activation": "softmax"}`` or ``{"bias": "channel"}``.
+        coupling: ``"mixture"`` or ``"affine"``.
+        components: logistics of a mixture coupling, by level.
+        prior: ``"gaussian"``.
+        conditioner: ``"gated_conv"``.
+        conditioner_options: further arguments of the conditioner, such as
+            ``{"blocks": 2, "position_bias": True}``.
+        conv_init: start of the 1x1 convolutions, ``"orthogonal"`` or ``"identity"``, by level.
+        conv_layout: ``"full_lu"`` or ``"packed"``.
+        seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
+        **kwargs: arguments of ``keras.Model``.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        levels: int,
+        steps: int | list[int],
+        width: int | list[int],
+        attention: str | None = None,
+        position: int = 4,
+        mask: str = "spatial_channel",
+        heads: int = 1,
+        grid: Any = (2, 2),
+        attention_options: dict[str, Any] | None = None,
+        coupling: str = "mixture",
+        components: int | list[int] = 4,
+        prior: str = "gaussian",
+        conditioner: str = "gated_conv",
+        conditioner_options: dict[str, Any] | None = None,
+        conv_init: str | list[str] = "orthogonal",
+        conv_layout: str = "full_lu",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(image_shape, seed=seed, **kwargs)
+        _choose("attention", attention, (None, *ATTENTIONS))
+        _choose("position", position, (1, 2, 3, 4))
+        _choose("coupling", coupling, COUPLINGS)
+        _choose("prior", prior, PRIORS)
+        _choose("conditioner", conditioner, CONDITIONERS)
+        if not isinstance(levels, int) or levels < 1:
+            raise ValueError(f"levels must be an integer of at least 1; got {levels!r}")
+        height, width_, _ = self.image_shape
+        if height % 2**levels or width_ % 2**levels:
+            raise ValueError(
+                f"image_shape {self.image_shape} can't be squeezed {levels} times; height and "
+                f"width must be divisible by {2**levels}"
+            )
+        if attention != "itrans" and heads != 1:
+            raise ValueError(f"heads is an option of attention='itrans'; got heads={heads}")
+        if attention is None and attention_options:
+            raise ValueError(f"attention_options need an attention; got {attention_options}")
+        self._config = {
+            "levels": levels,
+            "steps": steps,
+            "width": width,
+            "attention": attention,
+            "position": position,
+            "mask": mask,
+            "heads": heads,
+            "grid": _plain(grid),
+            "attention_options": dict(attention_options or {}),
+            "coupling": coupling,
+            "components": components,
+            "prior": prior,
+            "conditioner": conditioner,
+            "conditioner_options": dict(conditioner_options or {}),
+            "conv_init": conv_init,
+            "conv_layout": conv_layout,
+        }
+        grids = grid if isinstance(grid[0], list | tuple) else [grid] * levels
+        if len(grids) != levels:
+            raise ValueError(f"grid has {len(grids)} values for {levels} levels")
+        self._by_level = {
+            "steps": _by_level("steps", steps, levels),
+            "width": _by_level("width", width, levels),
+            "components": _by_level("components", components, levels),
+            "conv_init": _by_level("conv_init", conv_init, levels),
+            "grid": [tuple(g) for g in grids],
+        }
+        for name in ("steps", "width"):
+            if min(self._by_level[name]) < 1:
+                raise ValueError(f"{name} must be at least 1; got {self._config[name]!r}")
+        self.build()
+
+    def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer]]:
+        levels = []
+        shape = self.image_shape
+        count = self._config["levels"]
+        for level in range(count):
+            height, width, channels = shape[0] // 2, shape[1] // 2, shape[2] * 4
+            parts: dict[str, layers.FlowLayer] = {"squeeze": layers.Squeeze(dtype=self.dtype_policy)}
+            for step in range(self._by_level["steps"][level]):
+                parts[f"step_{step + 1}"] = self._step(level, step)
+            last = level == count - 1
+            kept = 0 if last else channels // 2
+            prior = GaussianPrior(condition_channels=kept, dtype=self.dtype_policy)
+            levels.append((layers.Chain(parts, dtype=self.dtype_policy), prior))
+            shape = (height, width, kept)
+        return levels
+
+    def _step(self, level: int, step: int) -> layers.Chain:
+        policy = self.dtype_policy
+        parts: dict[str, layers.FlowLayer] = {
+            "actnorm": layers.ActNorm(dtype=policy),
+            "conv1x1": layers.InvertibleConv1x1(
+                layout=self._config["conv_layout"],
+                init=self._by_level["conv_init"][level],
+                seed=self.seed + 1000 * level + step,
+                dtype=policy,
+            ),
+            "coupling": self._coupling(level),
+        }
+        ordered = list(parts.items())
+        attention = self._attention(level, step)
+        if attention is not None:
+            ordered.insert(self._config["position"] - 1, ("attention", attention))
+        ordered.append(("flip", layers.FlipHalves(dtype=policy)))
+        return layers.Chain(dict(ordered), dtype=policy)
+
+    def _coupling(self, level: int) -> layers.FlowLayer:
+        network = GatedConvNet(
+            self._by_level["width"][level],
+            dtype=self.dtype_policy,
+            **self._config["conditioner_options"],
+        )
+        if self._config["coupling"] == "affine":
+            return layers.AffineCoupling(network, dtype=self.dtype_policy)
+        components = self._by_level["components"][level]
+        return layers.MixtureCoupling(network, components, dtype=self.dtype_policy)
+
+    def _attention(self, level: int, step: int) -> layers.FlowLayer | None:
+        kind = self._config["attention"]
+        if kind is None:
+            return None
+        common = {
+            "mask": self._config["mask"],
+            "seed": self.seed + 1000 * level + step,
+            "dtype": self.dtype_policy,
+            **self._config["attention_options"],
+        }
+        if kind == "imap":
+            return layers.IMapAttention(**common)
+        grid = self._by_level["grid"][level]
+        return layers.ITransAttention(heads=self._config["heads"], grid=grid, **common)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._config}
+
+
+def _choose(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}")
+
+
+def _by_level(name: str, value: Any, levels: int) -> list[Any]:
+    values = list(value) if isinstance(value, list | tuple) else [value] * levels
+    if len(values) != levels:
+        raise ValueError(f"{name} has {len(values)} values for {levels} levels: {value!r}")
+    return values
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,56 @@
+"""All randomness outside training, in NumPy alone.
+
+The same code serves Keras and a runtime without it, so that a seed means the same noise in
+both. Streams are NumPy's Philox; a stream is drawn image by image, so the noise of an image
+does not depend on the batch size.
+"""
+
+import math
+
+import numpy as np
+
+# Streams of one seed that must differ from each other.
+DEQUANTIZATION, LATENTS, SUBSET = range(3)
+
+# u has 14 bits, so that (k + u) / 256 - 0.5 is exact in float32 and never rounds up into the
+# next grey level.
+LEVELS = 2**14
+
+
+def generator(seed: int | None, stream: int) -> np.random.Generator:
+    """The generator of one stream of a seed; ``None`` takes fresh entropy.
+
+    Raises:
+        ValueError: the seed is not an integer of at least 0.
+    """
+    if seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be an integer of at least 0, or None; got {seed!r}")
+    return np.random.Generator(np.random.Philox(key=[int(seed) % 2**64, stream]))
+
+
+def uniform_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Uniform noise for dequantization, float32 in (0, 1)."""
+    draws = rng.integers(0, LEVELS, size=shape, dtype=np.uint16)
+    return ((draws + np.float32(0.5)) / np.float32(LEVELS)).astype("float32")
+
+
+def dequantize(images: np.ndarray, noise: np.ndarray | float) -> np.ndarray:
+    """``(k + u) / 256 - 0.5``: uint8 images to floats in (-0.5, 0.5)."""
+    return ((images.astype("float32") + np.float32(noise)) / np.float32(256)) - np.float32(0.5)
+
+
+def quantize(x: np.ndarray) -> np.ndarray:
+    """Grey levels of float images, uint8; values outside [-0.5, 0.5) go to the nearest level."""
+    return np.clip(np.floor((x.astype("float64") + 0.5) * 256.0), 0, 255).astype("uint8")
+
+
+def normal_latents(
+    rng: np.random.Generator, n: int, shapes: list[tuple[int, ...]]
+) -> list[np.ndarray]:
+    """Standard normal latents for n images, float32, one array ``(n, *shape)`` a shape."""
+    sizes = [math.prod(shape) for shape in shapes]
+    flat = rng.standard_normal((n, sum(sizes)), dtype=np.float32)
+    parts = np.split(flat, np.cumsum(sizes)[:-1], axis=1)
+    return [part.reshape(n, *shape) for part, shape in zip(parts, shapes, strict=True)]

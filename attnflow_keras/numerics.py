@@ -1,0 +1,42 @@
+"""Small numerical pieces that several layers share, written in ``keras.ops``."""
+
+import math
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+
+LN2 = math.log(2.0)
+LN_2PI = math.log(2.0 * math.pi)
+
+
+def soft_clamp(x: Tensor, bound: float) -> Tensor:
+    """Squash ``x`` smoothly into (-bound, bound); slope 1 at 0."""
+    return bound * ops.tanh(x / bound)
+
+
+def inverse_soft_clamp(y: Any, bound: float) -> Any:
+    """Value that :func:`soft_clamp` maps to ``y``; ``y`` is first clipped inside the bound."""
+    limit = 0.999 * bound
+    return bound * ops.arctanh(ops.clip(y, -limit, limit) / bound)
+
+
+def sum_event(x: Tensor) -> Tensor:
+    """Sum over height, width and channels: ``(n, h, w, c)`` to ``(n,)``."""
+    return ops.sum(x, axis=(1, 2, 3))
+
+
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """Sum of log N(z; 0, 1) over all but the first axis, in nats, shape ``(n,)``."""
+    axes = tuple(range(1, len(z.shape)))
+    size = math.prod(z.shape[1:])
+    return -0.5 * (ops.sum(ops.square(z), axis=axes) + size * LN_2PI)
+
+
+def event_size(shape: tuple[Any, ...]) -> Any:
+    """Product of the sizes in ``shape``, which may hold tensors for dynamic axes."""
+    size = 1
+    for side in shape:
+        size = size * side
+    return size

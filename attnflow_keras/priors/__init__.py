@@ -1,0 +1,5 @@
+"""Priors: invertible layers from a latent map to independent standard normals."""
+
+from attnflow_keras.priors.gaussian import GaussianPrior
+
+__all__ = ["GaussianPrior"]

@@ -1,0 +1,54 @@
+"""Gaussian prior as an invertible layer to standardized latents."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.numerics import soft_clamp
+
+Tensor = Any
+
+LOG_SD_BOUND = 5.0
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class GaussianPrior(FlowLayer):
+    """``eps = (z - mean) * exp(-log_sd)``, so that eps ~ N(0, I).
+
+    With ``condition_channels`` it is a split prior: mean and log-sd come from a 3x3
+    convolution of the part that the flow goes on with (the condition), which starts at zero.
+    Without, it is a top prior with one learned mean and log-sd a channel. The log-sd is softly
+    bounded by +-5.
+
+    Args are those of :class:`FlowLayer`.
+    """
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        height, width, channels = shape
+        if self.condition_channels:
+            # In full precision under every policy: it decides the latents directly.
+            self.network = keras.layers.Conv2D(
+                2 * channels,
+                3,
+                padding="same",
+                kernel_initializer="zeros",
+                dtype=self.variable_dtype,
+                name="network",
+            )
+            self.network.build((None, height, width, self.condition_channels))
+        else:
+            self.mean = self.add_weight((channels,), "zeros", name="mean", autocast=False)
+            self.log_sd = self.add_weight((channels,), "zeros", name="log_sd", autocast=False)
+
+    def transform(
+        self, x: Tensor, condition: Tensor | None, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        if condition is None:
+            mean, log_sd = ops.convert_to_tensor(self.mean), ops.convert_to_tensor(self.log_sd)
+        else:
+            mean, log_sd = ops.split(self.network(condition), 2, axis=-1)
+        bijector = ShiftScale(-mean, -soft_clamp(log_sd, LOG_SD_BOUND))
+        return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)

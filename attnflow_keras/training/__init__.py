@@ -1,0 +1,1 @@
+"""Training: noise of a step, recipes, checkpoints."""
