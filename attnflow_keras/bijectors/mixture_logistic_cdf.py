@@ -1,5 +1,6 @@
 """Mixture-of-logistics CDF transformation, exact in both tails."""
 
+import math
 from typing import Any
 
 from keras import ops
@@ -32,6 +33,9 @@ class MixtureLogisticCDF(FlowBijector):
         log_scales: the same shape, log of the components' scales.
         shift: ``(n, h, w, c)``.
         log_scale: ``(n, h, w, c)``.
+        floor: weight of one more component, a fixed standard logistic. Between narrow
+            components far apart F is flat, and float32 can't tell the points there from one
+            another; the floor keeps the slope up, and the inverse exact.
     """
 
     def __init__(
@@ -41,11 +45,18 @@ class MixtureLogisticCDF(FlowBijector):
         log_scales: Tensor,
         shift: Tensor,
         log_scale: Tensor,
+        floor: float = 0.0,
         name: str = "mixture_logistic_cdf",
     ) -> None:
         self.log_weights = ops.log_softmax(logits, axis=-2)
         self.means = means
         self.log_scales = log_scales
+        if floor > 0:
+            zero = ops.zeros_like(means[..., :1, :])
+            weights = self.log_weights + math.log1p(-floor)
+            self.log_weights = ops.concatenate([weights, zero + math.log(floor)], axis=-2)
+            self.means = ops.concatenate([means, zero], axis=-2)
+            self.log_scales = ops.concatenate([log_scales, zero], axis=-2)
         self.shift = shift
         self.log_scale = log_scale
         super().__init__(

@@ -38,7 +38,8 @@ class Chain(FlowLayer):
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         for layer in self.steps():
-            layer.build((None, *shape))
+            if not layer.built:  # a deserialized one is
+                layer.build((None, *shape))
             shape = layer.output_map_shape(shape)
         self.any_size = all(layer.any_size for layer in self.steps())
 

@@ -83,7 +83,8 @@ class NetworkCoupling(Coupling):
         partition = self.partition(shape)
         self.conditioner.out_channels = self.parameters_per_element() * partition.moved_channels
         inputs = partition.kept_channels + self.condition_channels
-        self.conditioner.build((None, height, width, inputs))
+        if not self.conditioner.built:  # a deserialized one is
+            self.conditioner.build((None, height, width, inputs))
         self.any_size = getattr(self.conditioner, "any_size", True)
 
     def get_config(self) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from attnflow_keras.numerics import soft_clamp
 
 Tensor = Any
 
-# exp(-9) of a channel's standard deviation resolves one grey level of eight-bit images some
-# fifty times; the upper limit keeps decode finite for any network output.
-LOG_SCALE_RANGE = (-9.0, 7.0)
+# In units of a channel's standard deviation. exp(-9) resolves one grey level of eight-bit
+# images some fifty times; the other limits keep decode finite and F steep enough to invert
+# for any network output.
+LOG_SCALE_RANGE = (-9.0, 3.0)
+MEAN_BOUND = 8.0
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -31,6 +33,9 @@ class MixtureCoupling(NetworkCoupling):
             parameter index as the slow axis: a, b, weights, means, log-scales.
         components: number of logistics in the mixture.
         log_scale_bound: soft bound of the final log-scale ``a``.
+        floor: weight of a fixed standard logistic in the mixture, which keeps F invertible in
+            float32 between narrow components; costs at most ``-log2(1 - floor)`` bits a
+            dimension.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
@@ -39,15 +44,19 @@ class MixtureCoupling(NetworkCoupling):
         conditioner: keras.layers.Layer,
         components: int = 4,
         log_scale_bound: float = 2.0,
+        floor: float = 0.002,
         **kwargs: Any,
     ) -> None:
         super().__init__(conditioner, **kwargs)
+        if not 0 <= floor < 1:
+            raise ValueError(f"floor must lie in [0, 1); got {floor}")
         if components < 1:
             raise ValueError(f"components must be at least 1; got {components}")
         if log_scale_bound <= 0:
             raise ValueError(f"log_scale_bound must be positive; got {log_scale_bound}")
         self.components = components
         self.log_scale_bound = log_scale_bound
+        self.floor = floor
 
     def parameters_per_element(self) -> int:
         return 2 + 3 * self.components
@@ -60,10 +69,13 @@ class MixtureCoupling(NetworkCoupling):
         spread = np.linspace(-1.5, 1.5, k)[:, None] if k > 1 else np.zeros((1, 1))
         return MixtureLogisticCDF(
             logits=raw[..., 2 : 2 + k, :],
-            means=raw[..., 2 + k : 2 + 2 * k, :] + ops.cast(spread, raw.dtype),
+            means=soft_clamp(
+                raw[..., 2 + k : 2 + 2 * k, :] + ops.cast(spread, raw.dtype), MEAN_BOUND
+            ),
             log_scales=_limit(raw[..., 2 + 2 * k :, :] + float(np.log(0.6))),
             shift=raw[..., 1, :],
             log_scale=soft_clamp(raw[..., 0, :], self.log_scale_bound),
+            floor=self.floor,
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -71,6 +83,7 @@ class MixtureCoupling(NetworkCoupling):
             **super().get_config(),
             "components": self.components,
             "log_scale_bound": self.log_scale_bound,
+            "floor": self.floor,
         }
 
 

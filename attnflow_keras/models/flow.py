@@ -56,8 +56,27 @@ class Flow(InferenceMixin, keras.Model):
         self.image_shape = tuple(int(side) for side in shape)
         self.num_dims = math.prod(self.image_shape)
         self.seed = int(seed)
+        self.noise_seed = self.seed
         self._compiled_methods = CompiledMethods()
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Flow":
+        """Give ``quantize`` its second meaning beside that of ``keras.Model.quantize``.
+
+        ``flow.quantize(x)`` of float images gives grey levels, uint8; with a mode such as
+        ``"int8"`` it is Keras' quantization of weights. Keras wraps the method of every
+        instance when it is created, so overriding it in the class has no effect.
+        """
+        flow = super().__new__(cls, *args, **kwargs)
+        quantize_weights = flow.quantize
+
+        def quantize(x: Any = None, config: Any = None, **options: Any) -> Any:
+            if hasattr(x, "shape"):
+                return flow._quantize_images(x)
+            return quantize_weights(x, config=config, **options)
+
+        flow.quantize = quantize
+        return flow
 
     # --- structure -----------------------------------------------------------------------
 
@@ -148,7 +167,7 @@ class Flow(InferenceMixin, keras.Model):
         if u is None:
             optimizer = getattr(self, "optimizer", None)
             step = optimizer.iterations if training and optimizer is not None else 0
-            u = step_uniform(ops.shape(image), self.seed, step, self.variable_dtype)
+            u = step_uniform(ops.shape(image), self.noise_seed, step, self.variable_dtype)
         x = checks.float_images(image, u, self.variable_dtype)
         return self._log_density(x, features) - self.num_dims * math.log(256.0)
 
@@ -186,12 +205,19 @@ class Flow(InferenceMixin, keras.Model):
         return super().compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As ``keras.Model.fit``, after data-dependent initialization if that is still due."""
+        """As ``keras.Model.fit``, with two additions.
+
+        Data-dependent initialization comes first if it is still due, and training stops at a
+        loss that is NaN or Inf.
+        """
         self._check_arrays(x)
         if not self.is_adapted:
             self.adapt(first_batch(x, ADAPT_IMAGES))
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._with_noise_in_tuple(kwargs["validation_data"])
+        callbacks = kwargs.get("callbacks")
+        if callbacks is None or isinstance(callbacks, list | tuple):
+            kwargs["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(callbacks or [])]
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -52,7 +52,7 @@ class InferenceMixin:
         rng = noise.generator(seed, noise.DEQUANTIZATION)
         return noise.dequantize(images, noise.uniform_noise(rng, images.shape))
 
-    def quantize(self, x: Any) -> np.ndarray:
+    def _quantize_images(self, x: Any) -> np.ndarray:
         """Grey levels (uint8) of float images, the inverse of :meth:`dequantize`."""
         return noise.quantize(np.asarray(ops.convert_to_numpy(x)))
 
@@ -188,7 +188,7 @@ class InferenceMixin:
             raise ValueError(
                 f"temperature={temperature} gave images that are not finite; use a lower one"
             )
-        return x if as_float else self.quantize(x)
+        return x if as_float else self._quantize_images(x)
 
     def interpolate(
         self,
@@ -228,8 +228,10 @@ class InferenceMixin:
         rows = _great_circle(*(_flatten(latents) for latents in ends), steps)
         n = len(a)
         latents = _unflatten(rows.reshape(n * steps, -1), self.latent_shapes)
-        repeated = tree.map_structure(lambda c: np.repeat(c, steps, axis=0), condition)
-        images = self.quantize(self.decode(latents, repeated, batch_size))
+        repeated = None
+        if condition is not None:
+            repeated = tree.map_structure(lambda c: np.repeat(c, steps, axis=0), condition)
+        images = self._quantize_images(self.decode(latents, repeated, batch_size))
         images = images.reshape(n, steps, *self.image_shape)
         return images[0] if single else images
 

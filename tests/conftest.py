@@ -1,0 +1,52 @@
+"""Settings and fixtures of the whole suite."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import numpy as np
+import pytest
+
+from attnflow_keras.data import mnist_sample
+from attnflow_keras.models import MARFlow
+
+
+@pytest.fixture(autouse=True)
+def _reproducible():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def digits() -> np.ndarray:
+    """256 real MNIST test digits, uint8 (256, 28, 28, 1)."""
+    return mnist_sample()
+
+
+@pytest.fixture(scope="session")
+def tiny_images(digits) -> np.ndarray:
+    """Real digits cut down to (256, 8, 8, 1), so that whole-flow tests are quick."""
+    return digits[:, 2:26:3, 2:26:3]
+
+
+def make_tiny_flow(**changes):
+    """A two-level flow over (8, 8, 1), with attention, small enough for eager tests."""
+    arguments = {
+        "image_shape": (8, 8, 1),
+        "levels": 2,
+        "steps": 1,
+        "width": 8,
+        "attention": "imap",
+        "components": 2,
+        **changes,
+    }
+    return MARFlow(**arguments)
+
+
+@pytest.fixture
+def tiny_flow(tiny_images):
+    """A tiny flow that has been adapted to the tiny images."""
+    flow = make_tiny_flow()
+    flow.adapt(tiny_images)
+    return flow

@@ -1,0 +1,93 @@
+"""Every invertible layer, by name: a new layer is one line here and gets all the tests.
+
+An entry is (constructor, input shape, condition channels). The constructor takes the keyword
+arguments of ``FlowLayer``. Shapes are odd or not square where the layer allows it.
+"""
+
+from attnflow_keras import layers, priors
+from attnflow_keras.networks import GatedConvNet
+
+
+def affine(**k):
+    return layers.AffineCoupling(GatedConvNet(6, dtype=k.get("dtype")), **k)
+
+
+def mixture(components=3, **k):
+    return layers.MixtureCoupling(GatedConvNet(6, dtype=k.get("dtype")), components, **k)
+
+
+def chain(**k):
+    policy = {"dtype": k.get("dtype")}
+    return layers.Chain(
+        {
+            "squeeze": layers.Squeeze(**policy),
+            "actnorm": layers.ActNorm(**policy),
+            "conv": layers.InvertibleConv1x1(**policy),
+            "coupling": affine(**policy),
+            "attention": layers.IMapAttention(**policy),
+            "flip": layers.FlipHalves(**policy),
+        },
+        **k,
+    )
+
+
+def conditional_chain(**k):
+    inner = {"dtype": k.get("dtype"), "condition_channels": 2}
+    return layers.Chain(
+        {"actnorm": layers.ActNorm(dtype=k.get("dtype")), "coupling": affine(**inner)}, **k
+    )
+
+
+def imap(**options):
+    return lambda **k: layers.IMapAttention(**options, **k)
+
+
+def itrans(**options):
+    return lambda **k: layers.ITransAttention(**options, **k)
+
+
+def conv(**options):
+    return lambda **k: layers.InvertibleConv1x1(**options, **k)
+
+
+LAYERS = {
+    "actnorm": (layers.ActNorm, (3, 5, 3), 0),
+    "conv_full_lu": (conv(), (3, 5, 5), 0),
+    "conv_packed": (conv(layout="packed", seed=1), (3, 5, 5), 0),
+    "conv_identity": (conv(init="identity"), (3, 3, 4), 0),
+    "squeeze": (layers.Squeeze, (4, 6, 3), 0),
+    "squeeze_3": (lambda **k: layers.Squeeze(3, **k), (3, 6, 2), 0),
+    "flip_halves": (layers.FlipHalves, (3, 5, 4), 0),
+    "flip_odd_halves": (layers.FlipHalves, (3, 3, 5), 0),
+    "affine_coupling": (affine, (3, 5, 4), 0),
+    "affine_coupling_odd": (affine, (3, 3, 5), 0),
+    "affine_coupling_conditional": (affine, (3, 5, 4), 2),
+    "mixture_coupling": (mixture, (3, 5, 4), 0),
+    "mixture_coupling_single": (lambda **k: mixture(1, **k), (3, 3, 3), 0),
+    "mixture_coupling_conditional": (mixture, (3, 5, 4), 2),
+    "imap": (imap(), (3, 5, 4), 0),
+    "imap_spatial": (imap(mask="spatial"), (3, 3, 3), 0),
+    "imap_channel": (imap(mask="channel", bias="channel"), (3, 3, 3), 0),
+    "imap_random": (imap(mask="random", seed=3), (3, 3, 4), 0),
+    "imap_conditional": (imap(bias="channel"), (3, 5, 4), 2),
+    "itrans": (itrans(), (4, 4, 4), 0),
+    "itrans_softmax": (itrans(activation="softmax", mask="channel"), (4, 4, 4), 0),
+    "itrans_odd_cell": (itrans(heads=3, mask="random", seed=2), (6, 6, 2), 0),
+    "itrans_spatial_heads": (itrans(heads=5, mask="spatial"), (6, 2, 3), 0),
+    "itrans_rows": (itrans(heads=2, grid=(7, 1)), (7, 3, 2), 0),
+    "itrans_16_cells": (itrans(grid=(4, 4)), (4, 4, 4), 0),
+    "itrans_conditional": (itrans(heads=3, activation="softmax"), (4, 6, 2), 2),
+    "gaussian_prior": (priors.GaussianPrior, (3, 5, 3), 0),
+    "gaussian_split_prior": (priors.GaussianPrior, (3, 5, 3), 2),
+    "chain": (chain, (4, 4, 1), 0),
+    "conditional_chain": (conditional_chain, (3, 3, 4), 2),
+}
+
+
+def build(name, dtype="float64"):
+    """The built layer, its input shape and its condition channels."""
+    constructor, shape, channels = LAYERS[name]
+    options = {"condition_channels": channels} if channels else {}
+    layer = constructor(dtype=dtype, **options)
+    layer.build((None, *shape))
+    return layer, shape, channels

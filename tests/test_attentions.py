@@ -1,0 +1,96 @@
+"""What the two attentions promise beyond the layer table."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attnflow_keras.elimination import solve_and_log_det
+from attnflow_keras.layers import Chain, IMapAttention, ITransAttention
+from tests.helpers import batch, fresh, jacobian_log_det, perturb
+
+
+def test_elimination_agrees_with_lapack():
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 4, 7, 16):
+        matrix = np.eye(size) + 0.9 * rng.uniform(size=(5, size, size)) / size
+        right = rng.normal(size=(5, size, 3))
+        solved, log_det = solve_and_log_det(tf.constant(matrix), tf.constant(right))
+        np.testing.assert_allclose(solved, np.linalg.solve(matrix, right), atol=1e-12)
+        sign, expected = np.linalg.slogdet(matrix)
+        assert (sign > 0).all()
+        np.testing.assert_allclose(log_det, expected, atol=1e-12)
+
+
+def test_imap_starts_near_the_identity_and_is_bounded():
+    layer = IMapAttention()
+    layer.build((None, 4, 4, 4))
+    x = batch((4, 4, 4), dtype="float32")
+    y, _ = layer(x)
+    assert np.abs(y / x - 1).max() < 0.15
+    perturb(layer, 50.0)
+    ratio = np.asarray(layer(x)[0]) / x
+    assert ratio.min() >= 0.05 - 1e-6
+    assert ratio.max() <= 1.95 + 1e-6
+
+
+def test_imap_with_a_spatial_mask_does_not_depend_on_the_data():
+    layer = perturb(IMapAttention(mask="spatial", dtype="float64"))
+    layer.build((None, 4, 4, 2))
+    perturb(layer)
+    x = batch((4, 4, 2), n=2)
+    ratio = np.asarray(layer(x)[0]) / x
+    np.testing.assert_allclose(ratio[0], ratio[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_itrans_keeps_x1_and_its_matrix_ignores_x2(activation):
+    layer = ITransAttention(heads=3, activation=activation, dtype="float64")
+    layer.build((None, 4, 6, 4))
+    perturb(layer)
+    x = batch((4, 6, 4))
+    mask = layer.partition((4, 6, 4)).mask
+    y = np.asarray(layer(x)[0])
+    np.testing.assert_array_equal(y * mask, x * mask)
+    assert (np.abs(y - x)[:, mask == 0] > 0).all()
+    other = x + (1 - mask) * batch((4, 6, 4), seed=9)
+    np.testing.assert_array_equal(
+        layer.mixing_matrix(tf.constant(x * mask)), layer.mixing_matrix(tf.constant(other * mask))
+    )
+
+
+@pytest.mark.parametrize(("activation", "bound"), [("sigmoid", 19.0), ("softmax", 3.0)])
+def test_itrans_matrix_is_safe_for_adversarial_scores(activation, bound):
+    layer = ITransAttention(activation=activation, dtype="float64")
+    layer.build((None, 4, 4, 2))
+    for sign in (1, -1):
+        layer.gate.assign([sign * 50.0])  # gamma at its bound
+        for scale in (1, 50, 1e3):
+            layer.query_kernel.assign(scale * batch(layer.query_kernel.shape, n=1)[0])
+            matrix = np.asarray(layer.mixing_matrix(tf.constant(batch((4, 4, 2), n=50))))
+            assert (np.linalg.det(matrix) > 0).all()
+            assert np.linalg.cond(matrix, np.inf).max() <= bound + 1e-6
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_twelve_stacked_itrans_round_trip_in_float32(activation):
+    stack = Chain(
+        {f"layer_{i}": ITransAttention(activation=activation) for i in range(12)}, name="stack"
+    )
+    stack.build((None, 4, 4, 8))
+    perturb(stack, 1.0)
+    for i in range(12):
+        getattr(stack, f"layer_{i}").gate.assign([3.0])
+    x = batch((4, 4, 8), n=50, dtype="float32")
+    y, _ = stack(x)
+    back, _ = stack(fresh(y), inverse=True)
+    assert np.abs(np.asarray(back) - x).max() < 1e-3
+
+
+def test_itrans_on_an_odd_cell_needs_the_tiled_mask():
+    # 10x10 with 2x2 cells of 5x5: a global checkerboard would differ from cell to cell.
+    layer = ITransAttention(dtype="float64")
+    layer.build((None, 6, 6, 1))
+    perturb(layer)
+    x = batch((6, 6, 1))
+    expected = jacobian_log_det(lambda v: layer(v)[0], x)
+    np.testing.assert_allclose(layer(x)[1], expected, atol=1e-10)

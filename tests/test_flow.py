@@ -1,0 +1,209 @@
+"""The contract of Flow: encode, decode, scores, samples."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attnflow_keras import noise
+from tests.conftest import make_tiny_flow
+from tests.helpers import jacobian_log_det, perturb
+
+
+def flat(latents):
+    return np.concatenate([np.asarray(z).reshape(len(z), -1) for z in latents], axis=1)
+
+
+def test_decode_is_the_exact_inverse_of_encode(tiny_flow, tiny_images):
+    x = tiny_flow.dequantize(tiny_images)
+    latents, log_det = tiny_flow.encode(x)
+    assert tuple(z.shape[1:] for z in latents) == tiny_flow.latent_shapes
+    assert log_det.shape == (256,)
+    back = np.asarray(tiny_flow.decode([np.array(z) for z in latents]))
+    np.testing.assert_allclose(back, x, atol=1e-4)
+    centered = tiny_flow.dequantize(tiny_images, center=True)
+    codes = [np.array(z) for z in tiny_flow.encode(centered)[0]]
+    np.testing.assert_array_equal(tiny_flow.quantize(tiny_flow.decode(codes)), tiny_images)
+
+
+def test_encode_is_the_exact_inverse_of_decode(tiny_flow):
+    latents = noise.normal_latents(noise.generator(0, 1), 8, tiny_flow.latent_shapes)
+    x = np.asarray(tiny_flow.decode(latents))
+    again, _ = tiny_flow.encode(x)
+    np.testing.assert_allclose(flat(again), flat(latents), atol=2e-3)
+
+
+def test_log_prob_is_log_det_plus_the_standard_normal(tiny_flow, tiny_images):
+    x = tiny_flow.dequantize(tiny_images[:8])
+    latents, log_det = tiny_flow.encode(x)
+    z = flat(latents).astype("float64")
+    expected = np.asarray(log_det) - 0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1)
+    np.testing.assert_allclose(tiny_flow.log_prob(x), expected, rtol=1e-5)
+
+
+def test_scores_of_uint8_and_float_agree(tiny_flow, tiny_images):
+    images = tiny_images[:8]
+    x = tiny_flow.dequantize(images, seed=0)
+    constant = 64 * np.log(256)
+    density = np.asarray(tiny_flow.log_prob(x))
+    np.testing.assert_allclose(tiny_flow.log_prob(images), density - constant, rtol=1e-5)
+    bits = np.asarray(tiny_flow.bits_per_dim(images))
+    np.testing.assert_allclose(bits, -(density - constant) / (64 * np.log(2)), rtol=1e-5)
+    np.testing.assert_allclose(tiny_flow.bits_per_dim(x), bits, rtol=1e-5)
+    assert bits.shape == (8,)
+    other = np.asarray(tiny_flow.bits_per_dim(images, seed=1))
+    assert (other != bits).all()
+
+
+def test_density_integrates_to_one():
+    # A flow over one 2x2 grey image: E_z[1] = 1 is trivial, so check by importance sampling:
+    # the mean of p(x) / q(x) for x ~ q must be 1 within its standard error.
+    flow = make_tiny_flow(image_shape=(2, 2, 1), levels=1, steps=2, dtype="float64")
+    perturb(flow, 0.1)
+    rng = np.random.default_rng(0)
+    sd = 6.0
+    x = sd * rng.standard_t(4, size=(20_000, 2, 2, 1))
+    u = x / sd
+    log_t = -2.5 * np.log1p(u**2 / 4) + np.log(3 / 8) - np.log(sd)
+    ratio = np.exp(np.asarray(flow._log_density(tf.constant(x))) - log_t.sum(axis=(1, 2, 3)))
+    error = ratio.std() / np.sqrt(len(ratio))
+    assert error < 0.2
+    assert abs(ratio.mean() - 1) < 4 * error
+
+
+@pytest.mark.parametrize("policy", ["float64", "float32", "mixed_float16", "mixed_bfloat16"])
+def test_policies_predict_equals_log_prob(policy, tiny_images):
+    flow = make_tiny_flow(dtype=policy)
+    flow.adapt(tiny_images)
+    flow.compile(optimizer="adam", jit_compile=False)
+    images = tiny_images[:32]
+    predicted = flow.predict(images, verbose=0)
+    assert predicted.shape == (32,)
+    assert predicted.dtype == ("float64" if policy == "float64" else "float32")
+    np.testing.assert_allclose(predicted, flow.log_prob(images), rtol=1e-5, atol=1e-3)
+    x = flow.dequantize(images)
+    np.testing.assert_allclose(flow.predict(x, verbose=0), flow.log_prob(x), rtol=1e-5, atol=1e-3)
+    codes = [np.array(z) for z in flow.encode(x)[0]]
+    np.testing.assert_allclose(flow.decode(codes), x, atol=1e-3)
+
+
+def test_jacobian_of_a_whole_tiny_flow():
+    flow = perturb(make_tiny_flow(attention="itrans", dtype="float64"), 0.1)
+    x = 0.3 * np.random.default_rng(0).normal(size=(1, 8, 8, 1))
+
+    def latents(v):
+        parts = flow._encode_floats(v)[0]
+        return tf.concat([tf.reshape(z, (1, -1)) for z in parts], axis=1)
+
+    expected = jacobian_log_det(latents, x)
+    np.testing.assert_allclose(flow.encode(x)[1], expected, rtol=1e-8)
+
+
+def test_results_do_not_depend_on_the_batch_size(tiny_flow, tiny_images):
+    images = tiny_images[:11]
+    whole = np.asarray(tiny_flow.log_prob(images))
+    for size in (1, 4, 11):
+        np.testing.assert_allclose(tiny_flow.log_prob(images, batch_size=size), whole, rtol=1e-5)
+    samples = tiny_flow.sample(5, seed=3)
+    np.testing.assert_array_equal(tiny_flow.sample(5, seed=3, batch_size=2), samples)
+
+
+def test_xla_agrees(tiny_flow, tiny_images):
+    images = tiny_images[:6]
+    plain = np.asarray(tiny_flow.log_prob(images, batch_size=4))
+    tiny_flow.jit = True
+    np.testing.assert_allclose(tiny_flow.log_prob(images, batch_size=4), plain, rtol=1e-5)
+    codes = [np.array(z) for z in tiny_flow.encode(tiny_flow.dequantize(images))[0]]
+    back = tiny_flow.decode(codes, batch_size=4)
+    np.testing.assert_allclose(back, tiny_flow.dequantize(images), atol=1e-4)
+
+
+def test_sample(tiny_flow):
+    images = tiny_flow.sample(7, temperature=0.7, seed=1)
+    assert images.shape == (7, 8, 8, 1)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, tiny_flow.sample(7, temperature=0.7, seed=1))
+    assert (images != tiny_flow.sample(7, temperature=0.7, seed=2)).any()
+    assert (tiny_flow.sample(2) != tiny_flow.sample(2)).any()
+    x = tiny_flow.sample(7, temperature=0.7, seed=1, as_float=True)
+    np.testing.assert_array_equal(tiny_flow.quantize(x), images)
+    cold = tiny_flow.sample(3, temperature=0, seed=1)
+    assert (cold[0] == cold[1]).all()
+
+
+def test_interpolation_ends_at_its_ends(tiny_flow, tiny_images):
+    a, b = tiny_images[:3], tiny_images[3:6]
+    way = tiny_flow.interpolate(a, b, steps=5)
+    assert way.shape == (3, 5, 8, 8, 1)
+    np.testing.assert_array_equal(way[:, 0], a)
+    np.testing.assert_array_equal(way[:, -1], b)
+    single = tiny_flow.interpolate(a[0], b[0], steps=5)
+    np.testing.assert_array_equal(single, way[0])
+    same = tiny_flow.interpolate(a[0], a[0], steps=3)
+    np.testing.assert_array_equal(same[1], a[0])
+
+
+def test_encode_decode_and_log_prob_are_differentiable(tiny_flow, tiny_images):
+    x = tf.constant(tiny_flow.dequantize(tiny_images[:2]))
+    latents, _ = tiny_flow.encode(x)
+    latents = [tf.constant(np.array(z)) for z in latents]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([x, *latents])
+        score = tf.reduce_sum(tiny_flow.log_prob(x))
+        back = tf.reduce_sum(tiny_flow.decode(latents) ** 2)
+    assert np.abs(tape.gradient(score, x)).max() > 0
+    for gradient in tape.gradient(back, latents):
+        assert np.abs(gradient).max() > 0
+    weights = [v.value for v in tiny_flow.trainable_variables]
+    assert all(g is not None for g in tape.gradient(score, weights))
+
+
+def test_as_distribution(tiny_flow, tiny_images):
+    distribution = tiny_flow.as_distribution()
+    x = tiny_flow.dequantize(tiny_images[:6])
+    np.testing.assert_allclose(distribution.log_prob(x), tiny_flow.log_prob(x), rtol=1e-5)
+    drawn = distribution.sample(4, seed=1)
+    assert drawn.shape == (4, 8, 8, 1)
+    np.testing.assert_allclose(
+        distribution.log_prob(fresh_copy(drawn)), tiny_flow.log_prob(np.array(drawn)), rtol=1e-4
+    )
+    assert tuple(distribution.event_shape) == (8, 8, 1)
+
+
+def fresh_copy(x):
+    return tf.constant(np.array(x))
+
+
+def test_parameters_are_the_trainable_variables(tiny_flow):
+    names = [v.path for v in tiny_flow.non_trainable_variables]
+    assert any(name.endswith("adapted") for name in names)
+    assert all(name.rsplit("/", 1)[-1] in ("adapted", "permutation", "sign") for name in names)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_save_and_load_give_the_same_flow(tiny_flow, tiny_images, tmp_path, suffix):
+    perturb(tiny_flow, 0.05)
+    expected = np.asarray(tiny_flow.log_prob(tiny_images[:8]))
+    samples = tiny_flow.sample(3, seed=0)
+    path = tmp_path / f"flow{suffix}"
+    if suffix == ".keras":
+        tiny_flow.save(path)
+        loaded = keras.saving.load_model(path)
+    else:
+        tiny_flow.save_weights(path)
+        loaded = make_tiny_flow()
+        loaded.load_weights(path)
+    assert loaded.is_adapted
+    np.testing.assert_array_equal(loaded.log_prob(tiny_images[:8]), expected)
+    np.testing.assert_array_equal(loaded.sample(3, seed=0), samples)
+    np.testing.assert_allclose(
+        loaded.decode([np.array(z) for z in loaded.encode(loaded.dequantize(tiny_images[:4]))[0]]),
+        loaded.dequantize(tiny_images[:4]),
+        atol=1e-4,
+    )
+
+
+def test_decode_is_finite_at_1_2_sigma(tiny_flow):
+    perturb(tiny_flow, 0.2)
+    images = tiny_flow.sample(256, temperature=1.2, seed=0, as_float=True)
+    assert np.isfinite(images).all()

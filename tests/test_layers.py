@@ -1,0 +1,185 @@
+"""The contract of every layer in the table, against autodiff."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attnflow_keras.layers import FlowLayer
+from tests.helpers import batch, fresh, jacobian_log_det, perturb
+from tests.layer_table import LAYERS, build
+
+NAMES = sorted(LAYERS)
+
+
+def prepared(name, dtype="float64"):
+    layer, shape, channels = build(name, dtype)
+    perturb(layer)
+    x = batch(shape, dtype="float64" if dtype == "float64" else "float32")
+    condition = batch((*shape[:2], channels), seed=2).astype(x.dtype) if channels else None
+    return layer, x, condition
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_log_det_is_that_of_the_jacobian(name):
+    layer, x, condition = prepared(name)
+    _, log_det = layer(x, condition=condition)
+    assert log_det.shape == (2,)
+    expected = jacobian_log_det(lambda v: layer(v, condition=condition)[0], x)
+    np.testing.assert_allclose(log_det, expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_inverse_log_det_is_that_of_the_inverse_jacobian(name):
+    layer, x, condition = prepared(name)
+    y = fresh(layer(x, condition=condition)[0])
+    _, log_det = layer(y, condition=condition, inverse=True)
+    expected = jacobian_log_det(lambda v: layer(v, condition=condition, inverse=True)[0], y)
+    np.testing.assert_allclose(log_det, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_round_trips_in_both_directions(name):
+    layer, x, condition = prepared(name)
+    y, forward = layer(x, condition=condition)
+    back, inverse = layer(fresh(y), condition=condition, inverse=True)
+    np.testing.assert_allclose(back, x, atol=1e-9)
+    np.testing.assert_allclose(inverse, -np.asarray(forward), atol=1e-7)
+    there, _ = layer(fresh(back), condition=condition)
+    np.testing.assert_allclose(there, y, atol=1e-8)
+    target = batch(tuple(y.shape[1:]), seed=5)
+    source, _ = layer(fresh(target), condition=condition, inverse=True)
+    again, _ = layer(fresh(source), condition=condition)
+    np.testing.assert_allclose(again, target, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_extreme_inputs_stay_finite_and_invertible(name):
+    layer, x, condition = prepared(name, "float32")
+    for scale in (1e-6, 30.0, 1e3):
+        y, log_det = layer(scale * x, condition=condition)
+        back, inverse = layer(fresh(y), condition=condition, inverse=True)
+        for value in (y, log_det, back, inverse):
+            assert np.isfinite(value).all()
+        # Where the map is nearly flat, float32 holds y but not x: then y must come back.
+        again, _ = layer(fresh(back), condition=condition)
+        near_x = np.abs(back - scale * x) <= 2e-4 * max(scale, 1.0)
+        near_y = np.abs(again - y) <= 2e-4 * np.maximum(np.abs(y), 1.0)
+        assert near_x.all() or (near_y.all() and near_x.mean() > 0.9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_config_and_weights_round_trip(name, tmp_path):
+    layer, x, condition = prepared(name)
+    copy = type(layer).from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+    copy.build((None, *x.shape[1:]))
+    assert len(copy.weights) == len(layer.weights)
+
+    class Holder(keras.Model):
+        def __init__(self, held):
+            super().__init__()
+            self.held = held
+            self.built = True
+
+        def call(self, inputs):
+            return inputs
+
+    path = tmp_path / "layer.weights.h5"
+    if layer.weights:
+        Holder(layer).save_weights(path)
+        Holder(copy).load_weights(path)
+    y, log_det = layer(x, condition=condition)
+    y2, log_det2 = copy(x, condition=condition)
+    np.testing.assert_array_equal(y, y2)
+    np.testing.assert_array_equal(log_det, log_det2)
+    np.testing.assert_allclose(copy(fresh(y2), condition=condition, inverse=True)[0], x, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_reach_every_weight(name):
+    layer, x, condition = prepared(name)
+    if not layer.trainable_variables:
+        assert not layer.trainable_weights
+        return
+    with tf.GradientTape() as tape:
+        y, log_det = layer(x, condition=condition)
+        loss = tf.reduce_sum(y**2) + tf.reduce_sum(log_det)
+    gradients = tape.gradient(loss, [v.value for v in layer.trainable_variables])
+    missing = [
+        v.path
+        for v, g in zip(layer.trainable_variables, gradients, strict=True)
+        if g is None
+    ]
+    assert not missing
+    assert all(np.isfinite(tf.convert_to_tensor(g)).all() for g in gradients)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_flow_through_the_inverse(name):
+    layer, x, condition = prepared(name)
+    y = fresh(layer(x, condition=condition)[0])
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        back, _ = layer(y, condition=condition, inverse=True)
+        loss = tf.reduce_sum(back * x)
+    direction = batch(tuple(y.shape[1:]), seed=7)
+    step = 1e-6
+    moved = [
+        float(tf.reduce_sum(layer(y + s * direction, condition=condition, inverse=True)[0] * x))
+        for s in (step, -step)
+    ]
+    expected = (moved[0] - moved[1]) / (2 * step)
+    found = float(tf.reduce_sum(tape.gradient(loss, y) * direction))
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_policies_keep_the_flow_in_the_variable_dtype(name, policy):
+    layer, x, condition = prepared(name, policy)
+    y, log_det = layer(x, condition=condition)
+    assert y.dtype == log_det.dtype == "float32"
+    back, _ = layer(fresh(y), condition=condition, inverse=True)
+    assert back.dtype == "float32"
+    # Half precision stays inside the conditioner, which is the same in both directions.
+    np.testing.assert_allclose(back, x, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_symbolic_shapes(name):
+    layer, x, _ = prepared(name, "float32")
+    output, log_det = layer.compute_output_shape((None, *x.shape[1:]))
+    assert output[1:] == layer.output_map_shape(x.shape[1:])
+    assert log_det == (None,)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_inputs_give_one_clear_error(name):
+    layer, x, condition = prepared(name)
+    with pytest.raises(ValueError, match=r"x must have shape"):
+        layer(x[:, 0], condition=condition)
+    with pytest.raises(ValueError, match=r"x must have shape"):
+        layer(np.concatenate([x, x], axis=-1), condition=condition)
+    if condition is None:
+        with pytest.raises(ValueError, match=r"condition was given.*takes none"):
+            layer(x, condition=x)
+    else:
+        with pytest.raises(ValueError, match=r"condition is missing"):
+            layer(x)
+        with pytest.raises(ValueError, match=r"condition must have shape"):
+            layer(x, condition=condition[:, :2])
+
+
+def test_every_public_layer_is_in_the_table():
+    from attnflow_keras import layers, priors
+
+    covered = {type(build(name)[0]) for name in NAMES}
+    abstract = {layers.FlowLayer, layers.Coupling, layers.NetworkCoupling}
+    public = {getattr(m, name) for m in (layers, priors) for name in m.__all__}
+    assert public - abstract == covered
+
+
+def test_a_half_precision_policy_is_refused():
+    with pytest.raises(ValueError, match="dtype must be one of .*float16"):
+        FlowLayer(dtype="float16")

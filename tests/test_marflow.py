@@ -1,0 +1,99 @@
+"""MARFlow: structure, options, errors."""
+
+import json
+
+import numpy as np
+import pytest
+
+from attnflow_keras.models import MARFlow
+from tests.conftest import make_tiny_flow
+from tests.helpers import batch, fresh, jacobian_log_det, perturb
+
+OPTIONS = [
+    {"attention": None, "coupling": "affine"},
+    {"attention": "imap", "position": 1, "mask": "channel", "conv_layout": "packed"},
+    {"attention": "imap", "position": 2, "mask": "random", "conv_init": ["identity", "orthogonal"]},
+    {"attention": "imap", "position": 3, "mask": "spatial"},
+    {"attention": "imap", "attention_options": {"bias": "channel", "floor": 0.2}},
+    {"attention": "itrans", "position": 1, "mask": "random"},
+    {"attention": "itrans", "position": 3, "heads": 2, "mask": "channel"},
+    {"attention": "itrans", "position": 2, "grid": [(2, 2), (2, 1)], "heads": 3},
+    {
+        "attention": "itrans",
+        "attention_options": {"activation": "softmax"},
+        "grid": [(2, 2), (1, 2)],
+        "mask": "spatial",
+    },
+    {"conditioner_options": {"blocks": 2, "position_bias": True}, "width": [6, 8], "steps": [2, 1]},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=json.dumps)
+def test_every_option_is_a_flow(options):
+    flow = perturb(make_tiny_flow(dtype="float64", **options), 0.1)
+    x = batch((8, 8, 1), n=1)
+    latents, log_det = flow._encode_floats(fresh(x))
+    expected = jacobian_log_det(lambda v: _flat(flow._encode_floats(v)[0]), x)
+    np.testing.assert_allclose(log_det, expected, rtol=1e-7, atol=1e-6)
+    back = flow._decode_latents(tuple(fresh(z) for z in latents))
+    np.testing.assert_allclose(back, x, atol=1e-7)
+    assert MARFlow.from_config(flow.get_config()).get_config() == flow.get_config()
+    json.dumps(flow.get_config())
+
+
+def _flat(latents):
+    from keras import ops
+
+    return ops.concatenate([ops.reshape(z, (z.shape[0], -1)) for z in latents], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("position", "order"),
+    [
+        (1, ["attention", "actnorm", "conv1x1", "coupling", "flip"]),
+        (2, ["actnorm", "attention", "conv1x1", "coupling", "flip"]),
+        (3, ["actnorm", "conv1x1", "attention", "coupling", "flip"]),
+        (4, ["actnorm", "conv1x1", "coupling", "attention", "flip"]),
+    ],
+)
+def test_position_of_the_attention(position, order):
+    flow = make_tiny_flow(position=position)
+    assert flow.level_1.step_1.order == order
+
+
+def test_latents_are_ordered_from_the_first_split_to_the_top():
+    flow = MARFlow((28, 20, 1), levels=2, steps=1, width=4, components=1)
+    assert flow.latent_shapes == ((14, 10, 2), (7, 5, 8))
+    assert sum(np.prod(s) for s in flow.latent_shapes) == 28 * 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_shape": (8, 8)}, "image_shape must be"),
+        ({"image_shape": (8, 10, 1)}, r"image_shape .* can't be squeezed 2 times"),
+        ({"levels": 0}, "levels must be"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"steps": [1, 1, 1]}, "steps has 3 values for 2 levels"),
+        ({"attention": "self"}, "attention must be one of None, imap, itrans"),
+        ({"position": 5}, "position must be one of 1, 2, 3, 4; got 5"),
+        ({"mask": "diagonal"}, "mask must be one of"),
+        ({"heads": 3}, "heads is an option of attention='itrans'"),
+        ({"attention": "itrans", "heads": 0}, "heads must be at least 1"),
+        ({"attention": "itrans", "heads": 99}, "heads=99 is too many"),
+        ({"attention": "itrans", "grid": (3, 2)}, "does not divide a map of 4x4; valid grids"),
+        ({"attention": "itrans", "grid": (1, 1)}, "grid must be"),
+        ({"attention": "itrans", "grid": (5, 5)}, "grid must be"),
+        ({"attention": None, "attention_options": {"floor": 0.1}}, "attention_options need"),
+        ({"attention_options": {"floor": 0.0}}, "floor must lie in"),
+        ({"coupling": "additive"}, "coupling must be one of"),
+        ({"components": 0}, "components must be at least 1"),
+        ({"prior": "uniform"}, "prior must be one of"),
+        ({"conditioner": "mlp"}, "conditioner must be one of"),
+        ({"dtype": "float16"}, "dtype must be one of"),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+def test_bad_arguments(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_tiny_flow(**changes)

@@ -1,0 +1,24 @@
+"""Pretrained flows by name.
+
+>>> import zoo
+>>> zoo.list("*mnist*")
+>>> flow = zoo.load("attnflow-imap-mnist")
+
+Importing this package and listing entries does not import TensorFlow.
+"""
+
+from typing import Any
+
+from zoo.registry import info, list_entries
+
+__all__ = ["info", "list", "load", "save"]
+
+list = list_entries  # noqa: A001  the name users know from other model zoos
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("load", "save"):
+        from zoo import folder
+
+        return getattr(folder, name)
+    raise AttributeError(f"module 'zoo' has no attribute {name!r}")

@@ -1,0 +1,46 @@
+"""Assemble the command line: one file a command."""
+
+import os
+import sys
+
+# Keras and TensorFlow read these when they are imported, which the commands do later.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import typer
+from rich.console import Console
+
+from zoo.cli import demo, listing, sample, score, train
+
+app = typer.Typer(
+    name="attnflow",
+    help=(
+        "Normalizing flows with invertible attention.\n\n"
+        "Start with `attnflow list`, then `attnflow info NAME`, "
+        "`attnflow sample NAME -o samples.png`, `attnflow score NAME my-images/`. "
+        "NAME is an entry's name, a folder written by zoo.save, or hf://user/repository."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command("list")(listing.list_command)
+app.command("info")(listing.info_command)
+app.command("sample")(sample.sample_command)
+app.command("score")(score.score_command)
+app.command("train")(train.train_command)
+app.command("demo")(demo.demo_command)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line and exit status 1."""
+    try:
+        app()
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        if os.environ.get("ATTNFLOW_TRACEBACK"):
+            raise
+        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,70 @@
+"""What the commands share: arguments, progress, and reading the user's data."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+console = Console()
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="An entry's name, a folder written by zoo.save, or hf://user/repository.",
+    ),
+]
+
+DATA_HELP = (
+    "A folder of PNG or JPEG files, one picture, a .npy or .npz file (uint8), or a data set's "
+    "split: mnist:test, fashion_mnist:validation, ..."
+)
+
+
+@contextmanager
+def progress_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal; gives a function that takes the number of items done."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(text, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def load_flow(name: str, **options: Any) -> Any:
+    """``zoo.load`` with a word on what takes the time."""
+    import zoo
+    from zoo.registry import locate
+
+    locate(name)
+    with console.status(f"loading {name}"):
+        return zoo.load(name, **options)
+
+
+def load_data(data: str, image_shape: tuple[int, int, int], resize: bool) -> Any:
+    """Images from what the user named, see ``DATA_HELP``."""
+    from attnflow_keras.data import load_dataset, load_images
+    from attnflow_keras.data.datasets import DATASETS
+
+    name, _, split = data.partition(":")
+    if name in DATASETS and split:
+        images = load_dataset(name, split)
+        if images.shape[1:] != tuple(image_shape):
+            raise ValueError(f"{data} has images of {images.shape[1:]}, the flow takes {image_shape}")
+        return images
+    return load_images(data, tuple(image_shape), resize)

@@ -1,0 +1,97 @@
+"""``attnflow demo``."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zoo.cli.common import console, load_flow, progress_bar
+
+ENTRY = "attnflow-imap-mnist"
+
+
+def demo_command(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="An entry for 28x28 grey images, or a folder.")
+    ] = ENTRY,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo-output"),
+    steps: Annotated[int, typer.Option(help="Fine-tuning steps.")] = 12,
+) -> None:
+    """Everything once, without network: score, round trip, sample, fine-tune, ONNX."""
+    import numpy as np
+
+    from attnflow_keras.data import image_grid, mnist_sample, save_image
+    from zoo.card import metric_line
+    from zoo.registry import info
+
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:5.0f} s[/dim]  {text}", highlight=False)
+
+    entry = info(name)
+    flow = load_flow(name)
+    say(f"[bold]{name}[/bold]: {flow.count_params():,} weights loaded, sha256 checked")
+    for metric in entry.get("metrics", []):
+        say(metric_line(metric))
+
+    digits = mnist_sample()
+    with progress_bar("scoring 256 test digits", len(digits)) as report:
+        bits = np.asarray(flow.bits_per_dim(digits, batch_size=64, progress=report))
+    error = bits.std(ddof=1) / np.sqrt(len(bits))
+    say(f"256 real test digits: {bits.mean():.3f} ± {error:.3f} bits/dim")
+    order = np.argsort(bits)
+    extremes = np.concatenate([digits[order[:8]], digits[order[-8:]]])
+    save_image(out / "most-and-least-probable.png", image_grid(extremes, columns=8))
+
+    x = flow.dequantize(digits[:64])
+    with console.status("encoding and decoding"):
+        latents, _ = flow.encode(x)
+        largest = float(np.abs(np.asarray(flow.decode(latents)) - x).max())
+    say(f"decode(encode(x)) returns x: largest error {largest:.2e} (a grey level is {1 / 256:.1e})")
+
+    with console.status("sampling"):
+        save_image(out / "samples.png", image_grid(flow.sample(64, temperature=0.8, seed=0)))
+        rows = [flow.interpolate(digits[i], digits[i + 1], steps=10) for i in range(0, 8, 2)]
+        save_image(out / "interpolation.png", image_grid(np.concatenate(rows), columns=10))
+    say(f"wrote {out}/samples.png, interpolation.png and most-and-least-probable.png")
+
+    report_ = _onnx(flow, out / "onnx", digits)
+    say(
+        "exported to ONNX; onnxruntime differs from Keras by at most "
+        f"{report_['log_prob']:.1e} bits/dim, {report_['latents']:.1e} in latents (encode), "
+        f"{report_['image']:.1e} in images (decode)"
+    )
+    say(f"decode(encode(x)) in onnxruntime: largest error {report_['round_trip']:.2e}")
+
+    before, after = _fine_tune(flow, digits, steps)
+    say(
+        f"{steps} steps of model.fit on 192 digits turned black on white: "
+        f"{before:.3f} -> {after:.3f} bits/dim on 64 others"
+    )
+    say(f"done; pictures and ONNX files are in {out}/")
+
+
+def _onnx(flow: Any, folder: Path, digits: Any) -> dict[str, float]:
+    import export
+
+    with console.status("exporting encode, decode and log_prob to ONNX and comparing"):
+        return export.onnx(flow, folder, overwrite=True, images=digits)
+
+
+def _fine_tune(flow: Any, digits: Any, steps: int) -> tuple[float, float]:
+    import keras
+    import numpy as np
+
+    inverted = 255 - digits
+    held_out = inverted[192:]
+    before = float(np.mean(flow.bits_per_dim(held_out)))
+    flow.compile(optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=1.0), jit_compile=False)
+    with progress_bar("fine-tuning", steps) as report:
+        count = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: report(batch + 1)
+        )
+        train = np.resize(inverted[:192], (32 * steps, *inverted.shape[1:]))
+        flow.fit(train, batch_size=32, epochs=1, verbose=0, callbacks=[count])
+    return before, float(np.mean(flow.bits_per_dim(held_out)))

@@ -1,0 +1,34 @@
+"""``attnflow sample``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli.common import Name, console, load_flow
+
+
+def sample_command(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")] = Path("samples.png"),
+    n: Annotated[int, typer.Option("-n", help="Number of images.")] = 64,
+    temperature: Annotated[
+        float, typer.Option("--temperature", "-t", help="Below 1: more typical, less varied.")
+    ] = 0.8,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
+    separate: Annotated[
+        bool, typer.Option("--separate", help="One PNG an image, in the folder OUT.")
+    ] = False,
+) -> None:
+    """Draw images and write them as one picture, or one by one."""
+    from attnflow_keras.data import image_grid, save_image
+
+    flow = load_flow(name)
+    with console.status(f"sampling {n} images"):
+        images = flow.sample(n, temperature=temperature, seed=seed)
+    if separate:
+        for index, image in enumerate(images):
+            save_image(out / f"{index:04d}.png", image)
+    else:
+        save_image(out, image_grid(images))
+    console.print(f"wrote {out}")

@@ -1,0 +1,50 @@
+"""``attnflow score``."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli.common import DATA_HELP, Name, console, load_data, load_flow, progress_bar
+
+
+def score_command(
+    name: Name,
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="CSV to write, one row an image.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Draws of dequantization noise to average.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 250,
+    resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
+    jit: Annotated[bool, typer.Option("--jit", help="Compile with XLA; pays on many images.")] = False,
+) -> None:
+    """Bits per dimension of images: lower is more probable under the model.
+
+    The mean is printed with its standard error over images and its convention.
+    """
+    from zoo.card import metric_line
+    from zoo.evaluate import evaluate_bits_per_dim
+
+    flow = load_flow(name)
+    flow.jit = jit
+    images = load_data(data, flow.image_shape, resize)
+    with progress_bar("scoring", draws * len(images)) as report:
+        metric = evaluate_bits_per_dim(
+            flow, images, data.replace(":", " "), draws, seed, batch_size, report
+        )
+        if out is not None:
+            bits = flow.bits_per_dim(images, seed=seed, batch_size=batch_size)
+            text = io.StringIO()
+            writer = csv.writer(text)
+            writer.writerow(("index", "bits_per_dim"))
+            writer.writerows((i, f"{float(b):.5f}") for i, b in enumerate(bits))
+            temporary = out.with_name(f".{out.name}.part")
+            temporary.write_text(text.getvalue())
+            temporary.replace(out)
+    console.print(metric_line(metric), highlight=False)
+    if out is not None:
+        console.print(f"wrote {out}")

@@ -1,0 +1,135 @@
+"""``attnflow train``."""
+
+import dataclasses
+import datetime
+import os
+import platform
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zoo.cli.common import Name, console, load_data, progress_bar
+from zoo.registry import ZooError, info
+
+
+def train_command(
+    name: Name,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the run. Default: runs/NAME."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Train on your own images: a folder, a .npy or .npz file."),
+    ] = None,
+    fine_tune: Annotated[
+        bool, typer.Option("--fine-tune", help="Start from the entry's weights, not from scratch.")
+    ] = False,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps in all.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Greatest learning rate.")] = None,
+    steps_per_epoch: Annotated[
+        int | None, typer.Option(help="Steps between validations and checkpoints.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    jit: Annotated[bool | None, typer.Option(help="Compile with XLA.")] = None,
+    resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
+) -> None:
+    """Train an entry by its recipe, or on your own images; resumes after a kill.
+
+    The folder gets a checkpoint and curve.csv after every epoch. Run the same command again
+    to go on. At the end the flow is scored once on the test split and written to OUT/entry,
+    which zoo.load reads.
+    """
+    from attnflow_keras.training.recipe import Recipe
+
+    entry = info(name)
+    recorded = entry.get("training", {}).get("recipe")
+    if recorded is None and data is None:
+        raise ZooError(f"entry {name!r} has no recipe; give your images with --data")
+    changes = {
+        "dataset": data,
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "steps_per_epoch": steps_per_epoch,
+        "seed": seed,
+        "jit": jit,
+        "resize": resize or None,
+    }
+    settings = {**(recorded or {}), **{k: v for k, v in changes.items() if v is not None}}
+    recipe = Recipe(**settings)
+    folder = out or Path("runs") / entry["name"]
+    _run(name, entry, recipe, folder, fine_tune, own_data=data is not None)
+
+
+def _run(
+    name: str, entry: dict[str, Any], recipe: Any, folder: Path, fine_tune: bool, own_data: bool
+) -> None:
+    import keras
+
+    import zoo
+    from attnflow_keras.training.callbacks import CURVE, read_curve
+    from attnflow_keras.training.run import train
+    from zoo.evaluate import evaluate_bits_per_dim
+
+    keras.utils.set_random_seed(recipe.seed)
+    with console.status(f"building {entry['name']}"):
+        flow = zoo.load(name, weights=fine_tune)
+
+    shape = flow.image_shape
+    if own_data:
+        images = load_data(recipe.dataset, shape, recipe.resize)
+        # Every tenth image is held out, or none when there are too few to tell anything.
+        validation = images[9::10] if len(images) >= 50 else None
+        if validation is not None:
+            keep = [i for i in range(len(images)) if i % 10 != 9]
+            images = images[keep]
+        test = None
+    else:
+        images, validation, test = (
+            load_data(f"{recipe.dataset}:{split}", shape, False)
+            for split in ("train", "validation", "test")
+        )
+    console.print(
+        f"{len(images):,} images, {recipe.steps:,} steps of {recipe.batch_size}; run in {folder}"
+    )
+    train(flow, recipe, images, validation, folder, verbose=1 if console.is_terminal else 2)
+
+    metrics = []
+    for split, part in (("validation", validation), ("test", test)):
+        if part is not None:
+            with progress_bar(f"scoring {split}", len(part)) as report:
+                label = f"{recipe.dataset} {split}"
+                metrics.append(evaluate_bits_per_dim(flow, part, label, progress=report))
+    metrics.reverse()
+    rows = read_curve(folder / CURVE)
+    command = f"attnflow train {entry['name']}"
+    changed = {} if own_data else entry.get("training", {}).get("recipe", {})
+    for key, value in recipe.to_dict().items():
+        if changed.get(key, dataclasses.asdict(recipe)[key]) != value:
+            command += f" --{key.replace('_', '-')} {value}"
+    metadata = {
+        "description": entry.get("description", ""),
+        "task": entry.get("task", "unconditional"),
+        "dataset": recipe.dataset,
+        "dataset_license": "the user's" if own_data else entry.get("dataset_license", ""),
+        "license": entry.get("license", ""),
+        "training": {
+            "command": command,
+            "seed": recipe.seed,
+            "steps": recipe.epochs * recipe.steps_per_epoch,
+            "images": int(rows[-1]["images"]) if rows else 0,
+            "seconds": rows[-1]["seconds"] if rows else 0.0,
+            "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+            "date": datetime.date.today().isoformat(),
+            "recipe": recipe.to_dict(),
+        },
+        "metrics": metrics,
+    }
+    curve = (folder / CURVE).read_text()
+    zoo.save(flow, folder / "entry", metadata, overwrite=True, extra={CURVE: curve})
+    for metric in metrics:
+        console.print(f"{metric['split']}: {metric['value']:.4f} bits/dim", highlight=False)
+    console.print(f"wrote {folder / 'entry'}")

@@ -1,0 +1,168 @@
+"""Entries as folders: load a flow from one, save a flow to one."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from zoo.registry import FORMAT, ZooError, locate, read_json
+
+WEIGHTS = "model.weights.h5"
+
+
+def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> Any:
+    """A flow from an entry.
+
+    Args:
+        name: a registered name, a folder written by :func:`save`, or ``hf://user/repository``.
+        weights: load the weights; False builds the untrained model.
+        dtype: policy to load under, such as ``"mixed_float16"``; float32 if not given.
+
+    Returns:
+        A ``Flow``, not compiled.
+
+    Raises:
+        ZooError: an unknown name, a missing, altered or newer file; or an entry without
+            weights, with the command that trains it.
+        ImportError: TensorFlow is not installed.
+    """
+    folder = locate(name)
+    config = read_json(folder / "config.json", name)
+    metadata = read_json(folder / "metadata.json", name)
+    path = folder / WEIGHTS
+    if weights and not path.exists():
+        command = metadata.get("training", {}).get("command")
+        trains = f"; train it with: {command}" if command else ""
+        raise ZooError(
+            f"entry {str(name)!r} has no weights{trains}. zoo.load({str(name)!r}, weights=False) "
+            "builds the untrained model"
+        )
+    if weights:
+        _check_hash(path, metadata, name)
+    flow = _build(config, dtype, name)
+    if weights:
+        try:
+            flow.load_weights(path)
+        except Exception as error:
+            raise ZooError(
+                f"entry {str(name)!r}: {path} does not fit its config.json: {error}"
+            ) from error
+    return flow
+
+
+def save(
+    flow: Any,
+    folder: str | Path,
+    metadata: dict[str, Any] | None = None,
+    overwrite: bool = False,
+    extra: dict[str, str] | None = None,
+) -> Path:
+    """Write a flow as an entry that :func:`load` reads.
+
+    The folder is complete or not there: it is written beside and renamed.
+
+    Args:
+        flow: the flow; its optimizer is not saved.
+        folder: the folder to write.
+        metadata: task, data set, training and metrics, see CONTRIBUTING.md; sizes and the
+            weights' sha256 are added.
+        overwrite: replace a folder that exists.
+        extra: further text files, name -> content.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: the folder exists and ``overwrite`` is False.
+    """
+    import numpy as np
+
+    from zoo.card import render
+
+    folder = Path(folder)
+    config = {"format": FORMAT, "class": type(flow).__name__, "config": _portable(flow)}
+    with _replacing(folder, overwrite) as part:
+        # An uncompiled copy: a compiled model would write its optimizer too.
+        copy = _build(config, None, folder)
+        copy.set_weights(flow.get_weights())
+        copy.save_weights(part / WEIGHTS)
+        content = (part / WEIGHTS).read_bytes()
+        full = {
+            "format": FORMAT,
+            "name": folder.name,
+            **(metadata or {}),
+            "parameters": int(sum(np.prod(v.shape) for v in flow.trainable_variables)),
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        _write_json(part / "config.json", config)
+        _write_json(part / "metadata.json", full)
+        (part / "card.md").write_text(render(full, config), encoding="utf-8")
+        for name, text in (extra or {}).items():
+            (part / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def _portable(flow: Any) -> dict[str, Any]:
+    """Constructor arguments without the policy, which is chosen when the entry is loaded."""
+    config = flow.get_config()
+    for key in ("dtype", "trainable", "autocast"):
+        config.pop(key, None)
+    return config
+
+
+def _build(config: dict[str, Any], dtype: str | None, name: str | Path) -> Any:
+    try:
+        from attnflow_keras import models
+    except ImportError as error:
+        raise ImportError(
+            f"loading an entry needs TensorFlow ({error}): pip install 'attnflow-keras[tf]'"
+        ) from error
+    # Only models of this package are ever built from a configuration.
+    kind = config.get("class")
+    if kind not in models.__all__ or kind == "Flow":
+        known = ", ".join(name for name in models.__all__ if name != "Flow")
+        raise ZooError(f"entry {str(name)!r}: class must be one of {known}; got {kind!r}")
+    try:
+        return getattr(models, kind)(**{**config["config"], "dtype": dtype or "float32"})
+    except (KeyError, TypeError) as error:
+        raise ZooError(f"entry {str(name)!r}: config.json does not fit {kind}: {error}") from error
+
+
+def _check_hash(path: Path, metadata: dict[str, Any], name: str | Path) -> None:
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    expected = metadata.get("sha256")
+    if found != expected:
+        raise ZooError(
+            f"entry {str(name)!r}: {path} is damaged or altered: sha256 is {found}, metadata.json "
+            f"says {expected}; fetch the entry again"
+        )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _replacing(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """A temporary folder that takes the place of ``folder`` when the block succeeds."""
+    if folder.exists() and not overwrite:
+        raise FileExistsError(f"{folder} exists; pass overwrite=True to replace it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield part
+        part.chmod(0o755)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            folder.rename(old / folder.name)
+            part.rename(folder)
+            shutil.rmtree(old)
+        else:
+            part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
