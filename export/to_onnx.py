@@ -110,7 +110,9 @@ def compare(flow: Any, folder: Path, images: np.ndarray | None = None) -> dict[s
     if images is None:
         images = flow.sample(PARITY_IMAGES, temperature=0.8, seed=0)
     x = flow.dequantize(images[:PARITY_IMAGES])
-    sessions = {name: _session(folder / f"{name}.onnx") for name in ("encode", "decode", "log_prob")}
+    sessions = {
+        name: _session(folder / f"{name}.onnx") for name in ("encode", "decode", "log_prob")
+    }
     latents, _ = flow.encode(x)
     latents = [np.asarray(z) for z in latents]
     # Latents of a different scale than encoded images have, as sampling draws them.
@@ -162,7 +164,9 @@ def _convert(function: Callable, signature: list[Any], path: Path) -> None:
     try:
         onnx_package.checker.check_model(str(path), full_check=True)
     except Exception as error:
-        raise ExportError(f"{path.name} fails onnx.checker: {error}; nothing was written") from error
+        raise ExportError(
+            f"{path.name} fails onnx.checker: {error}; nothing was written"
+        ) from error
     _session(path)
 
 

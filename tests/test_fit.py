@@ -79,7 +79,7 @@ def test_fit_adapts_once_from_what_it_is_given(kind, tiny_images):
 def test_fit_on_a_generator_asks_for_adapt(tiny_images):
     def generate():
         while True:
-            yield tiny_images[:32]
+            yield (tiny_images[:32],)
 
     flow = compiled()
     with pytest.raises(ValueError, match=r"call flow.adapt\(batch\) first"):

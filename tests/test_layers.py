@@ -107,9 +107,7 @@ def test_gradients_reach_every_weight(name):
         loss = tf.reduce_sum(y**2) + tf.reduce_sum(log_det)
     gradients = tape.gradient(loss, [v.value for v in layer.trainable_variables])
     missing = [
-        v.path
-        for v, g in zip(layer.trainable_variables, gradients, strict=True)
-        if g is None
+        v.path for v, g in zip(layer.trainable_variables, gradients, strict=True) if g is None
     ]
     assert not missing
     assert all(np.isfinite(tf.convert_to_tensor(g)).all() for g in gradients)

@@ -13,7 +13,7 @@ from zoo.registry import info, list_entries
 
 __all__ = ["info", "list", "load", "save"]
 
-list = list_entries  # noqa: A001  the name users know from other model zoos
+list = list_entries
 
 
 def __getattr__(name: str) -> Any:

@@ -129,7 +129,7 @@ def _build(config: dict[str, Any], dtype: str | None, name: str | Path) -> Any:
         raise ZooError(f"entry {str(name)!r}: class must be one of {known}; got {kind!r}")
     try:
         return getattr(models, kind)(**{**config["config"], "dtype": dtype or "float32"})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ZooError(f"entry {str(name)!r}: config.json does not fit {kind}: {error}") from error
 
 

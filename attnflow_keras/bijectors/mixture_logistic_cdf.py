@@ -106,7 +106,9 @@ class MixtureLogisticCDF(FlowBijector):
             low = ops.where(below, x, low)
             high = ops.where(below, high, x)
             middle = 0.5 * (low + high)
-            newton = x - (logit - target) * ops.exp(-ops.minimum(ops.maximum(log_slope, -30.0), 30.0))
+            newton = x - (logit - target) * ops.exp(
+                -ops.minimum(ops.maximum(log_slope, -30.0), 30.0)
+            )
             inside = ops.logical_and(ops.greater(newton, low), ops.less(newton, high))
             halve = ops.equal(ops.mod(i, 3), 2)
             use_newton = ops.logical_and(inside, ops.logical_not(halve))

@@ -16,7 +16,9 @@ class HalfSplit:
 
     def __init__(self, channels: int) -> None:
         if channels < 2:
-            raise ValueError(f"a coupling on channel halves needs at least 2 channels; got {channels}")
+            raise ValueError(
+                f"a coupling on channel halves needs at least 2 channels; got {channels}"
+            )
         self.moved_channels = channels // 2
         self.kept_channels = channels - self.moved_channels
 

@@ -222,7 +222,10 @@ class InferenceMixin:
         if single:
             a, b = a[None], b[None]
         ends = [
-            [ops.convert_to_numpy(z) for z in self.encode(self.dequantize(x), condition, batch_size)[0]]
+            [
+                ops.convert_to_numpy(z)
+                for z in self.encode(self.dequantize(x), condition, batch_size)[0]
+            ]
             for x in (a, b)
         ]
         rows = _great_circle(*(_flatten(latents) for latents in ends), steps)

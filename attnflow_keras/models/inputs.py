@@ -40,9 +40,7 @@ def is_integer(x: Any) -> bool:
         return True
     if dtype.startswith(("float", "bfloat")):
         return False
-    raise ValueError(
-        f"images must be uint8 (0 to 255) or floats in [-0.5, 0.5]; got dtype {dtype}"
-    )
+    raise ValueError(f"images must be uint8 (0 to 255) or floats in [-0.5, 0.5]; got dtype {dtype}")
 
 
 def check_shape(name: str, x: Any, shape: tuple[int, ...]) -> None:

@@ -129,7 +129,9 @@ class MARFlow(Flow):
         count = self._config["levels"]
         for level in range(count):
             height, width, channels = shape[0] // 2, shape[1] // 2, shape[2] * 4
-            parts: dict[str, layers.FlowLayer] = {"squeeze": layers.Squeeze(dtype=self.dtype_policy)}
+            parts: dict[str, layers.FlowLayer] = {
+                "squeeze": layers.Squeeze(dtype=self.dtype_policy)
+            }
             for step in range(self._by_level["steps"][level]):
                 parts[f"step_{step + 1}"] = self._step(level, step)
             last = level == count - 1

@@ -10,7 +10,15 @@ import keras
 
 CHECKPOINT = "checkpoint.weights.h5"
 CURVE = "curve.csv"
-COLUMNS = ("epoch", "step", "images", "seconds", "learning_rate", "bits_per_dim", "val_bits_per_dim")
+COLUMNS = (
+    "epoch",
+    "step",
+    "images",
+    "seconds",
+    "learning_rate",
+    "bits_per_dim",
+    "val_bits_per_dim",
+)
 
 
 class Checkpoint(keras.callbacks.Callback):

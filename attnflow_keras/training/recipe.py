@@ -11,7 +11,8 @@ class Recipe:
     Args:
         dataset: name of a data set, or a path to the user's images.
         batch_size: images a step.
-        steps: optimizer steps in all.
+        steps: optimizer steps of the learning-rate schedule.
+        stop_step: stop at this step of the schedule; None for its end.
         learning_rate: greatest learning rate, reached after the warm-up.
         warmup_steps: steps of linear warm-up from 0; a cosine to ``final_fraction`` follows.
         final_fraction: last learning rate as a fraction of the greatest.
@@ -26,6 +27,7 @@ class Recipe:
     dataset: str
     batch_size: int = 64
     steps: int = 10_000
+    stop_step: int | None = None
     learning_rate: float = 2e-3
     warmup_steps: int = 200
     final_fraction: float = 0.01
@@ -41,6 +43,8 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
+        if self.stop_step is not None and not 1 <= self.stop_step <= self.steps:
+            raise ValueError(f"stop_step must lie in 1 to {self.steps}; got {self.stop_step!r}")
         for name in ("learning_rate", "clipnorm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name)!r}")
@@ -49,8 +53,8 @@ class Recipe:
 
     @property
     def epochs(self) -> int:
-        """Number of epochs; the last one may be the only incomplete one, so steps round up."""
-        return -(-self.steps // self.steps_per_epoch)
+        """Number of epochs; training ends with a whole one, so the steps are rounded up."""
+        return -(-(self.stop_step or self.steps) // self.steps_per_epoch)
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able dict."""

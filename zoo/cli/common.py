@@ -1,5 +1,7 @@
 """What the commands share: arguments, progress, and reading the user's data."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -53,7 +55,24 @@ def load_flow(name: str, **options: Any) -> Any:
 
     locate(name)
     with console.status(f"loading {name}"):
+        import_tensorflow()
         return zoo.load(name, **options)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without the lines that its C++ part writes before it can be told not to."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            import tensorflow  # noqa: F401
+            import tensorflow_probability  # noqa: F401
+    except ImportError:
+        pass  # zoo.load says what to install
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def load_data(data: str, image_shape: tuple[int, int, int], resize: bool) -> Any:
@@ -65,6 +84,8 @@ def load_data(data: str, image_shape: tuple[int, int, int], resize: bool) -> Any
     if name in DATASETS and split:
         images = load_dataset(name, split)
         if images.shape[1:] != tuple(image_shape):
-            raise ValueError(f"{data} has images of {images.shape[1:]}, the flow takes {image_shape}")
+            raise ValueError(
+                f"{data} has images of {images.shape[1:]}, the flow takes {image_shape}"
+            )
         return images
     return load_images(data, tuple(image_shape), resize)

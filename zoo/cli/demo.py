@@ -15,7 +15,9 @@ def demo_command(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="An entry for 28x28 grey images, or a folder.")
     ] = ENTRY,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo-output"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path(
+        "demo-output"
+    ),
     steps: Annotated[int, typer.Option(help="Fine-tuning steps.")] = 12,
 ) -> None:
     """Everything once, without network: score, round trip, sample, fine-tune, ONNX."""

@@ -4,7 +4,7 @@ import json
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from zoo.card import metric_line
 from zoo.cli.common import Name, console
@@ -18,7 +18,9 @@ def list_command(
     names = list_entries(pattern)
     if not names:
         raise ValueError(f"no entry matches {pattern!r}")
-    table = Table("name", "task", "parameters", "bits/dim", "measured on", "weights")
+    table = Table(Column("name", no_wrap=True, overflow="fold"))
+    for title in ("task", "parameters", "bits/dim", "measured on", "weights"):
+        table.add_column(title)
     for name in names:
         entry = info(name)
         metric = next(iter(entry.get("metrics", [])), None)

@@ -20,7 +20,9 @@ def score_command(
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 250,
     resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
-    jit: Annotated[bool, typer.Option("--jit", help="Compile with XLA; pays on many images.")] = False,
+    jit: Annotated[
+        bool, typer.Option("--jit", help="Compile with XLA; pays on many images.")
+    ] = False,
 ) -> None:
     """Bits per dimension of images: lower is more probable under the model.
 

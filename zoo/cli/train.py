@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.cli.common import Name, console, load_data, progress_bar
+from zoo.cli.common import Name, console, import_tensorflow, load_data, progress_bar
 from zoo.registry import ZooError, info
 
 
@@ -67,6 +67,8 @@ def train_command(
 def _run(
     name: str, entry: dict[str, Any], recipe: Any, folder: Path, fine_tune: bool, own_data: bool
 ) -> None:
+    with console.status("importing TensorFlow"):
+        import_tensorflow()
     import keras
 
     import zoo

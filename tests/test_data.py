@@ -1,0 +1,139 @@
+"""Data sets, splits, and the user's images."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attnflow_keras.data import image_grid, load_dataset, load_images, mnist_sample, save_image
+
+
+@pytest.fixture
+def data_folder(tmp_path, monkeypatch):
+    """A folder with both data sets in their usual files, with made-up content."""
+    rng = np.random.default_rng(0)
+    train = rng.integers(0, 256, (60_000, 28, 28), dtype="uint8")
+    test = rng.integers(0, 256, (10_000, 28, 28), dtype="uint8")
+    np.savez(tmp_path / "mnist.npz", x_train=train, x_test=test)
+    folder = tmp_path / "fashion-mnist"
+    folder.mkdir()
+    for stem, images in (("train", train[::-1]), ("t10k", test[::-1])):
+        header = struct.pack(">4i", 2051, *images.shape)
+        with gzip.open(folder / f"{stem}-images-idx3-ubyte.gz", "wb", compresslevel=0) as file:
+            file.write(header + images.tobytes())
+    monkeypatch.setenv("ATTNFLOW_DATA", str(tmp_path))
+    return train, test, tmp_path
+
+
+def test_splits(data_folder):
+    train, test, _ = data_folder
+    expected = {"train": train[:55_000], "validation": train[55_000:], "test": test}
+    for split, images in expected.items():
+        np.testing.assert_array_equal(load_dataset("mnist", split)[..., 0], images)
+    expected = {"train": train[::-1][:55_000], "test": test[::-1]}
+    for split, images in expected.items():
+        np.testing.assert_array_equal(load_dataset("fashion_mnist", split)[..., 0], images)
+
+
+def test_data_set_errors(data_folder):
+    _, _, folder = data_folder
+    with pytest.raises(ValueError, match="data set must be one of mnist, fashion_mnist"):
+        load_dataset("cifar", "test")
+    with pytest.raises(ValueError, match="split must be one of"):
+        load_dataset("mnist", "dev")
+    path = folder / "fashion-mnist" / "t10k-images-idx3-ubyte.gz"
+    content = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(content[:-1], 0))
+    with pytest.raises(ValueError, match="not an idx file of images, or is cut off"):
+        load_dataset("fashion_mnist", "test")
+
+
+def test_without_a_folder_keras_datasets_serves(monkeypatch):
+    import keras
+
+    monkeypatch.delenv("ATTNFLOW_DATA", raising=False)
+    fake = np.zeros((60_000, 28, 28), "uint8"), np.ones((10_000, 28, 28), "uint8")
+    monkeypatch.setattr(
+        keras.datasets.mnist, "load_data", lambda: ((fake[0], None), (fake[1], None))
+    )
+    assert load_dataset("mnist", "test").shape == (10_000, 28, 28, 1)
+    assert load_dataset("mnist", "validation").max() == 0
+
+
+def test_embedded_sample_is_real_mnist():
+    digits = mnist_sample()
+    assert digits.shape == (256, 28, 28, 1)
+    assert digits.dtype == np.uint8
+    # The first test digit is a seven: a bar at the top, a stroke to the lower left.
+    seven = digits[0, ..., 0]
+    assert seven[7:10, 8:20].mean() > 80
+    assert seven[18:26, 8:14].mean() > seven[18:26, 16:22].mean()
+
+
+def test_image_folder(tmp_path, digits):
+    (tmp_path / "sub").mkdir()
+    save_image(tmp_path / "b.png", digits[1])
+    save_image(tmp_path / "a.png", digits[0])
+    Image.fromarray(digits[2, ..., 0]).convert("RGB").save(tmp_path / "sub" / "c.PNG")
+    (tmp_path / "notes.txt").write_text("not an image")
+    images = load_images(tmp_path, (28, 28, 1))
+    np.testing.assert_array_equal(images, digits[:3])
+    rgb = load_images(tmp_path, (28, 28, 3))
+    assert rgb.shape == (3, 28, 28, 3)
+    small = load_images(tmp_path, (14, 14, 1), resize=True)
+    assert small.shape == (3, 14, 14, 1)
+    assert load_images(tmp_path / "a.png").shape == (1, 28, 28, 3)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_array_files(tmp_path, digits, suffix):
+    path = tmp_path / f"images{suffix}"
+    (np.save if suffix == ".npy" else np.savez)(path, digits[:5, ..., 0])
+    np.testing.assert_array_equal(load_images(path, (28, 28, 1)), digits[:5])
+
+
+def test_image_errors(tmp_path, digits):
+    with pytest.raises(FileNotFoundError, match="no file or folder"):
+        load_images(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="holds no image"):
+        load_images(tmp_path)
+    save_image(tmp_path / "a.png", digits[0])
+    with pytest.raises(ValueError, match=r"a.png is 28x28, expected 32x32; .*--resize"):
+        load_images(tmp_path, (32, 32, 1))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    with pytest.raises(ValueError, match=r"can't read .*broken.png as an image"):
+        load_images(tmp_path, (28, 28, 1))
+    (tmp_path / "x.txt").write_text("")
+    with pytest.raises(ValueError, match=r"expected a folder, .*; got '.txt'"):
+        load_images(tmp_path / "x.txt")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((2, 28, 28)), "must hold uint8 images"),
+        (np.zeros((28, 28), "uint8"), "must hold uint8 images"),
+        (np.zeros((0, 28, 28), "uint8"), "must hold uint8 images"),
+        (np.zeros((2, 8, 8), "uint8"), r"must hold images of shape \(28, 28, 1\)"),
+        (np.array([{"a": 1}], dtype=object), "can't read"),
+    ],
+)
+def test_array_errors(tmp_path, array, message):
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    with pytest.raises(ValueError, match=message):
+        load_images(tmp_path / "a.npy", (28, 28, 1))
+
+
+def test_two_arrays_in_one_file(tmp_path, digits):
+    np.savez(tmp_path / "a.npz", a=digits, b=digits)
+    with pytest.raises(ValueError, match="holds 2 arrays, expected one"):
+        load_images(tmp_path / "a.npz")
+
+
+def test_grid(digits):
+    grid = image_grid(digits[:5], columns=3, gap=1)
+    assert grid.shape == (2 * 29 + 1, 3 * 29 + 1, 1)
+    np.testing.assert_array_equal(grid[30:58, 30:58], digits[4])

@@ -1,0 +1,132 @@
+"""ONNX export: three graphs, checked in onnxruntime."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import export
+from export import to_onnx
+from tests.conftest import make_tiny_flow
+from tests.helpers import perturb
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, tiny_images):
+    flow = make_tiny_flow(steps=2)
+    flow.adapt(tiny_images)
+    perturb(flow, 0.05)
+    folder = tmp_path_factory.mktemp("export") / "onnx"
+    report = export.onnx(flow, folder, images=tiny_images)
+    return flow, folder, report
+
+
+def session(folder, name):
+    path = str(folder / f"{name}.onnx")
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def test_graphs_have_names_a_dynamic_batch_and_opset_18(exported):
+    flow, folder, _ = exported
+    latents = [f"latent_{i}" for i in range(2)]
+    expected = {
+        "encode": (["image"], [*latents, "log_det"]),
+        "decode": (latents, ["image"]),
+        "log_prob": (["image"], ["log_prob"]),
+    }
+    assert sorted(p.stem for p in folder.iterdir()) == sorted(expected)
+    for name, (inputs, outputs) in expected.items():
+        model = onnx.load(folder / f"{name}.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        assert [v.version for v in model.opset_import if v.domain == ""] == [18]
+        assert [v.name for v in model.graph.input] == inputs
+        assert sorted(v.name for v in model.graph.output) == sorted(outputs)
+        for value in model.graph.input:
+            assert not value.type.tensor_type.shape.dim[0].dim_value
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_onnxruntime_agrees_with_keras_in_both_directions(exported, tiny_images, n):
+    flow, folder, _ = exported
+    x = flow.dequantize(tiny_images[100 : 100 + n])
+    latents, log_det = flow.encode(x)
+    encode = session(folder, "encode")
+    codes = encode.run(["latent_0", "latent_1", "log_det"], {"image": x})
+    for code, expected in zip(codes, [*latents, log_det], strict=True):
+        assert code.shape == expected.shape
+        np.testing.assert_allclose(code, expected, rtol=1e-3, atol=1e-3)
+    log_prob = session(folder, "log_prob").run(["log_prob"], {"image": x})[0]
+    np.testing.assert_allclose(log_prob, flow.log_prob(x), rtol=1e-5, atol=1e-3)
+    feed = {"latent_0": codes[0], "latent_1": codes[1]}
+    back = session(folder, "decode").run(["image"], feed)[0]
+    np.testing.assert_allclose(back, x, atol=1e-3)
+    # Latents that no image gave.
+    rng = np.random.default_rng(0)
+    drawn = [rng.normal(size=(n, *s)).astype("float32") for s in flow.latent_shapes]
+    feed = dict(zip(feed, drawn, strict=True))
+    decoded = session(folder, "decode").run(["image"], feed)[0]
+    np.testing.assert_allclose(decoded, flow.decode(drawn), atol=1e-3)
+
+
+def test_report(exported):
+    _, _, report = exported
+    assert set(report) == {"log_prob", "latents", "image", "round_trip"}
+    assert report["log_prob"] < 2e-5
+    assert report["latents"] < 1e-3
+    assert report["round_trip"] < 1e-3
+
+
+def test_itrans_exports(tmp_path, tiny_images):
+    flow = make_tiny_flow(attention="itrans", grid=[(2, 2), (1, 2)], coupling="affine")
+    flow.adapt(tiny_images)
+    perturb(flow, 0.05)
+    report = export.onnx(flow, tmp_path / "onnx", images=tiny_images)
+    assert report["latents"] < 1e-3
+
+
+def test_a_mixed_policy_is_exported_in_float32(tmp_path, tiny_images):
+    flow = make_tiny_flow(attention=None, dtype="mixed_float16")
+    flow.adapt(tiny_images)
+    export.onnx(flow, tmp_path / "onnx")
+    model = onnx.load(tmp_path / "onnx" / "log_prob.onnx")
+    assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+
+
+def test_existing_folder(exported, tmp_path):
+    flow, folder, _ = exported
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        export.onnx(flow, folder)
+
+
+def test_a_graph_that_differs_is_not_kept(tiny_flow, tmp_path, monkeypatch):
+    honest = to_onnx.graphs
+
+    def wrong(flow):
+        for name, function, signature in honest(flow):
+            if name == "decode":
+                yield name, lambda *z: {"image": 1.5 * flow._decode_latents(z)}, signature
+            else:
+                yield name, function, signature
+
+    monkeypatch.setattr(to_onnx, "graphs", wrong)
+    with pytest.raises(export.ExportError, match=r"(image|round_trip) differs from Keras by"):
+        export.onnx(tiny_flow, tmp_path / "onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_op_without_conversion_is_not_kept(tiny_flow, tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    honest = to_onnx.graphs
+
+    def unsupported(flow):
+        for name, function, signature in honest(flow):
+            if name == "log_prob":
+                yield name, lambda image: {"log_prob": tf.math.lgamma(image)}, signature
+            else:
+                yield name, function, signature
+
+    monkeypatch.setattr(to_onnx, "graphs", unsupported)
+    with pytest.raises(export.ExportError, match=r"log_prob.onnx"):
+        export.onnx(tiny_flow, tmp_path / "onnx")
+    assert list(tmp_path.iterdir()) == []

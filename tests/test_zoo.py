@@ -1,0 +1,249 @@
+"""Entries: list, info, save, load, and everything that can be wrong with one."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+import zoo
+from tests.helpers import perturb
+from zoo.registry import FORMAT, ZooError
+
+
+@pytest.fixture
+def entry(tiny_flow, tmp_path):
+    """A saved entry and the flow it was made from."""
+    perturb(tiny_flow, 0.05)
+    zoo.save(tiny_flow, tmp_path / "entry", {"task": "unconditional", "description": "A test."})
+    return tmp_path / "entry", tiny_flow
+
+
+def edit(path, **changes):
+    content = json.loads(path.read_text())
+    content.update(changes)
+    path.write_text(json.dumps(content))
+
+
+def test_import_and_list_are_quick_and_without_tensorflow():
+    code = (
+        "import time; t = time.perf_counter()\n"
+        "import zoo, export, attnflow_keras, sys\n"
+        "names = zoo.list('*mnist*'); zoo.info(names[0])\n"
+        "print(time.perf_counter() - t)\n"
+        "assert not {'tensorflow', 'keras', 'tensorflow_probability'} & set(sys.modules)\n"
+    )
+    seconds = min(
+        float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
+        for _ in range(3)
+    )
+    assert seconds < 0.3
+
+
+def test_list_and_info():
+    assert "attnflow-imap-mnist" in zoo.list()
+    assert zoo.list("*imap-mnist*") == ["attnflow-imap-mnist"]
+    assert zoo.list("nothing*") == []
+    entry = zoo.info("attnflow-imap-mnist")
+    assert entry["config"]["attention"] == "imap"
+    assert entry["pretrained"] == ("attnflow-imap-mnist" in zoo.list(pretrained=True))
+    json.dumps(entry)
+
+
+def test_natural_order(tmp_path, monkeypatch):
+    for name in ("flow-10", "flow-2", "flow-1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metadata.json").write_text('{"format": 1}')
+    monkeypatch.setattr("zoo.registry.PRESETS", tmp_path)
+    assert zoo.list() == ["flow-1", "flow-2", "flow-10"]
+
+
+def test_save_and_load(entry, tiny_images):
+    folder, flow = entry
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "card.md",
+        "config.json",
+        "metadata.json",
+        "model.weights.h5",
+    ]
+    loaded = zoo.load(folder)
+    images = tiny_images[:8]
+    np.testing.assert_array_equal(loaded.log_prob(images), flow.log_prob(images))
+    np.testing.assert_array_equal(loaded.sample(3, seed=1), flow.sample(3, seed=1))
+    assert loaded.is_adapted
+    metadata = zoo.info(folder)
+    weights = (folder / "model.weights.h5").read_bytes()
+    assert metadata["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert metadata["bytes"] == len(weights)
+    assert metadata["parameters"] == sum(np.prod(v.shape) for v in flow.trainable_variables)
+    card = (folder / "card.md").read_text()
+    assert "A test." in card
+    assert f"{metadata['parameters']:,}" in card
+
+
+def test_load_under_another_policy(entry, tiny_images):
+    folder, flow = entry
+    loaded = zoo.load(folder, dtype="mixed_bfloat16")
+    assert loaded.dtype_policy.name == "mixed_bfloat16"
+    np.testing.assert_allclose(
+        loaded.bits_per_dim(tiny_images[:8]), flow.bits_per_dim(tiny_images[:8]), atol=0.2
+    )
+
+
+def test_a_compiled_flow_is_saved_without_its_optimizer(tiny_flow, tiny_images, tmp_path):
+    zoo.save(tiny_flow, tmp_path / "before")
+    tiny_flow.compile(optimizer="adam", jit_compile=False)
+    tiny_flow.fit(tiny_images[:64], verbose=0)
+    zoo.save(tiny_flow, tmp_path / "after")
+    sizes = [(tmp_path / n / "model.weights.h5").stat().st_size for n in ("before", "after")]
+    assert sizes[0] == sizes[1]
+    loaded = zoo.load(tmp_path / "after")
+    np.testing.assert_array_equal(
+        loaded.log_prob(tiny_images[:4]), tiny_flow.log_prob(tiny_images[:4])
+    )
+
+
+def test_save_does_not_overwrite_unasked(entry):
+    folder, flow = entry
+    before = (folder / "model.weights.h5").read_bytes()
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        zoo.save(flow, folder)
+    zoo.save(perturb(flow, 0.1, seed=3), folder, overwrite=True)
+    assert (folder / "model.weights.h5").read_bytes() != before
+    assert [p.name for p in folder.parent.iterdir()] == ["entry"]
+
+
+def test_a_failed_save_leaves_the_old_entry_and_no_rest(entry, monkeypatch):
+    folder, flow = entry
+    before = (folder / "metadata.json").read_text()
+    monkeypatch.setattr("zoo.card.render", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        zoo.save(flow, folder, overwrite=True)
+    assert (folder / "metadata.json").read_text() == before
+    assert [p.name for p in folder.parent.iterdir()] == ["entry"]
+    zoo.load(folder)
+
+
+def test_unknown_name_lists_near_matches():
+    with pytest.raises(
+        ZooError, match=r"no entry 'attnflow-imap-mnits': did you mean .*imap-mnist"
+    ):
+        zoo.load("attnflow-imap-mnits")
+    with pytest.raises(ZooError, match=r"zoo.list\(\) names all entries"):
+        zoo.load("qqqqqqqq")
+
+
+def test_a_folder_that_is_no_entry(tmp_path):
+    with pytest.raises(ZooError, match="is not an entry: it has no config.json"):
+        zoo.load(tmp_path)
+
+
+def test_wrong_hash(entry):
+    folder, _ = entry
+    edit(folder / "metadata.json", sha256="0" * 64)
+    with pytest.raises(ZooError, match=r"damaged or altered: sha256 is .*fetch the entry again"):
+        zoo.load(folder)
+
+
+def test_truncated_weights(entry):
+    folder, _ = entry
+    path = folder / "model.weights.h5"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ZooError, match="damaged or altered"):
+        zoo.load(folder)
+    # Even with a hash that fits the damage.
+    edit(folder / "metadata.json", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(ZooError, match=r"does not fit its config.json"):
+        zoo.load(folder)
+
+
+@pytest.mark.parametrize("file", ["config.json", "metadata.json"])
+def test_newer_format(entry, file):
+    folder, _ = entry
+    edit(folder / file, format=FORMAT + 1)
+    with pytest.raises(ZooError, match=r"has format 2, this version reads up to 1; upgrade with"):
+        zoo.load(folder)
+
+
+def test_missing_and_unreadable_files(entry):
+    folder, _ = entry
+    (folder / "metadata.json").rename(folder / "away.json")
+    with pytest.raises(ZooError, match=r"incomplete: .*metadata.json is missing"):
+        zoo.load(folder)
+    (folder / "metadata.json").write_text("{")
+    with pytest.raises(ZooError, match="can't read"):
+        zoo.load(folder)
+    (folder / "metadata.json").write_text("[]")
+    with pytest.raises(ZooError, match="names no format version"):
+        zoo.load(folder)
+
+
+def test_configuration_that_does_not_fit(entry):
+    folder, _ = entry
+    config = json.loads((folder / "config.json").read_text())
+    edit(folder / "config.json", config={**config["config"], "width": 9})
+    with pytest.raises(ZooError, match=r"does not fit its config.json"):
+        zoo.load(folder)
+    edit(folder / "config.json", config={**config["config"], "depth": 9})
+    with pytest.raises(ZooError, match="config.json does not fit MARFlow"):
+        zoo.load(folder)
+    edit(folder / "config.json", **{"class": "os.system"})
+    with pytest.raises(ZooError, match="class must be one of MARFlow; got 'os.system'"):
+        zoo.load(folder)
+
+
+def test_entry_without_weights(entry):
+    folder, _ = entry
+    (folder / "model.weights.h5").unlink()
+    edit(folder / "metadata.json", training={"command": "attnflow train this-one"})
+    with pytest.raises(ZooError, match=r"no weights; train it with: attnflow train this-one"):
+        zoo.load(folder)
+    flow = zoo.load(folder, weights=False)
+    assert not flow.is_adapted
+
+
+def test_hub_addresses(entry, monkeypatch):
+    folder, flow = entry
+    asked = []
+
+    def snapshot_download(repository, allow_patterns):
+        asked.append((repository, allow_patterns))
+        return str(folder)
+
+    hub = types.SimpleNamespace(snapshot_download=snapshot_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    loaded = zoo.load("hf://somebody/a-flow")
+    assert asked[0][0] == "somebody/a-flow"
+    assert "model.weights.h5" in asked[0][1]
+    np.testing.assert_array_equal(loaded.sample(2, seed=0), flow.sample(2, seed=0))
+    with pytest.raises(ZooError, match="expected hf://user/repository"):
+        zoo.load("hf://somebody")
+    hub.snapshot_download = lambda *_, **__: 1 / 0
+    with pytest.raises(ZooError, match="can't fetch hf://somebody/a-flow"):
+        zoo.load("hf://somebody/a-flow")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ZooError, match=r"pip install 'attnflow-keras\[hub\]'"):
+        zoo.load("hf://somebody/a-flow")
+
+
+def test_without_tensorflow_load_says_what_to_install():
+    code = (
+        "import sys; sys.modules['tensorflow'] = None; sys.modules['keras'] = None\n"
+        "import zoo; zoo.list(); zoo.load(zoo.list()[0], weights=False)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "pip install 'attnflow-keras[tf]'" in done.stderr
+
+
+def test_the_first_format_loads(tiny_images):
+    """An entry in format 1 as it was first written; it must load for ever."""
+    import pathlib
+
+    folder = pathlib.Path(__file__).parent / "data" / "format-1"
+    flow = zoo.load(folder)
+    recorded = json.loads((folder / "expected.json").read_text())
+    np.testing.assert_allclose(flow.log_prob(tiny_images[:4]), recorded["log_prob"], rtol=1e-5)
+    assert flow.is_adapted
