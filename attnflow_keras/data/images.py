@@ -77,11 +77,11 @@ def _read(file: Path, shape: tuple[int, ...] | None, resize: bool) -> np.ndarray
     if mode is None:
         raise ValueError(f"image_shape must have 1 or 3 channels to read pictures; got {shape}")
     try:
-        with Image.open(file) as picture:
-            picture = picture.convert(mode)
-            if shape is not None and picture.size != (shape[1], shape[0]) and resize:
-                picture = picture.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
-            image = np.asarray(picture)
+        with Image.open(file) as opened:
+            picture = opened.convert(mode)
+        if shape is not None and picture.size != (shape[1], shape[0]) and resize:
+            picture = picture.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
+        image = np.asarray(picture)
     except OSError as error:
         raise ValueError(f"can't read {file} as an image: {error}") from error
     image = image[..., None] if image.ndim == 2 else image

@@ -61,7 +61,7 @@ class Chain(FlowLayer):
     def output_map_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         for layer in self.steps():
             shape = layer.output_map_shape(shape)
-        return tuple(shape)
+        return shape
 
     def get_config(self) -> dict[str, Any]:
         layers = {

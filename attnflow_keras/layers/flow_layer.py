@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 Tensor = Any
-Shape = tuple[int | None, ...]
+Shape = Any  # tuple of sides, None where one is not known
 
 POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 
@@ -39,7 +39,7 @@ class FlowLayer(keras.layers.Layer):
         if condition_channels < 0:
             raise ValueError(f"condition_channels must be at least 0; got {condition_channels}")
         self.condition_channels = condition_channels
-        self.map_shape: tuple[int, int, int] | None = None
+        self.map_shape: Any = None  # (height, width, channels) once built
 
     def build(self, input_shape: Shape) -> None:
         """Check the input's shape ``(batch, height, width, channels)`` and create variables."""
@@ -90,7 +90,7 @@ class FlowLayer(keras.layers.Layer):
 
     def output_map_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Shape of the output for an input of the given shape, both without the batch."""
-        return tuple(shape)
+        return shape
 
     def compute_output_shape(self, input_shape: Shape, *args: Any, **kwargs: Any) -> Any:
         """Shapes of the output and of the log-determinant."""

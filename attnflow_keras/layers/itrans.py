@@ -64,14 +64,13 @@ class ITransAttention(Coupling):
             raise ValueError(f"heads must be at least 1; got {heads}")
         if activation not in GAMMA_MAX:
             raise ValueError(f"activation must be one of sigmoid, softmax; got {activation!r}")
-        grid = tuple(grid)
         if len(grid) != 2 or min(grid) < 1 or not 2 <= grid[0] * grid[1] <= MAX_TOKENS:
             raise ValueError(
-                f"grid must be (rows, columns) with 2 to {MAX_TOKENS} cells in all; got {grid}"
+                f"grid must be (rows, columns) of 2 to {MAX_TOKENS} cells in all; got {tuple(grid)}"
             )
         self.mask = mask
         self.heads = heads
-        self.grid = grid
+        self.grid = (int(grid[0]), int(grid[1]))
         self.activation = activation
         self.seed = seed
 

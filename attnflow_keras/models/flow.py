@@ -53,7 +53,7 @@ class Flow(InferenceMixin, keras.Model):
         shape = tuple(image_shape)
         if len(shape) != 3 or not all(isinstance(s, int | np.integer) and s > 0 for s in shape):
             raise ValueError(f"image_shape must be (height, width, channels); got {image_shape!r}")
-        self.image_shape = tuple(int(side) for side in shape)
+        self.image_shape = (int(shape[0]), int(shape[1]), int(shape[2]))
         self.num_dims = math.prod(self.image_shape)
         self.seed = int(seed)
         self.noise_seed = self.seed
@@ -86,7 +86,7 @@ class Flow(InferenceMixin, keras.Model):
 
     def build(self, input_shape: Any = None) -> None:
         """Create and build all layers; the shape is that of ``image_shape`` whatever is given."""
-        if self.built:
+        if getattr(self, "built", False):
             return
         shape = self.image_shape
         levels = self.make_levels()

@@ -8,6 +8,7 @@ from keras import ops, tree
 
 from attnflow_keras import noise
 from attnflow_keras.models import inputs as checks
+from attnflow_keras.models.compiled import CompiledMethods
 from attnflow_keras.numerics import LN2
 
 Tensor = Any
@@ -21,6 +22,17 @@ class InferenceMixin:
     They take NumPy arrays or backend tensors, work in batches of ``batch_size``, and run as
     compiled functions. Set :attr:`jit` for XLA: slower to start, faster on long runs.
     """
+
+    # What ``Flow`` provides.
+    image_shape: tuple[int, int, int]
+    latent_shapes: tuple[tuple[int, int, int], ...]
+    num_dims: int
+    variable_dtype: Any
+    _compiled_methods: CompiledMethods
+    _encode_floats: Any
+    _decode_latents: Any
+    _log_density: Any
+    _features: Any
 
     @property
     def jit(self) -> bool:
@@ -181,8 +193,8 @@ class InferenceMixin:
             raise ValueError(f"n must be an integer of at least 1; got {n!r}")
         temperature = checks.check_temperature(temperature)
         rng = noise.generator(seed, noise.LATENTS)
-        latents = noise.normal_latents(rng, int(n), list(self.latent_shapes))
-        latents = tuple(np.float32(temperature) * z for z in latents)
+        drawn = noise.normal_latents(rng, int(n), list(self.latent_shapes))
+        latents = tuple(np.float32(temperature) * z for z in drawn)
         x = ops.convert_to_numpy(self.decode(latents, condition, batch_size))
         if not np.isfinite(x).all():
             raise ValueError(
@@ -228,7 +240,7 @@ class InferenceMixin:
             ]
             for x in (a, b)
         ]
-        rows = _great_circle(*(_flatten(latents) for latents in ends), steps)
+        rows = _great_circle(_flatten(ends[0]), _flatten(ends[1]), steps)
         n = len(a)
         latents = _unflatten(rows.reshape(n * steps, -1), self.latent_shapes)
         repeated = None

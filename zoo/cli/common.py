@@ -75,7 +75,7 @@ def import_tensorflow() -> None:
         os.close(kept)
 
 
-def load_data(data: str, image_shape: tuple[int, int, int], resize: bool) -> Any:
+def load_data(data: str, image_shape: Any, resize: bool) -> Any:
     """Images from what the user named, see ``DATA_HELP``."""
     from attnflow_keras.data import load_dataset, load_images
     from attnflow_keras.data.datasets import DATASETS
@@ -88,4 +88,4 @@ def load_data(data: str, image_shape: tuple[int, int, int], resize: bool) -> Any
                 f"{data} has images of {images.shape[1:]}, the flow takes {image_shape}"
             )
         return images
-    return load_images(data, tuple(image_shape), resize)
+    return load_images(data, image_shape, resize)

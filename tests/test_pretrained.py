@@ -1,0 +1,127 @@
+"""Every entry with weights: what its card says, checked on real digits."""
+
+import hashlib
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import export
+import zoo
+from zoo.registry import PRESETS
+
+PRETRAINED = zoo.list(pretrained=True)
+
+
+@pytest.fixture(scope="module", params=PRETRAINED)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def flow(name):
+    return zoo.load(name)
+
+
+def test_there_is_a_pretrained_entry():
+    assert "attnflow-imap-mnist" in PRETRAINED
+
+
+def test_metadata_is_complete(name):
+    folder = PRESETS / name
+    metadata = json.loads((folder / "metadata.json").read_text())
+    weights = (folder / "model.weights.h5").read_bytes()
+    assert metadata["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert metadata["bytes"] == len(weights) <= 6_000_000
+    for key in ("description", "task", "dataset", "dataset_license", "license", "parameters"):
+        assert metadata[key]
+    for key in ("command", "seed", "steps", "images", "seconds", "machine", "date", "recipe"):
+        assert metadata["training"][key] not in (None, "")
+    assert metadata["training"]["seconds"] <= 90 * 60
+    test = metadata["metrics"][0]
+    assert test["split"] == f"{metadata['dataset']} test"
+    assert test["items"] == 10_000
+    assert test["dims"] == 784
+    assert test["standard_error"] > 0
+    assert (folder / "card.md").read_text().count(f"{test['value']:.4f}") == 1
+    rows = (folder / "curve.csv").read_text().splitlines()
+    assert int(rows[-1].split(",")[1]) == metadata["training"]["steps"]
+
+
+def test_score_on_the_embedded_digits_fits_the_card(name, flow, digits):
+    test = zoo.info(name)["metrics"][0]
+    bits = np.asarray(flow.bits_per_dim(digits))
+    error = bits.std(ddof=1) / np.sqrt(len(bits))
+    # The sample is part of the test set: its mean is that of the whole within sampling error.
+    assert abs(bits.mean() - test["value"]) < 4 * error
+    noise = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), dtype="uint8")
+    assert np.asarray(flow.bits_per_dim(noise)).min() > 2 * test["value"]
+
+
+def test_decode_returns_every_pixel(flow, digits):
+    x = flow.dequantize(digits, center=True)
+    latents, _ = flow.encode(x)
+    back = np.asarray(flow.decode([np.array(z) for z in latents]))
+    np.testing.assert_array_equal(flow.quantize(back), digits)
+
+
+def test_log_det_is_that_of_the_full_jacobian(name, digits):
+    """784 x 784, on a real digit, in float64."""
+    flow = zoo.load(name, dtype="float64")
+    x = flow.dequantize(digits[:1]).astype("float64")
+    rows = []
+    for start in range(0, 784, 112):
+        tiled = tf.constant(np.repeat(x, 112, axis=0))
+        with tf.GradientTape() as tape:
+            tape.watch(tiled)
+            latents = flow.encode(tiled, batch_size=128)[0]
+            flat = tf.concat([tf.reshape(z, (112, -1)) for z in latents], axis=1)
+            picked = tf.linalg.diag_part(flat[:, start : start + 112])
+            total = tf.reduce_sum(picked)
+        rows.append(tape.gradient(total, tiled).numpy().reshape(112, 784))
+    _, expected = np.linalg.slogdet(np.concatenate(rows))
+    log_det = float(flow.encode(x)[1][0])
+    assert log_det == pytest.approx(expected, rel=1e-7)
+
+
+def test_samples_are_digits_like(flow, digits):
+    images = flow.sample(64, temperature=0.8, seed=0).astype("float64")
+    # Ink where real digits have it, dark corners, and no two alike.
+    assert 0.6 < images.mean() / digits.mean() < 1.5
+    assert images[:, :4, :4].mean() < 5
+    assert np.abs(images[:-1] - images[1:]).mean(axis=(1, 2, 3)).min() > 5
+
+
+def test_decode_is_finite_at_1_2_sigma(flow):
+    x = flow.sample(256, temperature=1.2, seed=0, as_float=True)
+    assert np.isfinite(x).all()
+
+
+def test_interpolation_ends_at_its_ends(flow, digits):
+    way = flow.interpolate(digits[0], digits[1], steps=4)
+    np.testing.assert_array_equal(way[0], digits[0])
+    np.testing.assert_array_equal(way[-1], digits[1])
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_cost_of_half_precision_is_small(name, flow, digits, policy):
+    half = zoo.load(name, dtype=policy)
+    images = digits[:32]
+    cost = np.mean(half.bits_per_dim(images)) - np.mean(flow.bits_per_dim(images))
+    assert abs(cost) < (0.01 if policy == "mixed_float16" else 0.1)
+
+
+def test_export_agrees(flow, digits, tmp_path):
+    report = export.onnx(flow, tmp_path / "onnx", images=digits)
+    assert report["log_prob"] < 2e-5
+
+
+def test_fine_tuning_improves_on_other_images(name, digits):
+    flow = zoo.load(name)
+    inverted = 255 - digits
+    before = float(np.mean(flow.bits_per_dim(inverted[192:])))
+    flow.compile(optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=1.0), jit_compile=False)
+    flow.fit(inverted[:192], epochs=2, batch_size=32, verbose=0)
+    assert float(np.mean(flow.bits_per_dim(inverted[192:]))) < before - 0.5
