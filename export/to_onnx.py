@@ -85,14 +85,14 @@ def graphs(flow: Any) -> list[tuple[str, Callable, list[Any]]]:
     ]
 
     def encode(image: Any) -> dict[str, Any]:
-        codes, log_det = flow._encode_floats(image)
+        codes, log_det = flow.traced_encode(image)
         return {**{f"latent_{i}": z for i, z in enumerate(codes)}, "log_det": log_det}
 
     def decode(*codes: Any) -> dict[str, Any]:
-        return {"image": flow._decode_latents(codes)}
+        return {"image": flow.traced_decode(codes)}
 
     def log_prob(image: Any) -> dict[str, Any]:
-        return {"log_prob": flow._log_density(image)}
+        return {"log_prob": flow.traced_log_prob(image)}
 
     return [
         ("encode", encode, [image]),

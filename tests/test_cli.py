@@ -92,6 +92,10 @@ def test_train_on_own_pictures_resumes_and_writes_an_entry(folder, pictures, tmp
     assert "54 images, 4 steps of 8" in text
     entry = zoo.info(out / "entry")
     assert entry["training"]["steps"] == 4
+    assert entry["training"]["command"] == (
+        f"attnflow train {folder} --data {pictures} --steps 4 --batch-size 8 --steps-per-epoch 2 "
+        "--no-jit --fine-tune"
+    )
     assert entry["training"]["recipe"]["batch_size"] == 8
     assert entry["metrics"][0]["items"] == 6
     assert zoo.load(out / "entry").is_adapted

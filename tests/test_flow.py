@@ -65,7 +65,7 @@ def test_density_integrates_to_one():
     x = sd * rng.standard_t(4, size=(20_000, 2, 2, 1))
     u = x / sd
     log_t = -2.5 * np.log1p(u**2 / 4) + np.log(3 / 8) - np.log(sd)
-    ratio = np.exp(np.asarray(flow._log_density(tf.constant(x))) - log_t.sum(axis=(1, 2, 3)))
+    ratio = np.exp(np.asarray(flow.traced_log_prob(tf.constant(x))) - log_t.sum(axis=(1, 2, 3)))
     error = ratio.std() / np.sqrt(len(ratio))
     assert error < 0.2
     assert abs(ratio.mean() - 1) < 4 * error
@@ -92,7 +92,7 @@ def test_jacobian_of_a_whole_tiny_flow():
     x = 0.3 * np.random.default_rng(0).normal(size=(1, 8, 8, 1))
 
     def latents(v):
-        parts = flow._encode_floats(v)[0]
+        parts = flow.traced_encode(v)[0]
         return tf.concat([tf.reshape(z, (1, -1)) for z in parts], axis=1)
 
     expected = jacobian_log_det(latents, x)

@@ -11,7 +11,8 @@ import pytest
 
 import zoo
 from tests.helpers import perturb
-from zoo.registry import FORMAT, ZooError
+from zoo.errors import ZooError
+from zoo.registry import FORMAT
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zoo.registry import FORMAT, ZooError, locate, read_json
+from zoo.errors import ZooError
+from zoo.registry import FORMAT, locate, read_json
 
 WEIGHTS = "model.weights.h5"
 

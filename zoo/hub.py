@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zoo.registry import ZooError
+from zoo.errors import ZooError
 
 FILES = ["config.json", "metadata.json", "model.weights.h5", "card.md"]
 

@@ -7,13 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import ZooError
+
 PRESETS = Path(__file__).parent / "presets"
 
 FORMAT = 1
-
-
-class ZooError(ValueError):
-    """An entry that can't be found, read or trusted; the message says what to do."""
 
 
 def list_entries(pattern: str = "*", pretrained: bool | None = None) -> list[str]:

@@ -24,7 +24,7 @@ class _Decode(FlowBijector):
         return images, -self.inverse_and_log_det(images)[1]
 
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        latents, log_det = self.flow._encode_floats(y, self.features)
+        latents, log_det = self.flow.traced_encode(y, self.features)
         flat = [ops.reshape(z, (-1, math.prod(z.shape[1:]))) for z in latents]
         return ops.concatenate(flat, axis=-1), log_det
 
@@ -37,7 +37,7 @@ class _Decode(FlowBijector):
             size = math.prod(shape)
             latents.append(ops.reshape(x[:, start : start + size], (-1, *shape)))
             start += size
-        return self.flow._decode_latents(tuple(latents), self.features)
+        return self.flow.traced_decode(tuple(latents), self.features)
 
     def _forward_event_shape(self, shape: Any) -> Any:
         return shape.__class__(self.flow.image_shape)

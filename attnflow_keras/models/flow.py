@@ -14,7 +14,7 @@ from attnflow_keras.models.compiled import CompiledMethods
 from attnflow_keras.models.inference import InferenceMixin
 from attnflow_keras.models.peek import first_batch
 from attnflow_keras.numerics import LN2, standard_normal_log_prob
-from attnflow_keras.training.step_noise import step_uniform
+from attnflow_keras.step_noise import step_uniform
 
 Tensor = Any
 
@@ -123,9 +123,10 @@ class Flow(InferenceMixin, keras.Model):
         """What the steps of a level (from 0) get of the condition's features."""
         return features
 
-    # --- the map -------------------------------------------------------------------------
+    # --- the map alone, for graphs: no checks, no batches --------------------------------
 
-    def _encode_floats(self, x: Tensor, features: Any = None) -> tuple[tuple[Tensor, ...], Tensor]:
+    def traced_encode(self, x: Tensor, features: Any = None) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Latents and log-determinant of float images, given the condition's features."""
         latents = []
         total = 0.0
         levels = self.levels()
@@ -141,7 +142,8 @@ class Flow(InferenceMixin, keras.Model):
             x = kept
         return tuple(latents), total
 
-    def _decode_latents(self, latents: Any, features: Any = None) -> Tensor:
+    def traced_decode(self, latents: Any, features: Any = None) -> Tensor:
+        """Float images of latents, given the condition's features."""
         x = None
         for i, (steps, prior) in reversed(list(enumerate(self.levels()))):
             z, _ = prior(latents[i], condition=x, inverse=True)
@@ -149,8 +151,9 @@ class Flow(InferenceMixin, keras.Model):
             x, _ = steps(x, condition=self.level_condition(features, i), inverse=True)
         return x
 
-    def _log_density(self, x: Tensor, features: Any = None) -> Tensor:
-        latents, log_det = self._encode_floats(x, features)
+    def traced_log_prob(self, x: Tensor, features: Any = None) -> Tensor:
+        """Log-density of float images in nats, given the condition's features."""
+        latents, log_det = self.traced_encode(x, features)
         return log_det + sum(standard_normal_log_prob(eps) for eps in latents)
 
     # --- Keras ---------------------------------------------------------------------------
@@ -162,14 +165,14 @@ class Flow(InferenceMixin, keras.Model):
         checks.check_shape("image", image, self.image_shape)
         features = self._features(given["condition"])
         if not checks.is_integer(image):
-            return self._log_density(ops.cast(image, self.variable_dtype), features)
+            return self.traced_log_prob(ops.cast(image, self.variable_dtype), features)
         u = given["noise"]
         if u is None:
             optimizer = getattr(self, "optimizer", None)
             step = optimizer.iterations if training and optimizer is not None else 0
             u = step_uniform(ops.shape(image), self.noise_seed, step, self.variable_dtype)
         x = checks.float_images(image, u, self.variable_dtype)
-        return self._log_density(x, features) - self.num_dims * math.log(256.0)
+        return self.traced_log_prob(x, features) - self.num_dims * math.log(256.0)
 
     def compute_loss(
         self,

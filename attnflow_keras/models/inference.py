@@ -29,9 +29,9 @@ class InferenceMixin:
     num_dims: int
     variable_dtype: Any
     _compiled_methods: CompiledMethods
-    _encode_floats: Any
-    _decode_latents: Any
-    _log_density: Any
+    traced_encode: Any
+    traced_decode: Any
+    traced_log_prob: Any
     _features: Any
 
     @property
@@ -94,7 +94,7 @@ class InferenceMixin:
                 "encode takes float images; convert uint8 images with flow.dequantize(images) first"
             )
         return self._run(
-            "encode", self._encode_floats, (self._cast(x), self._features(condition)), batch_size
+            "encode", self.traced_encode, (self._cast(x), self._features(condition)), batch_size
         )
 
     def decode(self, latents: Any, condition: Any = None, batch_size: int = BATCH_SIZE) -> Tensor:
@@ -115,7 +115,7 @@ class InferenceMixin:
             checks.check_finite(f"latents[{i}]", z)
         latents = tuple(self._cast(z) for z in latents)
         return self._run(
-            "decode", self._decode_latents, (latents, self._features(condition)), batch_size
+            "decode", self.traced_decode, (latents, self._features(condition)), batch_size
         )
 
     # --- scores --------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class InferenceMixin:
         constant = self.num_dims * math.log(256.0) if checks.is_integer(images) else 0.0
         x = self._as_floats(images, seed)
         inputs = (self._cast(x), self._features(condition))
-        return self._run("log_prob", self._log_density, inputs, batch_size, progress) - constant
+        return self._run("log_prob", self.traced_log_prob, inputs, batch_size, progress) - constant
 
     def bits_per_dim(
         self,

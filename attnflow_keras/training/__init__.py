@@ -1,1 +1,1 @@
-"""Training: noise of a step, recipes, checkpoints."""
+"""Training runs: recipes, data order, checkpoints, curves."""

@@ -28,8 +28,8 @@ def score_command(
 
     The mean is printed with its standard error over images and its convention.
     """
+    from attnflow_keras.metrics import evaluate_bits_per_dim
     from zoo.card import metric_line
-    from zoo.evaluate import evaluate_bits_per_dim
 
     flow = load_flow(name)
     flow.jit = jit

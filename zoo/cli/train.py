@@ -1,16 +1,17 @@
 """``attnflow train``."""
 
-import dataclasses
 import datetime
 import os
 import platform
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from zoo.cli.common import Name, console, import_tensorflow, load_data, progress_bar
-from zoo.registry import ZooError, info
+from zoo.errors import ZooError
+from zoo.registry import info
 
 
 def train_command(
@@ -61,20 +62,39 @@ def train_command(
     settings = {**(recorded or {}), **{k: v for k, v in changes.items() if v is not None}}
     recipe = Recipe(**settings)
     folder = out or Path("runs") / entry["name"]
-    _run(name, entry, recipe, folder, fine_tune, own_data=data is not None)
+    command = ["attnflow", "train", name, *_flags(changes), *(["--fine-tune"] if fine_tune else [])]
+    _run(name, entry, recipe, folder, fine_tune, data is not None, command)
+
+
+def _flags(changes: dict[str, Any]) -> list[str]:
+    """The options that give these changes, for the record of the run."""
+    flags = []
+    for key, value in changes.items():
+        option = "data" if key == "dataset" else key.replace("_", "-")
+        if isinstance(value, bool):
+            flags.append(f"--{option}" if value else f"--no-{option}")
+        elif value is not None:
+            flags += [f"--{option}", str(value)]
+    return flags
 
 
 def _run(
-    name: str, entry: dict[str, Any], recipe: Any, folder: Path, fine_tune: bool, own_data: bool
+    name: str,
+    entry: dict[str, Any],
+    recipe: Any,
+    folder: Path,
+    fine_tune: bool,
+    own_data: bool,
+    command: list[str],
 ) -> None:
     with console.status("importing TensorFlow"):
         import_tensorflow()
     import keras
 
     import zoo
+    from attnflow_keras.metrics import evaluate_bits_per_dim
     from attnflow_keras.training.callbacks import CURVE, read_curve
     from attnflow_keras.training.run import train
-    from zoo.evaluate import evaluate_bits_per_dim
 
     keras.utils.set_random_seed(recipe.seed)
     with console.status(f"building {entry['name']}"):
@@ -107,11 +127,6 @@ def _run(
                 metrics.append(evaluate_bits_per_dim(flow, part, label, progress=report))
     metrics.reverse()
     rows = read_curve(folder / CURVE)
-    command = f"attnflow train {entry['name']}"
-    changed = {} if own_data else entry.get("training", {}).get("recipe", {})
-    for key, value in recipe.to_dict().items():
-        if changed.get(key, dataclasses.asdict(recipe)[key]) != value:
-            command += f" --{key.replace('_', '-')} {value}"
     metadata = {
         "description": entry.get("description", ""),
         "task": entry.get("task", "unconditional"),
@@ -119,7 +134,7 @@ def _run(
         "dataset_license": "the user's" if own_data else entry.get("dataset_license", ""),
         "license": entry.get("license", ""),
         "training": {
-            "command": command,
+            "command": shlex.join(command),
             "seed": recipe.seed,
             "steps": recipe.epochs * recipe.steps_per_epoch,
             "images": int(rows[-1]["images"]) if rows else 0,

@@ -17,7 +17,7 @@ class FixedSeed(keras.random.SeedGenerator):
     """
 
     def __init__(self, seed: int, step: Tensor) -> None:
-        dtype = keras.src.backend.random_seed_dtype()
+        dtype = "uint32" if keras.backend.backend() == "jax" else "int64"
         self._value = ops.stack([ops.cast(seed, dtype), ops.cast(step, dtype)])
 
     def next(self, ordered: bool = True) -> Tensor:
