@@ -1,1 +1,6 @@
 """Training runs: recipes, data order, checkpoints, curves."""
+
+from attnflow_keras.training.recipe import Recipe
+from attnflow_keras.training.run import train
+
+__all__ = ["Recipe", "train"]

@@ -43,7 +43,9 @@ def train_command(
     to go on. At the end the flow is scored once on the test split and written to OUT/entry,
     which zoo.load reads.
     """
-    from attnflow_keras.training.recipe import Recipe
+    with console.status("importing TensorFlow"):
+        import_tensorflow()
+    from attnflow_keras.training import Recipe
 
     entry = info(name)
     recorded = entry.get("training", {}).get("recipe")
@@ -87,14 +89,12 @@ def _run(
     own_data: bool,
     command: list[str],
 ) -> None:
-    with console.status("importing TensorFlow"):
-        import_tensorflow()
     import keras
 
     import zoo
     from attnflow_keras.metrics import evaluate_bits_per_dim
+    from attnflow_keras.training import train
     from attnflow_keras.training.callbacks import CURVE, read_curve
-    from attnflow_keras.training.run import train
 
     keras.utils.set_random_seed(recipe.seed)
     with console.status(f"building {entry['name']}"):
