@@ -53,7 +53,13 @@ def onnx(
         FileExistsError: the folder exists and ``overwrite`` is False.
         ExportError: a graph that the checker or onnxruntime rejects, or that differs.
     """
+    from attnflow_keras.models import Flow
+
+    if not isinstance(flow, Flow):
+        raise ExportError(f"flow must be a Flow of attnflow_keras; got {type(flow).__name__}")
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; give the name of a folder")
     if folder.exists() and not overwrite:
         raise FileExistsError(f"{folder} exists; pass overwrite=True to replace it")
     if flow.conditional:
@@ -158,9 +164,11 @@ def _convert(function: Callable, signature: list[Any], path: Path) -> None:
     import tf2onnx
 
     traced = tf.function(function, input_signature=signature, autograph=False)
-    tf2onnx.convert.from_function(
-        traced, input_signature=signature, opset=OPSET, output_path=str(path)
-    )
+    model, _ = tf2onnx.convert.from_function(traced, input_signature=signature, opset=OPSET)
+    for value in (*model.graph.input, *model.graph.output):
+        # One name for the batch, which the converter leaves as an unknown at each place.
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx_package.save(model, path)
     try:
         onnx_package.checker.check_model(str(path), full_check=True)
     except Exception as error:

@@ -86,6 +86,15 @@ def test_twelve_stacked_itrans_round_trip_in_float32(activation):
     assert np.abs(np.asarray(back) - x).max() < 1e-3
 
 
+def test_the_greatest_number_of_heads_that_an_error_names_fits():
+    with pytest.raises(ValueError, match=r"at most (\d+) heads fit") as error:
+        ITransAttention(heads=50).build((None, 6, 6, 4))
+    most = int(str(error.value).split("at most ")[1].split()[0])
+    ITransAttention(heads=most).build((None, 6, 6, 4))
+    with pytest.raises(ValueError, match="too many"):
+        ITransAttention(heads=most + 1).build((None, 6, 6, 4))
+
+
 def test_itrans_on_an_odd_cell_needs_the_tiled_mask():
     # 10x10 with 2x2 cells of 5x5: a global checkerboard would differ from cell to cell.
     layer = ITransAttention(dtype="float64")

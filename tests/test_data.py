@@ -62,6 +62,15 @@ def test_without_a_folder_keras_datasets_serves(monkeypatch):
     assert load_dataset("mnist", "validation").max() == 0
 
 
+def test_a_failed_download_is_one_error(monkeypatch, tmp_path):
+    import keras
+
+    monkeypatch.setenv("ATTNFLOW_DATA", str(tmp_path))
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: 1 / 0)
+    with pytest.raises(OSError, match=r"holds no mnist, and mnist can't be downloaded .*set ATTN"):
+        load_dataset("mnist", "test")
+
+
 def test_embedded_sample_is_real_mnist():
     digits = mnist_sample()
     assert digits.shape == (256, 28, 28, 1)
@@ -106,6 +115,8 @@ def test_image_errors(tmp_path, digits):
     broken.write_bytes((tmp_path / "a.png").read_bytes()[:60])
     with pytest.raises(ValueError, match=r"can't read .*broken.png as an image"):
         load_images(tmp_path, (28, 28, 1))
+    with pytest.raises(ValueError, match="give a name in .png"):
+        save_image(tmp_path / "x.jpg", digits[0])
     (tmp_path / "x.txt").write_text("")
     with pytest.raises(ValueError, match=r"expected a folder, .*; got '.txt'"):
         load_images(tmp_path / "x.txt")

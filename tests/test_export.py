@@ -41,8 +41,8 @@ def test_graphs_have_names_a_dynamic_batch_and_opset_18(exported):
         assert [v.version for v in model.opset_import if v.domain == ""] == [18]
         assert [v.name for v in model.graph.input] == inputs
         assert sorted(v.name for v in model.graph.output) == sorted(outputs)
-        for value in model.graph.input:
-            assert not value.type.tensor_type.shape.dim[0].dim_value
+        for value in (*model.graph.input, *model.graph.output):
+            assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
 @pytest.mark.parametrize("n", [1, 5])

@@ -137,6 +137,27 @@ def test_unknown_name_lists_near_matches():
         zoo.load("qqqqqqqq")
 
 
+def test_save_of_damaged_weights(tiny_flow, tmp_path):
+    tiny_flow.trainable_variables[0].assign(np.nan * tiny_flow.trainable_variables[0])
+    with pytest.raises(ZooError, match="not saved: its weight .* holds NaN or Inf"):
+        zoo.save(tiny_flow, tmp_path / "flow")
+    assert not (tmp_path / "flow").exists()
+
+
+def test_a_saved_copy_keeps_where_it_came_from(entry, tmp_path):
+    zoo.save(zoo.load(entry[0]), tmp_path / "copy")
+    copy = zoo.info(tmp_path / "copy")
+    assert copy["derived_from"] == "entry"
+    assert copy["task"] == "unconditional"
+
+
+def test_bad_policy_and_missing_folder(entry):
+    with pytest.raises(ValueError, match=r"^dtype must be one of"):
+        zoo.load(entry[0], dtype="int8")
+    with pytest.raises(ZooError, match="no folder /tmp/nowhere-at-all"):
+        zoo.load("/tmp/nowhere-at-all")
+
+
 def test_a_folder_that_is_no_entry(tmp_path):
     with pytest.raises(ZooError, match="is not an entry: it has no config.json"):
         zoo.load(tmp_path)

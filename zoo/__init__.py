@@ -16,6 +16,10 @@ __all__ = ["info", "list", "load", "save"]
 list = list_entries
 
 
+def __dir__() -> Any:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name in ("load", "save"):
         from zoo import folder

@@ -37,8 +37,9 @@ def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
 
 def metric_line(metric: dict[str, Any]) -> str:
     """One metric with its convention, as text."""
+    error = f" ± {metric['standard_error']:.4f}" if metric["items"] > 1 else ""
     return (
-        f"{metric['value']:.4f} ± {metric['standard_error']:.4f} {metric['name']} "
+        f"{metric['value']:.4f}{error} {metric['name']} "
         f"({metric['dims']} dims, {metric['levels']} levels, {metric['dequantization']} "
         f"dequantization, {metric['draws']} draw, {metric['split']}: {metric['items']} images)"
     )

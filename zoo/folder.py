@@ -45,6 +45,10 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
     if weights:
         _check_hash(path, metadata, name)
     flow = _build(config, dtype, name)
+    # As text, because Keras would take a dict for something to track.
+    kept = ("task", "dataset", "dataset_license", "license")
+    origin = {key: metadata[key] for key in kept if key in metadata}
+    flow.origin = json.dumps({**origin, "derived_from": metadata.get("name", folder.name)})
     if weights:
         try:
             flow.load_weights(path)
@@ -70,7 +74,8 @@ def save(
         flow: the flow; its optimizer is not saved.
         folder: the folder to write.
         metadata: task, data set, training and metrics, see CONTRIBUTING.md; sizes and the
-            weights' sha256 are added.
+            weights' sha256 are added. Without it, a flow that came from an entry keeps that
+            entry's task, data set and licences, and says so under ``derived_from``.
         overwrite: replace a folder that exists.
         extra: further text files, name -> content.
 
@@ -78,13 +83,19 @@ def save(
         The folder.
 
     Raises:
-        FileExistsError: the folder exists and ``overwrite`` is False.
+        FileExistsError: the folder exists and ``overwrite`` is False, or it is a file.
+        ZooError: the flow's weights are not finite.
     """
     import numpy as np
 
     from zoo.card import render
 
     folder = Path(folder)
+    for variable in flow.weights:
+        if not np.isfinite(np.asarray(variable)).all():
+            raise ZooError(f"the flow is not saved: its weight {variable.path} holds NaN or Inf")
+    if metadata is None:
+        metadata = json.loads(getattr(flow, "origin", "{}"))
     config = {"format": FORMAT, "class": type(flow).__name__, "config": _portable(flow)}
     with _replacing(folder, overwrite) as part:
         # An uncompiled copy: a compiled model would write its optimizer too.
@@ -123,6 +134,9 @@ def _build(config: dict[str, Any], dtype: str | None, name: str | Path) -> Any:
         raise ImportError(
             f"loading an entry needs TensorFlow ({error}): pip install 'attnflow-keras[tf]'"
         ) from error
+    from attnflow_keras.layers.flow_layer import check_policy
+
+    check_policy(dtype or "float32")
     # Only models of this package are ever built from a configuration.
     kind = config.get("class")
     if kind not in models.__all__ or kind == "Flow":
@@ -151,6 +165,8 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 @contextmanager
 def _replacing(folder: Path, overwrite: bool) -> Iterator[Path]:
     """A temporary folder that takes the place of ``folder`` when the block succeeds."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; give the name of a folder")
     if folder.exists() and not overwrite:
         raise FileExistsError(f"{folder} exists; pass overwrite=True to replace it")
     folder.parent.mkdir(parents=True, exist_ok=True)

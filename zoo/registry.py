@@ -64,6 +64,8 @@ def locate(name: str | Path) -> Path:
         if not (folder / "config.json").exists():
             raise ZooError(f"{folder} is not an entry: it has no config.json")
         return folder
+    if "/" in text or text.startswith((".", "~")):
+        raise ZooError(f"no folder {folder}")
     near = difflib.get_close_matches(text, list_entries(), n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise ZooError(

@@ -59,7 +59,14 @@ def _load(name: str, part: str) -> np.ndarray:
             return local
     import keras
 
-    (train, _), (test, _) = getattr(keras.datasets, name).load_data()
+    try:
+        (train, _), (test, _) = getattr(keras.datasets, name).load_data()
+    except Exception as error:
+        missing = f"ATTNFLOW_DATA={folder} holds no {name}, and " if folder else ""
+        raise OSError(
+            f"{missing}{name} can't be downloaded ({error}); set ATTNFLOW_DATA to a folder with "
+            "mnist.npz or fashion-mnist/*.gz"
+        ) from error
     return train if part == "train" else test
 
 

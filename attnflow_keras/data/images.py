@@ -51,6 +51,8 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
     from PIL import Image
 
     path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"pictures are written as PNG; got {path.name!r}, give a name in .png")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(temporary, format="PNG")
@@ -102,7 +104,9 @@ def _from_array(path: Path, shape: tuple[int, int, int] | None) -> np.ndarray:
                     raise ValueError(f"it holds {len(loaded.files)} arrays, expected one")
                 loaded = loaded[loaded.files[0]]
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"can't read {path} as an array of images: {error}") from error
+        # NumPy's message for such files recommends to unpickle them, which is never done here.
+        reason = "it is damaged or holds no plain numbers" if "pickle" in str(error) else error
+        raise ValueError(f"can't read {path} as an array of images: {reason}") from error
     if loaded.ndim == 3:
         loaded = loaded[..., None]
     if loaded.dtype != np.uint8 or loaded.ndim != 4 or not len(loaded):

@@ -55,6 +55,15 @@ class FlowLayer(keras.layers.Layer):
     def build_map(self, shape: tuple[int, int, int]) -> None:
         """Create the variables for maps of the given shape, without the batch."""
 
+    def __call__(
+        self, x: Tensor, condition: Tensor | None = None, inverse: bool = False, **kwargs: Any
+    ) -> Any:
+        """Check the inputs before Keras wraps the error of a wrong one in its own."""
+        if self.built:
+            self._check_map(x, inverse)
+            self._check_condition(x, condition)
+        return super().__call__(x, condition=condition, inverse=inverse, **kwargs)
+
     def call(
         self, x: Tensor, condition: Tensor | None = None, inverse: bool = False
     ) -> tuple[Tensor, Tensor]:
@@ -71,9 +80,11 @@ class FlowLayer(keras.layers.Layer):
         Raises:
             ValueError: a wrong shape, a condition that is missing or not expected.
         """
-        self._check_map(x, inverse)
+        self._check_condition(x, condition)
         x = ops.cast(ops.convert_to_tensor(x), self.variable_dtype)
-        return self.transform(x, self._checked_condition(x, condition), inverse)
+        if condition is not None:
+            condition = ops.cast(ops.convert_to_tensor(condition), self.variable_dtype)
+        return self.transform(x, condition, inverse)
 
     def transform(self, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
         """The map itself, on checked inputs of the variable dtype."""
@@ -114,14 +125,14 @@ class FlowLayer(keras.layers.Layer):
                 f"got {tuple(x.shape)}"
             )
 
-    def _checked_condition(self, x: Tensor, condition: Any) -> Any:
+    def _check_condition(self, x: Tensor, condition: Any) -> None:
         if condition is None:
             if self.condition_channels:
                 raise ValueError(
                     f"{self.name}: condition is missing; expected shape "
                     f"{(None, *x.shape[1:3], self.condition_channels)}"
                 )
-            return None
+            return
         if not self.condition_channels:
             raise ValueError(
                 f"{self.name}: condition was given (shape {tuple(condition.shape)}), but this "
@@ -133,7 +144,6 @@ class FlowLayer(keras.layers.Layer):
                 f"{self.name}: condition must have shape "
                 f"(batch, {', '.join(map(str, expected))}); got {tuple(condition.shape)}"
             )
-        return ops.cast(ops.convert_to_tensor(condition), self.variable_dtype)
 
 
 def check_policy(name: str) -> None:

@@ -60,8 +60,8 @@ class ITransAttention(Coupling):
         super().__init__(**kwargs)
         if mask not in MASKS:
             raise ValueError(f"mask must be one of {', '.join(MASKS)}; got {mask!r}")
-        if heads < 1:
-            raise ValueError(f"heads must be at least 1; got {heads}")
+        if isinstance(heads, bool) or not isinstance(heads, int) or heads < 1:
+            raise ValueError(f"heads must be an integer of at least 1; got {heads!r}")
         if activation not in GAMMA_MAX:
             raise ValueError(f"activation must be one of sigmoid, softmax; got {activation!r}")
         if len(grid) != 2 or min(grid) < 1 or not 2 <= grid[0] * grid[1] <= MAX_TOKENS:
@@ -169,12 +169,15 @@ def assign_heads(cell_mask: np.ndarray, heads: int) -> np.ndarray:
     moved = 1 - cell_mask.astype(int)
     rank = np.cumsum(moved, axis=-1) - 1
     i, j, _ = np.ogrid[tuple(slice(side) for side in moved.shape)]
-    head = np.where(moved == 1, (rank + i + j) % heads, -1).ravel()
+    # Without the modulus: head h gets a column as long as h does not exceed the greatest place.
+    place = np.where(moved == 1, rank + i + j, -1).ravel()
+    head = np.where(place >= 0, place % heads, -1)
     empty = sorted(set(range(heads)) - set(head.tolist()))
     if empty:
         raise ValueError(
-            f"heads={heads} is too many for a cell with {int(moved.sum())} transformed columns: "
-            f"head {empty[0]} would get none"
+            f"heads={heads} is too many for cells of {'x'.join(map(str, moved.shape))}: head "
+            f"{empty[0]} would get no column; at most {len(set(place[place >= 0].tolist()))} "
+            "heads fit"
         )
     return head
 

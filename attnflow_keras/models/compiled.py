@@ -77,16 +77,22 @@ class CompiledMethods:
         )
         key = (name, self.jit, batch if self.jit else None, signature)
         if key not in self._cache:
-            self._cache[key] = _compile(function, self.jit)
+            self._cache[key] = _compile(function, inputs, self.jit)
         return self._cache[key]
 
 
-def _compile(function: Callable, jit: bool) -> Callable:
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+def _compile(function: Callable, inputs: Any, jit: bool) -> Callable:
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
 
-        return tf.function(function, jit_compile=jit, reduce_retracing=not jit, autograph=False)
-    return function
+    if jit:
+        return tf.function(function, jit_compile=True, autograph=False)
+    signature = tree.map_structure(
+        lambda a: tf.TensorSpec((None, *a.shape[1:]), keras.backend.standardize_dtype(a.dtype)),
+        inputs,
+    )
+    return tf.function(function, input_signature=signature, autograph=False)
 
 
 def _in_graph() -> bool:

@@ -12,7 +12,7 @@ from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
 from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.compiled import CompiledMethods
 from attnflow_keras.models.inference import InferenceMixin
-from attnflow_keras.models.peek import first_batch
+from attnflow_keras.models.peek import can_peek, first_batch
 from attnflow_keras.numerics import LN2, standard_normal_log_prob
 from attnflow_keras.step_noise import step_uniform
 
@@ -158,11 +158,25 @@ class Flow(InferenceMixin, keras.Model):
 
     # --- Keras ---------------------------------------------------------------------------
 
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Check the inputs before Keras wraps the error of a wrong one in its own."""
+        given = checks.unpack(inputs)
+        checks.check_shape("image", given["image"], self.image_shape)
+        self._check_condition(given["condition"])
+        return super().__call__(inputs, *args, **kwargs)
+
+    def compile(self, optimizer: Any = "adam", loss: Any = None, **kwargs: Any) -> None:
+        """As ``keras.Model.compile``, without a loss: a flow has its own."""
+        if loss is not None:
+            raise ValueError(
+                f"loss must be None, a flow minimizes bits per dimension; got {loss!r}"
+            )
+        super().compile(optimizer=optimizer, **kwargs)
+
     def call(self, inputs: Any, training: bool = False) -> Tensor:
         """Log-probability in nats, ``(n,)``, of images or ``{"image", "condition"}``."""
         given = checks.unpack(inputs)
         image = given["image"]
-        checks.check_shape("image", image, self.image_shape)
         features = self._features(given["condition"])
         if not checks.is_integer(image):
             return self.traced_log_prob(ops.cast(image, self.variable_dtype), features)
@@ -216,6 +230,10 @@ class Flow(InferenceMixin, keras.Model):
         self._check_arrays(x)
         if not self.is_adapted:
             self.adapt(first_batch(x, ADAPT_IMAGES))
+        elif can_peek(x):
+            # A wrong first batch is better found here than by what it does to the weights.
+            image = checks.unpack(first_batch(x, ADAPT_IMAGES))["image"]
+            checks.as_images(image, self.image_shape, limit=checks.DATA_LIMIT)
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._with_noise_in_tuple(kwargs["validation_data"])
         callbacks = kwargs.get("callbacks")
@@ -250,7 +268,11 @@ class Flow(InferenceMixin, keras.Model):
             ValueError: a wrong shape or dtype, NaN, or a channel that is constant.
         """
         given = checks.unpack(batch)
-        x = self._as_floats(given["image"], seed)
+        image = checks.as_images(given["image"], self.image_shape, limit=checks.DATA_LIMIT)
+        if checks.is_integer(image):
+            # The noise of dequantization would hide it from the layers.
+            checks.check_varied(image)
+        x = self._as_floats(image, seed)
         before = self.get_weights()
         features = self._features(given["condition"])
         x = ops.convert_to_tensor(x, dtype=self.variable_dtype)
@@ -285,7 +307,7 @@ class Flow(InferenceMixin, keras.Model):
         # Keras' own message for a wrong shape comes from deep inside a graph.
         image = checks.unpack(x)["image"] if isinstance(x, dict | np.ndarray) else None
         if isinstance(image, np.ndarray):
-            checks.as_images(image, self.image_shape)
+            checks.as_images(image, self.image_shape, limit=checks.DATA_LIMIT)
 
     def _with_noise(self, x: Any) -> Any:
         if isinstance(x, dict | np.ndarray):

@@ -113,6 +113,9 @@ class InferenceMixin:
         for i, (z, shape) in enumerate(zip(latents, self.latent_shapes, strict=True)):
             checks.check_shape(f"latents[{i}]", z, shape)
             checks.check_finite(f"latents[{i}]", z)
+        counts = [int(z.shape[0]) if z.shape[0] is not None else -1 for z in latents]
+        if len(set(counts)) != 1 or counts[0] == 0:
+            raise ValueError(f"latents must hold the same number of images each; got {counts}")
         latents = tuple(self._cast(z) for z in latents)
         return self._run(
             "decode", self.traced_decode, (latents, self._features(condition)), batch_size
@@ -162,7 +165,7 @@ class InferenceMixin:
         images = checks.as_images(images, self.image_shape)
         offset = 0.0
         if not checks.is_integer(images):
-            checks.check_finite("images", images, 0.5)
+            checks.check_finite("images", images, checks.DATA_LIMIT)
             offset = 8.0
         log_prob = self.log_prob(images, condition, seed, batch_size, progress)
         return offset - log_prob / (self.num_dims * LN2)
@@ -198,7 +201,8 @@ class InferenceMixin:
         x = ops.convert_to_numpy(self.decode(latents, condition, batch_size))
         if not np.isfinite(x).all():
             raise ValueError(
-                f"temperature={temperature} gave images that are not finite; use a lower one"
+                f"sampling at temperature={temperature} gave images that are not finite: the "
+                "weights are damaged, or the temperature is too high"
             )
         return x if as_float else self._quantize_images(x)
 
@@ -261,12 +265,8 @@ class InferenceMixin:
     def _run(
         self, name: str, function: Any, inputs: tuple, batch_size: int, progress: Any = None
     ) -> Any:
-        given, features = inputs
-        if features is None:
-            return self._compiled_methods.run(
-                name, lambda x: function(x), (given,), batch_size, progress
-            )
-        return self._compiled_methods.run(name, function, inputs, batch_size, progress)
+        given = inputs if inputs[1] is not None else inputs[:1]
+        return self._compiled_methods.run(name, function, given, batch_size, progress)
 
     def _cast(self, x: Any) -> Any:
         dtype = self.variable_dtype

@@ -10,6 +10,7 @@ from attnflow_keras.numerics import Tensor
 # Float images lie in [-0.5, 0.5]; what a flow decodes may leave that range, but values of
 # this size are grey levels that somebody forgot to scale.
 FLOAT_LIMIT = 16.0
+DATA_LIMIT = 0.5
 
 FORMS = (
     'an image batch, {"image": images, "condition": conditions}, or a data set that yields '
@@ -51,18 +52,29 @@ def check_shape(name: str, x: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} must have shape (n, {sides}); got {given}")
 
 
-def as_images(x: Any, shape: tuple[int, ...], name: str = "images") -> Any:
-    """Images as an array or tensor of the right shape and dtype, with finite values."""
+def as_images(
+    x: Any, shape: tuple[int, ...], name: str = "images", limit: float = FLOAT_LIMIT
+) -> Any:
+    """Images as an array or tensor of the right shape and dtype, with finite values.
+
+    ``limit`` bounds the absolute value of float images; data to learn from or to count bits
+    of keeps to ``DATA_LIMIT``.
+    """
     x = x if hasattr(x, "dtype") else np.asarray(x)
     integer = is_integer(x)
     check_shape(name, x, shape)
+    if x.shape[0] == 0:
+        raise ValueError(f"{name} holds no image; got shape {tuple(x.shape)}")
     if not integer:
-        check_finite(name, x, FLOAT_LIMIT)
+        check_finite(name, x, limit, images=True)
     return x
 
 
-def check_finite(name: str, x: Any, limit: float | None = None) -> None:
-    """Raise for NaN, Inf or, with a limit, values beyond it. Symbolic tensors pass."""
+def check_finite(name: str, x: Any, limit: float | None = None, images: bool = False) -> None:
+    """Raise for NaN, Inf or, with a limit, values beyond it. Symbolic tensors pass.
+
+    With ``images``, values from 0 to more than 1/2 are taken for images scaled to [0, 1].
+    """
     try:
         values = np.asarray(ops.convert_to_numpy(x))
     except Exception:  # a tensor of a graph under construction has no values yet
@@ -71,16 +83,18 @@ def check_finite(name: str, x: Any, limit: float | None = None) -> None:
         return
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite; got NaN or Inf")
-    if limit is not None and np.abs(values).max() > limit:
+    low, high = values.min(), values.max()
+    if limit is not None and (max(-low, high) > limit or (images and low >= 0 and high > 0.5)):
         raise ValueError(
-            f"{name}: float images must lie in [-0.5, 0.5]; got values from {values.min():.4g} to "
-            f"{values.max():.4g}. Pass grey levels as uint8, or scale them with dequantize"
+            f"{name}: float images must lie in [-0.5, 0.5]; got values from {low:.4g} to "
+            f"{high:.4g}. Pass grey levels as uint8, or scale them with dequantize"
         )
 
 
 def check_temperature(temperature: float) -> float:
     """Raise unless the temperature is a finite number of at least 0."""
-    if not np.isfinite(temperature) or temperature < 0:
+    number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
+    if not number or not np.isfinite(temperature) or temperature < 0:
         raise ValueError(f"temperature must be a number of at least 0; got {temperature!r}")
     return float(temperature)
 
@@ -88,3 +102,14 @@ def check_temperature(temperature: float) -> float:
 def float_images(image: Tensor, noise: Tensor, dtype: str) -> Tensor:
     """``(k + u) / 256 - 0.5`` in the graph."""
     return (ops.cast(image, dtype) + ops.cast(noise, dtype)) / 256.0 - 0.5
+
+
+def check_varied(images: Any) -> None:
+    """Raise if a channel has the same grey level in all of a batch."""
+    values = np.asarray(ops.convert_to_numpy(images))
+    constant = np.flatnonzero((values == values[:1, :1, :1]).all(axis=(0, 1, 2)))
+    if constant.size:
+        raise ValueError(
+            f"channel {constant[0]} of the batch given to adapt is constant "
+            f"({values[0, 0, 0, constant[0]]}); adapt needs a batch that varies in every channel"
+        )

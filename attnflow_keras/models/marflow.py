@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from attnflow_keras import layers
+from attnflow_keras.layers.itrans import valid_grids
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.networks import GatedConvNet
 from attnflow_keras.priors import GaussianPrior
@@ -108,15 +109,15 @@ class MARFlow(Flow):
             "conv_init": conv_init,
             "conv_layout": conv_layout,
         }
-        grids = grid if isinstance(grid[0], list | tuple) else [grid] * levels
-        if len(grids) != levels:
-            raise ValueError(f"grid has {len(grids)} values for {levels} levels")
+        grids = _grids(grid, levels)
+        if attention == "itrans":
+            _check_grids(grids, self.image_shape)
         self._by_level = {
             "steps": _by_level("steps", steps, levels),
             "width": _by_level("width", width, levels),
             "components": _by_level("components", components, levels),
             "conv_init": _by_level("conv_init", conv_init, levels),
-            "grid": [tuple(g) for g in grids],
+            "grid": grids,
         }
         for name in ("steps", "width"):
             if min(self._by_level[name]) < 1:
@@ -204,3 +205,25 @@ def _by_level(name: str, value: Any, levels: int) -> list[Any]:
 
 def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _grids(grid: Any, levels: int) -> list[tuple[int, int]]:
+    """One ``(rows, columns)`` a level, from one for all or a list of them."""
+    given = list(grid) if isinstance(grid, list | tuple) else []
+    pairs = [given] * levels if all(isinstance(side, int) for side in given) else given
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs) or not given:
+        raise ValueError(f"grid must be (rows, columns), or a list of them by level; got {grid!r}")
+    if len(pairs) != levels:
+        raise ValueError(f"grid has {len(pairs)} values for {levels} levels: {grid!r}")
+    return [(int(rows), int(columns)) for rows, columns in pairs]
+
+
+def _check_grids(grids: list[tuple[int, int]], image_shape: tuple[int, int, int]) -> None:
+    for level, (rows, columns) in enumerate(grids, start=1):
+        height, width = (side // 2**level for side in image_shape[:2])
+        if min(rows, columns) > 0 and (height % rows or width % columns):
+            options = ", ".join(map(str, valid_grids((height, width))))
+            raise ValueError(
+                f"grid {(rows, columns)} does not divide the map of level {level}, "
+                f"{height}x{width}; valid grids there: {options}. Give a list with one grid a level"
+            )

@@ -9,6 +9,15 @@ from keras import tree
 from attnflow_keras import noise
 
 
+def can_peek(x: Any) -> bool:
+    """Whether :func:`first_batch` can read ``x`` without using it up."""
+    return (
+        isinstance(x, dict | np.ndarray | list | tuple | keras.utils.PyDataset)
+        or keras.ops.is_tensor(x)
+        or (hasattr(x, "take") and hasattr(x, "element_spec"))
+    )
+
+
 def first_batch(x: Any, count: int) -> Any:
     """A batch for ``Flow.adapt`` from training data.
 
@@ -18,6 +27,8 @@ def first_batch(x: Any, count: int) -> Any:
     Raises:
         ValueError: a generator, which can't be read twice, or no data.
     """
+    if x is None:
+        raise ValueError("x is missing; give images, a dict or a data set")
     if isinstance(x, dict | np.ndarray | list | tuple) or keras.ops.is_tensor(x):
         total = tree.flatten(x)[0].shape[0]
         if total == 0:

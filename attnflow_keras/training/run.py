@@ -97,9 +97,16 @@ def _same_settings(path: Path, flow: Flow, recipe: Recipe) -> None:
     settings = {"recipe": recipe.to_dict(), "model": flow.get_config()}
     text = json.dumps(settings, indent=2, sort_keys=True, default=str)
     if path.exists() and path.read_text() != text:
+        before = json.loads(path.read_text())
+        changed = [
+            f"{part}.{key}"
+            for part in settings
+            for key, value in json.loads(text)[part].items()
+            if before.get(part, {}).get(key) != value
+        ]
         raise ValueError(
-            f"{path.parent} holds a run with other settings ({path.name}); give another folder, or "
-            "delete this one"
+            f"{path.parent} holds a run with other settings ({', '.join(changed)}); give another "
+            "folder, or delete this one"
         )
     temporary = path.with_name(f"part.{path.name}")
     temporary.write_text(text)

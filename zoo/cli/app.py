@@ -7,24 +7,44 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+from typing import Annotated
+
 import typer
 from rich.console import Console
 
+from attnflow_keras import __version__
 from zoo.cli import demo, listing, sample, score, train
 
 app = typer.Typer(
     name="attnflow",
     help=(
         "Normalizing flows with invertible attention.\n\n"
-        "Start with `attnflow list`, then `attnflow info NAME`, "
-        "`attnflow sample NAME -o samples.png`, `attnflow score NAME my-images/`. "
+        "Start with 'attnflow list', then 'attnflow info NAME', "
+        "'attnflow sample NAME -o samples.png', 'attnflow score NAME my-images/'. "
         "NAME is an entry's name, a folder written by zoo.save, or hf://user/repository."
     ),
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("list")(listing.list_command)
 app.command("info")(listing.info_command)
 app.command("sample")(sample.sample_command)

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -88,4 +89,7 @@ def load_data(data: str, image_shape: Any, resize: bool) -> Any:
                 f"{data} has images of {images.shape[1:]}, the flow takes {image_shape}"
             )
         return images
+    if split and not Path(data).exists() and "/" not in data:
+        known = ", ".join(DATASETS)
+        raise ValueError(f"no data set {name!r}; those with splits are {known}")
     return load_images(data, image_shape, resize)

@@ -34,7 +34,7 @@ def demo_command(
 
     entry = info(name)
     flow = load_flow(name)
-    say(f"[bold]{name}[/bold]: {flow.count_params():,} weights loaded, sha256 checked")
+    say(f"[bold]{name}[/bold]: {entry['parameters']:,} parameters loaded, sha256 checked")
     for metric in entry.get("metrics", []):
         say(metric_line(metric))
 

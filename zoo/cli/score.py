@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.common import DATA_HELP, Name, console, load_data, load_flow, progress_bar
+from zoo.registry import info
 
 
 def score_command(
@@ -31,9 +32,10 @@ def score_command(
     from attnflow_keras.metrics import evaluate_bits_per_dim
     from zoo.card import metric_line
 
+    # The data first: a wrong path should not wait for TensorFlow.
+    images = load_data(data, tuple(info(name)["config"]["image_shape"]), resize)
     flow = load_flow(name)
     flow.jit = jit
-    images = load_data(data, flow.image_shape, resize)
     with progress_bar("scoring", draws * len(images)) as report:
         metric = evaluate_bits_per_dim(
             flow, images, data.replace(":", " "), draws, seed, batch_size, report

@@ -13,6 +13,9 @@ from zoo.cli.common import Name, console, import_tensorflow, load_data, progress
 from zoo.errors import ZooError
 from zoo.registry import info
 
+FINE_TUNE_RATE = 1e-4
+FINE_TUNE_EMA = 0.99
+
 
 def train_command(
     name: Name,
@@ -27,21 +30,35 @@ def train_command(
     fine_tune: Annotated[
         bool, typer.Option("--fine-tune", help="Start from the entry's weights, not from scratch.")
     ] = False,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps in all.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Greatest learning rate.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimizer steps in all. Default: the recipe's.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images a step. Default: the recipe's.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Greatest learning rate. Default: the recipe's, or 1e-4 with --fine-tune."
+        ),
+    ] = None,
     steps_per_epoch: Annotated[
         int | None, typer.Option(help="Steps between validations and checkpoints.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    jit: Annotated[bool | None, typer.Option(help="Compile with XLA.")] = None,
+    jit: Annotated[
+        bool | None,
+        typer.Option(
+            help="Compile with XLA: a minute to start, then faster. Default: the recipe's."
+        ),
+    ] = None,
     resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
 ) -> None:
     """Train an entry by its recipe, or on your own images; resumes after a kill.
 
     The folder gets a checkpoint and curve.csv after every epoch. Run the same command again
     to go on. At the end the flow is scored once on the test split and written to OUT/entry,
-    which zoo.load reads.
+    which zoo.load reads. 'attnflow info NAME' shows the recipe.
     """
     with console.status("importing TensorFlow"):
         import_tensorflow()
@@ -62,6 +79,12 @@ def train_command(
         "resize": resize or None,
     }
     settings = {**(recorded or {}), **{k: v for k, v in changes.items() if v is not None}}
+    if data is not None:
+        settings["stop_step"] = None
+    if fine_tune:
+        # Gentle steps, and an average that is short enough to follow them.
+        settings["learning_rate"] = learning_rate or FINE_TUNE_RATE
+        settings["ema"] = FINE_TUNE_EMA
     recipe = Recipe(**settings)
     folder = out or Path("runs") / entry["name"]
     command = ["attnflow", "train", name, *_flags(changes), *(["--fine-tune"] if fine_tune else [])]
@@ -105,7 +128,9 @@ def _run(
         images = load_data(recipe.dataset, shape, recipe.resize)
         # Every tenth image is held out, or none when there are too few to tell anything.
         validation = images[9::10] if len(images) >= 50 else None
-        if validation is not None:
+        if validation is None:
+            console.print("fewer than 50 images: none is held out, so nothing is scored")
+        else:
             keep = [i for i in range(len(images)) if i % 10 != 9]
             images = images[keep]
         test = None
@@ -114,8 +139,9 @@ def _run(
             load_data(f"{recipe.dataset}:{split}", shape, False)
             for split in ("train", "validation", "test")
         )
+    steps = recipe.epochs * recipe.steps_per_epoch
     console.print(
-        f"{len(images):,} images, {recipe.steps:,} steps of {recipe.batch_size}; run in {folder}"
+        f"{len(images):,} images, {steps:,} steps of {recipe.batch_size}; run in {folder}"
     )
     train(flow, recipe, images, validation, folder, verbose=1 if console.is_terminal else 2)
 
