@@ -28,8 +28,9 @@ def evaluate_bits_per_dim(
         progress: called with the number of images done after each batch.
 
     Returns:
-        ``name``, ``value`` (mean over images), ``standard_error`` (over images), and the
-        convention: ``split``, ``items``, ``dims``, ``levels``, ``dequantization``, ``draws``.
+        ``name``, ``value`` (mean over images), ``standard_error`` (over images),
+        ``bits_per_image``, and the convention: ``split``, ``items``, ``dims``, ``levels``,
+        ``dequantization``, ``draws``.
 
     Raises:
         ValueError: ``draws`` below 1, or a score that is not finite.
@@ -51,6 +52,7 @@ def evaluate_bits_per_dim(
         "standard_error": round(float(scores.std(ddof=1) / np.sqrt(len(scores))), 5)
         if len(scores) > 1
         else 0.0,
+        "bits_per_image": round(float(scores.mean()) * flow.num_dims, 2),
         "split": split,
         "items": len(images),
         "dims": flow.num_dims,

@@ -94,7 +94,8 @@ def train(
 
 
 def _same_settings(path: Path, flow: Flow, recipe: Recipe) -> None:
-    settings = {"recipe": recipe.to_dict(), "model": flow.get_config()}
+    model = {key: value for key, value in flow.get_config().items() if key != "name"}
+    settings = {"recipe": recipe.to_dict(), "model": model}
     text = json.dumps(settings, indent=2, sort_keys=True, default=str)
     if path.exists() and path.read_text() != text:
         before = json.loads(path.read_text())

@@ -60,14 +60,14 @@ def train_command(
     to go on. At the end the flow is scored once on the test split and written to OUT/entry,
     which zoo.load reads. 'attnflow info NAME' shows the recipe.
     """
-    with console.status("importing TensorFlow"):
-        import_tensorflow()
-    from attnflow_keras.training import Recipe
-
     entry = info(name)
     recorded = entry.get("training", {}).get("recipe")
     if recorded is None and data is None:
         raise ZooError(f"entry {name!r} has no recipe; give your images with --data")
+    with console.status("importing TensorFlow"):
+        import_tensorflow()
+    from attnflow_keras.training import Recipe
+
     changes = {
         "dataset": data,
         "steps": steps,
@@ -79,7 +79,7 @@ def train_command(
         "resize": resize or None,
     }
     settings = {**(recorded or {}), **{k: v for k, v in changes.items() if v is not None}}
-    if data is not None:
+    if data is not None or steps is not None:
         settings["stop_step"] = None
     if fine_tune:
         # Gentle steps, and an average that is short enough to follow them.
@@ -154,6 +154,7 @@ def _run(
     metrics.reverse()
     rows = read_curve(folder / CURVE)
     metadata = {
+        "name": folder.name if own_data else entry["name"],
         "description": entry.get("description", ""),
         "task": entry.get("task", "unconditional"),
         "dataset": recipe.dataset,
@@ -167,6 +168,7 @@ def _run(
             "seconds": rows[-1]["seconds"] if rows else 0.0,
             "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
             "date": datetime.date.today().isoformat(),
+            "note": "" if own_data else entry.get("training", {}).get("note", ""),
             "recipe": recipe.to_dict(),
         },
         "metrics": metrics,
