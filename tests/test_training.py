@@ -1,11 +1,13 @@
 """Training runs: recipe, data order, checkpoints and resuming after a kill."""
 
 import csv
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -27,17 +29,32 @@ def run(folder, images, **options):
 
 def test_order_sees_every_image_once_a_pass_and_resumes():
     images = np.arange(50, dtype="uint8").reshape(50, 1, 1, 1)
-    stream = OrderedImages(images, 8, 5, seed=1)
-    seen = []
-    for _ in range(10):
-        seen += [stream[i].ravel() for i in range(len(stream))]
-        stream.on_epoch_end()
+    seen = [
+        batch.ravel() for (batch,), _ in zip(OrderedImages(images, 8, 1), range(50), strict=False)
+    ]
     seen = np.concatenate(seen)
     for start in range(0, 400, 50):
         assert sorted(seen[start : start + 50]) == list(range(50))
     assert (seen[:50] != seen[50:100]).any()
-    resumed = OrderedImages(images, 8, 5, seed=1, start_epoch=7)
-    np.testing.assert_array_equal(resumed[2].ravel(), seen[8 * 37 : 8 * 38])
+    (resumed,) = next(iter(OrderedImages(images, 8, 1, start_step=37)))
+    np.testing.assert_array_equal(resumed.ravel(), seen[8 * 37 : 8 * 38])
+
+
+class Spy(OrderedImages):
+    steps: ClassVar[list[int]] = []
+
+    def batch(self, step):
+        if self.batch_size == RECIPE.batch_size:
+            self.steps.append(step)
+        return super().batch(step)
+
+
+def test_fit_sees_the_steps_in_order(tiny_images, tmp_path, monkeypatch):
+    monkeypatch.setattr("attnflow_keras.training.run.OrderedImages", Spy)
+    Spy.steps.clear()
+    run(tmp_path, tiny_images)
+    # Batches are read ahead, but never out of order.
+    assert Spy.steps[:12] == list(range(12))
 
 
 def test_learning_rate_warms_up_and_decays():

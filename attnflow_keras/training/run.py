@@ -59,7 +59,7 @@ def train(
         flow.load_weights(checkpoint)
         epoch = int(keras.ops.convert_to_numpy(flow.optimizer.iterations)) // recipe.steps_per_epoch
     elif not flow.is_adapted:
-        start = OrderedImages(images, min(256, len(images)), 1, recipe.seed)
+        start = OrderedImages(images, min(256, len(images)), recipe.seed)
         flow.adapt(start.batch(0), seed=recipe.seed)
 
     own: list[keras.callbacks.Callback] = []
@@ -71,11 +71,12 @@ def train(
         *(callbacks or []),
     ]
     if epoch < recipe.epochs:
-        stream = OrderedImages(
-            images, recipe.batch_size, recipe.steps_per_epoch, recipe.seed, epoch
-        )
+        step = epoch * recipe.steps_per_epoch
+        stream = OrderedImages(images, recipe.batch_size, recipe.seed, step)
         flow.fit(
-            stream,
+            iter(stream),
+            shuffle=False,
+            steps_per_epoch=recipe.steps_per_epoch,
             epochs=recipe.epochs,
             initial_epoch=epoch,
             validation_data=validation,
