@@ -1,7 +1,6 @@
 """Training runs: recipe, data order, checkpoints and resuming after a kill."""
 
 import csv
-import itertools
 import os
 import signal
 import subprocess
