@@ -59,6 +59,8 @@ class Flow(InferenceMixin, keras.Model):
         self.noise_seed = self.seed
         self._compiled_methods = CompiledMethods()
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
+        # Lower is better, which EarlyStopping and ModelCheckpoint ask for.
+        self._bits_per_dim._direction = "down"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Flow":
         """Give ``quantize`` its second meaning beside that of ``keras.Model.quantize``.
