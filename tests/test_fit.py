@@ -191,7 +191,7 @@ def test_callbacks_and_ema_are_plain_keras(tiny_flow, tiny_images, tmp_path):
         callbacks=[
             keras.callbacks.CSVLogger(log),
             keras.callbacks.SwapEMAWeights(),
-            keras.callbacks.EarlyStopping("val_bits_per_dim"),
+            keras.callbacks.EarlyStopping("val_bits_per_dim", mode="min"),
         ],
     )
     header, *rows = log.read_text().splitlines()

@@ -26,7 +26,8 @@ class Flow(InferenceMixin, keras.Model):
 
     ``flow(inputs)`` is log p in nats, ``(n,)``. Inputs are an image batch or
     ``{"image": ..., "condition": ...}``; ``compile`` needs no loss, ``fit`` minimizes bits per
-    dimension, ``predict`` scores, ``evaluate`` reports ``bits_per_dim``.
+    dimension, ``predict`` scores, ``evaluate`` reports ``bits_per_dim``. Callbacks monitor
+    ``"val_loss"``, or ``"val_bits_per_dim"`` with ``mode="min"``.
 
     Images are uint8 ``(n, h, w, c)`` or floats ``(k + u) / 256 - 0.5``. Scores of uint8
     images dequantize inside and bound the log-probability of the image; scores of float
@@ -59,8 +60,6 @@ class Flow(InferenceMixin, keras.Model):
         self.noise_seed = self.seed
         self._compiled_methods = CompiledMethods()
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
-        # Lower is better, which EarlyStopping and ModelCheckpoint ask for.
-        self._bits_per_dim._direction = "down"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Flow":
         """Give ``quantize`` its second meaning beside that of ``keras.Model.quantize``.
