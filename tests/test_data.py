@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from attnflow_keras.data import image_grid, load_dataset, load_images, mnist_sample, save_image
+from attnflow_keras.data.datasets import DATASETS, FILES, LICENSES, SIZES
 
 
 @pytest.fixture
@@ -69,6 +70,109 @@ def test_a_failed_download_is_one_error(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: 1 / 0)
     with pytest.raises(OSError, match=r"holds no mnist, and mnist can't be downloaded .*set ATTN"):
         load_dataset("mnist", "test")
+
+
+@pytest.fixture(scope="module")
+def cifar():
+    """Made-up content of CIFAR-10's files: from the number of a file, 0 for test, to planes."""
+    files = [
+        np.random.default_rng(file).integers(0, 256, (10_000, 3, 32, 32), dtype="uint8")
+        for file in range(6)
+    ]
+    return files.__getitem__
+
+
+def write_binary(folder, content, files=range(6)):
+    folder.mkdir()
+    for file in files:
+        name = f"data_batch_{file}.bin" if file else "test_batch.bin"
+        labels = np.arange(10_000, dtype="uint8")[:, None] % 10
+        rows = np.concatenate([labels, content(file).reshape(10_000, -1)], axis=1)
+        rows.tofile(folder / name)
+
+
+def check_cifar(content):
+    test = load_dataset("cifar10", "test")
+    assert test.shape == (10_000, 32, 32, 3)
+    assert test.dtype == np.uint8
+    np.testing.assert_array_equal(test[7, ..., 1], content(0)[7, 1])
+    train = load_dataset("cifar10", "train")
+    assert train.shape == (45_000, 32, 32, 3)
+    np.testing.assert_array_equal(train[12_345], content(2)[2_345].transpose(1, 2, 0))
+    validation = load_dataset("cifar10", "validation")
+    np.testing.assert_array_equal(validation, content(5)[5_000:].transpose(0, 2, 3, 1))
+
+
+def no_download(*_):
+    raise AssertionError("keras.datasets was asked")
+
+
+def test_cifar10_in_binary_files(cifar, tmp_path, monkeypatch):
+    import keras
+
+    monkeypatch.setenv("ATTNFLOW_DATA", str(tmp_path))
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", no_download)
+    folder = tmp_path / "cifar-10-batches-bin"
+    write_binary(folder, cifar)
+    check_cifar(cifar)
+    path = folder / "data_batch_4.bin"
+    rows = np.fromfile(path, "uint8")
+    rows[3073] = 10
+    rows.tofile(path)
+    with pytest.raises(ValueError, match="data_batch_4.bin is not a file of CIFAR-10's binary"):
+        load_dataset("cifar10", "train")
+    rows[:-1].tofile(path)
+    with pytest.raises(ValueError, match="must have 30,730,000 bytes; it has 30,729,999"):
+        load_dataset("cifar10", "train")
+    path.unlink()
+    with pytest.raises(ValueError, match="is incomplete: it has no data_batch_4.bin"):
+        load_dataset("cifar10", "train")
+
+
+def test_cifar10_in_an_npz_file(cifar, tmp_path, monkeypatch):
+    import keras
+
+    monkeypatch.setenv("ATTNFLOW_DATA", str(tmp_path))
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", no_download)
+    train = np.concatenate([cifar(i) for i in range(1, 6)]).transpose(0, 2, 3, 1)
+    path = tmp_path / "cifar10.npz"
+    np.savez(path, x_train=train, x_test=cifar(0).transpose(0, 2, 3, 1))
+    check_cifar(cifar)
+    np.savez(path, x_train=train[:10])
+    with pytest.raises(ValueError, match="expected 50000 uint8 images of 32x32x3, got uint8 of"):
+        load_dataset("cifar10", "train")
+    with pytest.raises(ValueError, match="must be an .npz file with an array x_test: it holds x_"):
+        load_dataset("cifar10", "test")
+    np.savez(path, x_test=np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match="x_test: it is damaged or holds no plain numbers"):
+        load_dataset("cifar10", "test")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"cifar10.npz must be an .npz file"):
+        load_dataset("cifar10", "test")
+
+
+def test_cifar10_from_keras_and_never_from_pickles(cifar, tmp_path, monkeypatch):
+    import keras
+
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "test_batch").write_bytes(b"a pickle")
+    monkeypatch.setenv("ATTNFLOW_DATA", str(tmp_path))
+    train = np.concatenate([cifar(i) for i in range(1, 6)]).transpose(0, 2, 3, 1)
+    fake = (train, None), (cifar(0).transpose(0, 2, 3, 1), None)
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: fake)
+    check_cifar(cifar)
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: 1 / 0)
+    with pytest.raises(
+        OSError,
+        match=r"set ATTNFLOW_DATA to a folder with cifar10.npz or cifar-10-batches-bin/\*.bin "
+        r"\(its cifar-10-batches-py holds pickles, which are not read\)",
+    ):
+        load_dataset("cifar10", "test")
+
+
+def test_every_data_set_has_a_licence_and_files():
+    assert set(DATASETS) == set(LICENSES) == set(SIZES) == set(FILES)
 
 
 def test_embedded_sample_is_real_mnist():
