@@ -1,4 +1,4 @@
-"""Data order as a function of the seed and the step."""
+"""Data order and augmentation as functions of the seed and the step."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras import noise
+from attnflow_keras.data.augment import AUGMENTATIONS, check_augment
 
 SHUFFLE = 1000  # stream of the first pass; each pass over the data has its own
 
@@ -23,13 +24,23 @@ class OrderedImages:
         batch_size: images a batch.
         seed: seed of the order.
         start_step: first step of an iteration.
+        augment: name of an augmentation, see :mod:`attnflow_keras.data.augment`, or None.
     """
 
-    def __init__(self, images: np.ndarray, batch_size: int, seed: int, start_step: int = 0) -> None:
+    def __init__(
+        self,
+        images: np.ndarray,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        augment: str | None = None,
+    ) -> None:
+        check_augment(augment)
         self.images = images
         self.batch_size = batch_size
         self.seed = seed
         self.start_step = start_step
+        self.augment = augment
         self._order: dict[int, np.ndarray] = {}
 
     def __iter__(self) -> Iterator[tuple[np.ndarray]]:
@@ -45,7 +56,10 @@ class OrderedImages:
         for number in np.unique(stream // count):
             inside = stream // count == number
             rows[inside] = self._pass(int(number))[stream[inside] % count]
-        return self.images[rows]
+        images = self.images[rows]
+        if self.augment is None:
+            return images
+        return AUGMENTATIONS[self.augment](images, self.seed, step)
 
     def _pass(self, number: int) -> Any:
         if number not in self._order:

@@ -1,0 +1,50 @@
+"""Augmentation of training images, a function of the seed and the step."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from attnflow_keras import noise
+
+AUGMENT = 2**32  # stream of step 0; each step has its own, far from those of the data order
+
+PAD = 3
+
+
+def shift_flip(images: np.ndarray, seed: int, step: int) -> np.ndarray:
+    """Shift by a few pixels and flip, as mAR-SCF does on CIFAR-10.
+
+    An image is padded by 3 pixels that repeat its edge, and cut back from position s, drawn from
+    0 to 5: an offset of -3 to +2 pixels. That happens along x with probability 1/2 and along y
+    otherwise, never along both. A horizontal flip follows with probability 1/2.
+
+    Args:
+        images: ``(n, h, w, c)``, any dtype.
+        seed: seed of the run.
+        step: training step; each has noise of its own.
+
+    Returns:
+        New images of the same shape and dtype.
+    """
+    n, height, width, _ = images.shape
+    rng = noise.generator(seed, AUGMENT + step)
+    offset = rng.integers(0, 2 * PAD, n) - PAD
+    along_x = rng.integers(0, 2, n) == 0
+    flip = rng.integers(0, 2, n) == 1
+    # Reading beyond the edge is reading the edge: no padded copy is made.
+    rows = np.arange(height) + np.where(along_x, 0, offset)[:, None]
+    columns = np.arange(width) + np.where(along_x, offset, 0)[:, None]
+    rows = np.clip(rows, 0, height - 1)
+    columns = np.clip(columns, 0, width - 1)
+    columns = np.where(flip[:, None], columns[:, ::-1], columns)
+    return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+AUGMENTATIONS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {"shift_flip": shift_flip}
+
+
+def check_augment(augment: str | None) -> None:
+    """Raise ValueError unless ``augment`` is None or names an augmentation."""
+    if augment is not None and augment not in AUGMENTATIONS:
+        known = ", ".join(map(repr, AUGMENTATIONS))
+        raise ValueError(f"augment must be None or one of {known}; got {augment!r}")
