@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from attnflow_keras._tfp import tfb
@@ -51,6 +52,19 @@ class FlowBijector(tfb.Bijector):
         """``x`` and log|det dx/dy| of shape ``(batch,)``."""
         raise NotImplementedError(f"{type(self).__name__} does not define its inverse map")
 
+    def statistics(self) -> dict[str, Any]:
+        """Figures that tell how well conditioned the map is, for diagnosis.
+
+        A subclass that knows any of these gives them; the bijector must hold values, not the
+        symbols of a graph.
+
+        Returns:
+            ``condition_number``: greatest 2-norm condition number of the map's matrices;
+            ``log_scale``: least and greatest log of the factors that elements are scaled by;
+            ``component_log_scale``: the same of the components' scales of a mixture.
+        """
+        return {}
+
     @classmethod
     def _parameter_properties(cls, dtype: Any) -> dict[str, Any]:
         return {}
@@ -66,6 +80,18 @@ class FlowBijector(tfb.Bijector):
 
     def _inverse_log_det_jacobian(self, y: Tensor) -> Tensor:
         return self.inverse_and_log_det(y)[1]
+
+
+def condition_number(matrices: Tensor) -> float:
+    """Greatest 2-norm condition number of ``(..., n, n)`` matrices, in float64."""
+    values = np.asarray(ops.convert_to_numpy(matrices), dtype="float64")
+    return float(np.linalg.cond(values).max()) if np.isfinite(values).all() else float("nan")
+
+
+def value_range(x: Tensor) -> tuple[float, float]:
+    """Least and greatest value."""
+    values = np.asarray(ops.convert_to_numpy(x))
+    return float(values.min()), float(values.max())
 
 
 def per_sample(log_det: Tensor, x: Tensor) -> Tensor:

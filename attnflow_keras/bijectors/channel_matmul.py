@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from attnflow_keras.bijectors.base import FlowBijector, per_sample
+from attnflow_keras.bijectors.base import FlowBijector, condition_number, per_sample, value_range
 
 Tensor = Any
 
@@ -66,6 +66,12 @@ class ChannelMatmul(FlowBijector):
 
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         return ops.matmul(y, ops.transpose(self.inverse_kernel())), -self._log_det(y)
+
+    def statistics(self) -> dict[str, Any]:
+        return {
+            "condition_number": condition_number(self.kernel()),
+            "log_scale": value_range(self.log_abs_diag),
+        }
 
     def _log_det(self, x: Tensor) -> Tensor:
         positions = float(x.shape[1] * x.shape[2])

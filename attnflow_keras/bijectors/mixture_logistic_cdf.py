@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from attnflow_keras.bijectors.base import FlowBijector
+from attnflow_keras.bijectors.base import FlowBijector, value_range
 from attnflow_keras.numerics import sum_event
 
 Tensor = Any
@@ -82,6 +82,12 @@ class MixtureLogisticCDF(FlowBijector):
         x = start - (logit - target) * ops.exp(-ops.stop_gradient(log_slope))
         log_slope = self._logit_and_log_slope(x)[1]
         return x, -sum_event(log_slope + self.log_scale)
+
+    def statistics(self) -> dict[str, Any]:
+        return {
+            "log_scale": value_range(self.log_scale),
+            "component_log_scale": value_range(self.parameters["log_scales"]),
+        }
 
     def _logit_and_log_slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """logit F(x) and the log of its derivative, log f - log F - log(1 - F)."""

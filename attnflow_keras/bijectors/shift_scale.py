@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from attnflow_keras.bijectors.base import FlowBijector, per_sample
+from attnflow_keras.bijectors.base import FlowBijector, per_sample, value_range
 
 Tensor = Any
 
@@ -34,6 +34,9 @@ class ShiftScale(FlowBijector):
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         x = y * ops.exp(-self.log_scale)
         return (x if self.shift is None else x - self.shift), -self._log_det(y)
+
+    def statistics(self) -> dict[str, Any]:
+        return {"log_scale": value_range(self.log_scale)}
 
     def _log_det(self, x: Tensor) -> Tensor:
         # A scale that is shared along an axis counts once for each element along it.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from attnflow_keras.bijectors.base import FlowBijector
+from attnflow_keras.bijectors.base import FlowBijector, condition_number
 from attnflow_keras.elimination import solve_and_log_det
 
 Tensor = Any
@@ -50,6 +50,9 @@ class TokenMixing(FlowBijector):
         tokens = to_tokens(y, self.grid)
         solved, log_det = solve_and_log_det(self.matrix, self._by_head(tokens))
         return self._back(tokens, solved, y), -self._total(log_det)
+
+    def statistics(self) -> dict[str, Any]:
+        return {"condition_number": condition_number(self.matrix)}
 
     def _by_head(self, tokens: Tensor) -> Tensor:
         member = ops.convert_to_tensor(self.member, dtype=tokens.dtype)

@@ -25,6 +25,8 @@ class ActNorm(FlowLayer):
     The log-scale is softly bounded by +-12. Args are those of :class:`FlowLayer`.
     """
 
+    log_scale_bound = LOG_SCALE_BOUND
+
     def build_map(self, shape: tuple[int, int, int]) -> None:
         channels = shape[-1]
         self.bias = self.add_weight((channels,), "zeros", name="bias", autocast=False)

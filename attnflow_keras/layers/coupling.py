@@ -32,6 +32,13 @@ class Coupling(FlowLayer):
         """The map of the kept part, or None to leave it as it is."""
         return None
 
+    def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
+        shape = tuple(x.shape[1:])
+        kept, _ = self.partition(shape).split(x)
+        kept_bijector = self.kept_bijector(shape)
+        moved_bijector = self.moved_bijector(kept, condition)
+        return [moved_bijector] if kept_bijector is None else [kept_bijector, moved_bijector]
+
     def transform(
         self, x: Tensor, condition: Tensor | None, inverse: bool
     ) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,11 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+
+from attnflow_keras.bijectors import FlowBijector
+from attnflow_keras.layers import observer
 
 Tensor = Any
 Shape = Any  # tuple of sides, None where one is not known
@@ -31,6 +35,9 @@ class FlowLayer(keras.layers.Layer):
 
     # Whether maps of another height and width than at build time can pass.
     any_size = True
+
+    # Soft bound of the absolute value of the layer's log-scales, None where there is none.
+    log_scale_bound: Any = None
 
     def __init__(self, condition_channels: int = 0, **kwargs: Any) -> None:
         kwargs.pop("autocast", None)
@@ -62,7 +69,9 @@ class FlowLayer(keras.layers.Layer):
         if self.built:
             self._check_map(x, inverse)
             self._check_condition(x, condition)
-        return super().__call__(x, condition=condition, inverse=inverse, **kwargs)
+        y, log_det = super().__call__(x, condition=condition, inverse=inverse, **kwargs)
+        observer.report(self, x, condition, inverse, y, log_det)
+        return y, log_det
 
     def call(
         self, x: Tensor, condition: Tensor | None = None, inverse: bool = False
@@ -94,6 +103,33 @@ class FlowLayer(keras.layers.Layer):
     def bijector(self) -> Any:
         """The layer's map for its current variables; built anew in every call."""
         raise NotImplementedError(f"{type(self).__name__} defines neither transform nor bijector")
+
+    def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
+        """The bijectors that the layer would apply to an input, as far as it has any.
+
+        Args:
+            x: input of the forward map, ``(batch, height, width, channels)``.
+            condition: the condition, when the layer takes one.
+        """
+        overridden = type(self).bijector is not FlowLayer.bijector
+        return [self.bijector()] if overridden else []
+
+    def statistics(self, x: Tensor, condition: Tensor | None = None) -> dict[str, Any]:
+        """What the layer's bijectors say of themselves for an input, see
+        ``FlowBijector.statistics``; the worst where there are several. Only in eager mode.
+
+        Args:
+            x: input of the forward map, ``(batch, height, width, channels)``.
+            condition: the condition, when the layer takes one.
+        """
+        self._check_condition(x, condition)
+        x = ops.cast(ops.convert_to_tensor(x), self.variable_dtype)
+        if condition is not None:
+            condition = ops.cast(ops.convert_to_tensor(condition), self.variable_dtype)
+        found: dict[str, Any] = {}
+        for bijector in self.bijectors_for(x, condition):
+            found = merge_statistics(found, bijector.statistics())
+        return found
 
     def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Data-dependent initialization on one batch; returns the layer's output for it."""
@@ -144,6 +180,18 @@ class FlowLayer(keras.layers.Layer):
                 f"{self.name}: condition must have shape "
                 f"(batch, {', '.join(map(str, expected))}); got {tuple(condition.shape)}"
             )
+
+
+def merge_statistics(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    """Figures of two maps together: the greatest numbers and the widest ranges, NaN if any is."""
+    merged = {**a, **b}
+    for key in a.keys() & b.keys():
+        if isinstance(a[key], tuple):
+            low, high = np.minimum(a[key][0], b[key][0]), np.maximum(a[key][1], b[key][1])
+            merged[key] = (float(low), float(high))
+        else:
+            merged[key] = float(np.maximum(a[key], b[key]))
+    return merged
 
 
 def check_policy(name: str) -> None:

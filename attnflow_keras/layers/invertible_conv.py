@@ -32,6 +32,8 @@ class InvertibleConv1x1(FlowLayer):
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
+    log_scale_bound = LOG_DIAG_BOUND
+
     def __init__(
         self,
         layout: str = "full_lu",

@@ -11,6 +11,7 @@ from attnflow_keras import noise
 from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
 from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.compiled import CompiledMethods
+from attnflow_keras.models.diagnosis import DiagnosisMixin
 from attnflow_keras.models.inference import InferenceMixin
 from attnflow_keras.models.peek import can_peek, first_batch
 from attnflow_keras.numerics import LN2, standard_normal_log_prob
@@ -21,7 +22,7 @@ Tensor = Any
 ADAPT_IMAGES = 256
 
 
-class Flow(InferenceMixin, keras.Model):
+class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
     """A multi-scale normalizing flow over images.
 
     ``flow(inputs)`` is log p in nats, ``(n,)``. Inputs are an image batch or

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.bijectors import FlowBijector, ShiftScale
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.numerics import soft_clamp
 
@@ -26,6 +26,8 @@ class GaussianPrior(FlowLayer):
     Args are those of :class:`FlowLayer`.
     """
 
+    log_scale_bound = LOG_SD_BOUND
+
     def build_map(self, shape: tuple[int, int, int]) -> None:
         height, width, channels = shape
         if self.condition_channels:
@@ -43,12 +45,18 @@ class GaussianPrior(FlowLayer):
             self.mean = self.add_weight((channels,), "zeros", name="mean", autocast=False)
             self.log_sd = self.add_weight((channels,), "zeros", name="log_sd", autocast=False)
 
+    def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
+        return [self._standardize(condition)]
+
     def transform(
         self, x: Tensor, condition: Tensor | None, inverse: bool
     ) -> tuple[Tensor, Tensor]:
+        bijector = self._standardize(condition)
+        return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
+
+    def _standardize(self, condition: Tensor | None) -> ShiftScale:
         if condition is None:
             mean, log_sd = ops.convert_to_tensor(self.mean), ops.convert_to_tensor(self.log_sd)
         else:
             mean, log_sd = ops.split(self.network(condition), 2, axis=-1)
-        bijector = ShiftScale(-mean, -soft_clamp(log_sd, LOG_SD_BOUND))
-        return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
+        return ShiftScale(-mean, -soft_clamp(log_sd, LOG_SD_BOUND))

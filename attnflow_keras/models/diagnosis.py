@@ -1,0 +1,460 @@
+"""What each layer of a flow does to images, and where its numbers go wrong."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from keras import ops, tree
+
+from attnflow_keras import noise
+from attnflow_keras.layers import Chain, FlowLayer
+from attnflow_keras.layers.flow_layer import merge_statistics
+from attnflow_keras.layers.observer import observing
+from attnflow_keras.models import inputs as checks
+from attnflow_keras.numerics import LN2, standard_normal_log_prob
+
+Tensor = Any
+Range = tuple[float, float]
+
+BATCH_SIZE = 64
+
+# Beyond these a row carries a warning.
+CONDITION_LIMIT = 1e4
+ROUND_TRIP_LIMIT = 1e-3
+# A soft bound is approached, never reached; here its slope is down to 2 %.
+BOUND_FRACTION = 0.99
+
+HALF_LEVEL = 0.5 / 256
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerDiagnosis:
+    """What one layer did to the images.
+
+    Args:
+        path: where the layer stands, such as ``level_1.step_2.conv1x1``.
+        kind: the layer's class.
+        log_det: its share of log|det|, in bits per dimension of the image, mean over images.
+        output_range: least and greatest value that it gave in encode.
+        round_trip_error: greatest |inverse(forward(x)) - x|, for the x that came to it.
+        condition_number: greatest condition number of its matrices, None without any.
+        log_scale: range of the logs of its scale factors, None without any.
+        component_log_scale: range of the log-scales of its mixture's components, None
+            without any.
+        log_scale_bound: bound of the absolute value of ``log_scale``, None without one.
+        encode_finite: whether its outputs and log-determinants were finite in encode.
+        decode_finite: the same of its inverse, on encoded images and on samples.
+        damaged_weights: names of its weights that hold NaN or Inf.
+    """
+
+    path: str
+    kind: str
+    log_det: float
+    output_range: Range
+    round_trip_error: float
+    condition_number: float | None
+    log_scale: Range | None
+    component_log_scale: Range | None
+    log_scale_bound: float | None
+    encode_finite: bool
+    decode_finite: bool
+    damaged_weights: tuple[str, ...]
+
+    @property
+    def finite(self) -> bool:
+        """Whether everything that came out was finite, and every weight is."""
+        return self.encode_finite and self.decode_finite and not self.damaged_weights
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What deserves a look, in words."""
+        found = []
+        for name, finite in (("encode", self.encode_finite), ("decode", self.decode_finite)):
+            if not finite:
+                found.append(f"NaN or Inf in {name}")
+        if self.damaged_weights:
+            found.append(f"NaN or Inf in {', '.join(self.damaged_weights)}")
+        if self.condition_number is not None and self.condition_number > CONDITION_LIMIT:
+            found.append(f"condition number {self.condition_number:.2g}")
+        if self.round_trip_error > ROUND_TRIP_LIMIT:
+            found.append(f"round-trip error {self.round_trip_error:.2g}")
+        if self.log_scale is not None and self.log_scale_bound is not None:
+            largest = max(abs(end) for end in self.log_scale)
+            if largest > BOUND_FRACTION * self.log_scale_bound:
+                found.append(f"log-scale at its bound, {largest:.4g} of {self.log_scale_bound:g}")
+        return tuple(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class FlowDiagnosis:
+    """What ``flow.diagnose`` found; ``print`` shows it as a table.
+
+    Args:
+        name: name of the flow.
+        dtype: dtype that its layers work in.
+        images: number of images.
+        layers: one row a layer, in the order of encode.
+        bits_per_dim: mean over the images.
+        round_trip_error: greatest |decode(encode(x)) - x|.
+        wrong_levels: number of elements of the images that come back from decode(encode(x))
+            half a grey level or more away from where they were; 0 in a sound flow.
+        sample_range: least and greatest value decoded from latents drawn from N(0, I).
+        samples_finite: whether all of those are finite.
+        non_finite_encode: path of the first layer, in the order of encode, that gave NaN or
+            Inf, or None.
+        non_finite_decode: the same for decode, in its order, which is the reverse.
+        damaged_weights: names of all of the flow's weights that hold NaN or Inf.
+    """
+
+    name: str
+    dtype: str
+    images: int
+    layers: tuple[LayerDiagnosis, ...]
+    bits_per_dim: float
+    round_trip_error: float
+    wrong_levels: int
+    sample_range: Range
+    samples_finite: bool
+    non_finite_encode: str | None
+    non_finite_decode: str | None
+    damaged_weights: tuple[str, ...]
+
+    @property
+    def first_non_finite(self) -> str | None:
+        """Path of the first layer that gave NaN or Inf, in encode or else in decode."""
+        return self.non_finite_encode or self.non_finite_decode
+
+    @property
+    def problem(self) -> str | None:
+        """One line that says what is wrong, or None when the flow is sound."""
+        directions = [
+            f"{direction}: {path}"
+            for direction, path in (
+                ("encode", self.non_finite_encode),
+                ("decode", self.non_finite_decode),
+            )
+            if path
+        ]
+        if directions:
+            line = f"first layer with NaN or Inf in {', in '.join(directions)}"
+            if self.damaged_weights:
+                line += f"; weights with NaN or Inf: {', '.join(self.damaged_weights)}"
+            return line
+        if self.damaged_weights:
+            return f"weights with NaN or Inf: {', '.join(self.damaged_weights)}"
+        for row in self.layers:
+            if not row.finite:
+                return f"NaN or Inf in {row.path}"
+        if not self.samples_finite or not math.isfinite(self.round_trip_error):
+            return "decode gives NaN or Inf"
+        if self.wrong_levels:
+            worst = max(self.layers, key=lambda row: row.round_trip_error)
+            return (
+                f"decode(encode(x)) changes {self.wrong_levels:,} grey levels, by up to "
+                f"{256 * self.round_trip_error:.2g}; the layer with the largest error of its own "
+                f"is {worst.path} ({worst.round_trip_error:.2g})"
+            )
+        return None
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is finite and the round trip gives back every grey level."""
+        return self.problem is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON-able dict; a number that is not finite becomes None."""
+        content = {
+            **dataclasses.asdict(self),
+            "first_non_finite": self.first_non_finite,
+            "problem": self.problem,
+        }
+        for row, entry in zip(self.layers, content["layers"], strict=True):
+            entry["warnings"] = row.warnings
+        return _plain(content)
+
+    def __str__(self) -> str:
+        rows = [_cells(row) for row in self.layers]
+        widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+        lines = [
+            f"{self.name}: {len(self.layers)} layers, {self.images} images, {self.dtype}; "
+            "log-det in bits per dimension of the image",
+            "",
+            _line(COLUMNS, widths),
+            _line(["-" * width for width in widths], widths),
+            *(_line(cells, widths) for cells in rows),
+            "",
+        ]
+        lines += [f"warning: {row.path}: {text}" for row in self.layers for text in row.warnings]
+        lines += [
+            f"bits/dim {self.bits_per_dim:.4f}; decode(encode(x)) is off by at most "
+            f"{self.round_trip_error:.1e} (a grey level is {1 / 256:.1e}); "
+            f"{self.wrong_levels:,} wrong grey levels",
+            f"decoded samples lie in {_range(self.sample_range)}",
+            f"problem: {self.problem}" if self.problem else "sound",
+        ]
+        return "\n".join(lines)
+
+
+class DiagnosisMixin:
+    """The method of a flow that looks into its layers."""
+
+    def diagnose(
+        self,
+        images: Any,
+        condition: Any = None,
+        seed: int = 0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> FlowDiagnosis:
+        """Look at every layer while it encodes the images, decodes them again, and samples.
+
+        Layers are run one by one, not as a compiled function: some seconds for 64 images.
+
+        Args:
+            images: ``(n, h, w, c)``, uint8 or float; a few dozen are enough.
+            condition: condition or its features, for a conditional flow.
+            seed: seed of the dequantization noise and of the latents to sample from.
+            progress: called with the number of layer calls done and that of all.
+
+        Returns:
+            One row a layer with its round-trip error, condition number and log-scales; figures
+            of the whole flow; and the first layer that gives NaN or Inf.
+
+        Raises:
+            ValueError: a wrong shape or dtype, NaN in float images, a condition missing or not
+                expected.
+        """
+        return _Diagnosis(self, progress).run(images, condition, seed)
+
+
+COLUMNS = (
+    "layer",
+    "class",
+    "log-det",
+    "output",
+    "round trip",
+    "condition",
+    "log-scale",
+    "components",
+    "finite",
+)
+LEFT = 2  # text columns; the others are figures
+
+
+class _Tally:
+    """What is known of one layer so far; a layer may be called more than once."""
+
+    def __init__(self, layer: FlowLayer) -> None:
+        self.layer = layer
+        self.log_det = 0.0
+        self.images = 0
+        self.output: dict[str, Any] = {}
+        self.round_trip = 0.0
+        self.statistics: dict[str, Any] = {}
+        self.encode_finite = True
+        self.decode_finite = True
+
+    def encode(self, x: Tensor, condition: Any, y: Tensor, log_det: Tensor) -> None:
+        output, shares = np.asarray(y), np.asarray(log_det, dtype="float64")
+        self.log_det += float(shares.sum())
+        self.images += len(shares)
+        both = (float(output.min()), float(output.max()))
+        self.output = merge_statistics(self.output, {"range": both})
+        try:
+            found = self.layer.statistics(x, condition)
+        except NotImplementedError:  # a layer with a transform of its own
+            found = {}
+        self.statistics = merge_statistics(self.statistics, found)
+        if not (_finite(output) and _finite(shares)):
+            self.encode_finite = False
+            self.round_trip = math.nan
+            return
+        back, inverse = self.layer(y, condition=condition, inverse=True)
+        self.decode(back, inverse)
+        error = float(np.abs(np.asarray(back, "float64") - np.asarray(x, "float64")).max())
+        self.round_trip = float(np.maximum(self.round_trip, error))
+
+    def decode(self, x: Tensor, log_det: Tensor) -> None:
+        self.decode_finite &= _finite(x) and _finite(log_det)
+
+    def row(self, path: str, num_dims: int) -> LayerDiagnosis:
+        return LayerDiagnosis(
+            path=path,
+            kind=type(self.layer).__name__,
+            log_det=self.log_det / self.images / (num_dims * LN2),
+            output_range=self.output["range"],
+            round_trip_error=self.round_trip,
+            condition_number=self.statistics.get("condition_number"),
+            log_scale=self.statistics.get("log_scale"),
+            component_log_scale=self.statistics.get("component_log_scale"),
+            log_scale_bound=self.layer.log_scale_bound,
+            encode_finite=self.encode_finite,
+            decode_finite=self.decode_finite,
+            damaged_weights=tuple(damaged_weights(self.layer, path)),
+        )
+
+
+class _Diagnosis:
+    """One run over a flow's layers."""
+
+    def __init__(self, flow: Any, progress: Callable[[int, int], None] | None) -> None:
+        self.flow = flow
+        self.progress = progress
+        self.paths = {id(layer): path for path, layer in leaf_layers(flow)}
+        self.tallies: dict[str, _Tally] = {}  # in the order of encode
+        self.first: dict[str, str | None] = {"encode": None, "decode": None}
+        self.calls = 0
+        self.total = 0
+
+    def run(self, images: Any, condition: Any, seed: int) -> FlowDiagnosis:
+        flow = self.flow
+        images = checks.as_images(images, flow.image_shape)
+        # Float images count as dequantized ones.
+        x = np.asarray(ops.convert_to_numpy(flow._as_floats(images, seed)))
+        rng = noise.generator(seed, noise.LATENTS)
+        drawn = noise.normal_latents(rng, len(x), list(flow.latent_shapes))
+        starts = range(0, len(x), BATCH_SIZE)
+        self.total = 2 * len(self.paths) * len(starts)
+
+        bits: list[float] = []
+        errors = []
+        samples: dict[str, Any] = {}
+        for start in starts:
+            part = slice(start, start + BATCH_SIZE)
+            given = None
+            if condition is not None:
+                given = tree.map_structure(lambda c, p=part: c[p], condition)
+            score, error, decoded = self._batch(x[part], [z[part] for z in drawn], given)
+            bits += score
+            errors.append(error)
+            both = (float(decoded.min()), float(decoded.max()))
+            samples = merge_statistics(samples, {"range": both})
+        error = np.concatenate(errors)
+        return FlowDiagnosis(
+            name=flow.name,
+            dtype=str(flow.variable_dtype),
+            images=len(x),
+            layers=tuple(
+                tally.row(path, flow.num_dims)
+                for path, tally in self.tallies.items()
+                if tally.images
+            ),
+            bits_per_dim=float(np.mean(bits)),
+            round_trip_error=float(error.max()),
+            # Not below rather than above: NaN is wrong too.
+            wrong_levels=int((~(error < HALF_LEVEL)).sum()),
+            sample_range=samples["range"],
+            samples_finite=all(map(math.isfinite, samples["range"])),
+            non_finite_encode=self.first["encode"],
+            non_finite_decode=self.first["decode"],
+            damaged_weights=self._all_damaged(),
+        )
+
+    def _batch(
+        self, x: np.ndarray, drawn: list[np.ndarray], condition: Any
+    ) -> tuple[list[float], np.ndarray, np.ndarray]:
+        """Bits per dimension, round-trip errors and samples of one batch."""
+        flow = self.flow
+        features = flow._features(condition)
+        with observing(self._observe):
+            inputs = ops.convert_to_tensor(x, dtype=flow.variable_dtype)
+            latents, log_det = flow.traced_encode(inputs, features)
+            log_prob = log_det + sum(standard_normal_log_prob(z) for z in latents)
+            codes = [np.asarray(z) for z in latents]
+            # Encoded images and samples go through decode together, unless NaN in the first
+            # would hide where the second go wrong.
+            sound = all(map(_finite, codes))
+            if sound:
+                drawn = [np.concatenate(pair) for pair in zip(codes, drawn, strict=True)]
+                if features is not None:
+                    features = tree.map_structure(lambda f: ops.concatenate([f, f]), features)
+            noisy = tuple(ops.convert_to_tensor(z, dtype=flow.variable_dtype) for z in drawn)
+            decoded = np.asarray(flow.traced_decode(noisy, features), dtype="float64")
+        bits = 8.0 - np.asarray(log_prob, dtype="float64") / (flow.num_dims * LN2)
+        back, samples = (decoded[: len(x)], decoded[len(x) :]) if sound else (math.nan, decoded)
+        return bits.tolist(), np.abs(back - x.astype("float64")), samples
+
+    def _all_damaged(self) -> tuple[str, ...]:
+        leaves = list(leaf_layers(self.flow))
+        names = [name for path, layer in leaves for name in damaged_weights(layer, path)]
+        inside = {id(weight) for _, layer in leaves for weight in layer.weights}
+        others = [w for w in self.flow.weights if id(w) not in inside and not _finite(w)]
+        return (*names, *(weight.path for weight in others))
+
+    def _observe(
+        self, layer: Any, x: Tensor, condition: Any, inverse: bool, y: Tensor, log_det: Tensor
+    ) -> None:
+        path = self.paths.get(id(layer))
+        if path is None:  # a chain, or a layer inside another one
+            return
+        tally = self.tallies.setdefault(path, _Tally(layer))
+        if inverse:
+            tally.decode(y, log_det)
+        else:
+            tally.encode(x, condition, y, log_det)
+        direction = "decode" if inverse else "encode"
+        if self.first[direction] is None and not (_finite(y) and _finite(log_det)):
+            self.first[direction] = path
+        self.calls += 1
+        if self.progress is not None:
+            self.progress(min(self.calls, self.total), self.total)
+
+
+def leaf_layers(owner: Any) -> Iterator[tuple[str, FlowLayer]]:
+    """The invertible layers of a flow or a chain with their paths; chains are gone through."""
+    if isinstance(owner, Chain):
+        children = dict(zip(owner.order, owner.steps(), strict=True))
+    else:
+        children = {k: v for k, v in vars(owner).items() if isinstance(v, FlowLayer)}
+    for name, layer in children.items():
+        if isinstance(layer, Chain):
+            yield from ((f"{name}.{path}", leaf) for path, leaf in leaf_layers(layer))
+        else:
+            yield name, layer
+
+
+def damaged_weights(layer: FlowLayer, path: str) -> Iterator[str]:
+    """Names of the layer's weights that hold NaN or Inf, after the layer's path."""
+    for weight in layer.weights:
+        if not _finite(weight):
+            yield f"{path}/{weight.path.rsplit(f'{layer.name}/', 1)[-1]}"
+
+
+def _finite(x: Any) -> bool:
+    return bool(np.isfinite(np.asarray(ops.convert_to_numpy(x))).all())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _cells(row: LayerDiagnosis) -> list[str]:
+    number = row.condition_number
+    return [
+        row.path,
+        row.kind,
+        f"{row.log_det:.4f}",
+        _range(row.output_range),
+        f"{row.round_trip_error:.1e}",
+        "" if number is None else f"{number:.3g}",
+        _range(row.log_scale),
+        _range(row.component_log_scale),
+        "yes" if row.finite else "NO",
+    ]
+
+
+def _range(ends: Range | None) -> str:
+    return "" if ends is None else f"{ends[0]:.2f} to {ends[1]:.2f}"
+
+
+def _line(cells: Any, widths: list[int]) -> str:
+    padded = [
+        cell.ljust(width) if i < LEFT else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(padded).rstrip()

@@ -1,0 +1,277 @@
+"""What flow.diagnose says of each layer, and how it finds damage."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from attnflow_keras import layers
+from attnflow_keras.bijectors import ChannelMatmul, FlowBijector, TokenMixing
+from attnflow_keras.layers.flow_layer import FlowLayer, merge_statistics
+from attnflow_keras.models import Flow
+from attnflow_keras.models.diagnosis import leaf_layers
+from tests.conftest import make_tiny_flow
+from tests.helpers import batch, perturb
+from tests.layer_table import LAYERS, build
+
+# Layers that scale nothing and multiply by no matrix.
+WITHOUT_STATISTICS = ("squeeze", "squeeze_3", "flip_halves", "flip_odd_halves")
+
+
+def prepared(name):
+    layer, shape, channels = build(name)
+    perturb(layer)
+    condition = batch((*shape[:2], channels), seed=2) if channels else None
+    return layer, batch(shape), condition
+
+
+@pytest.mark.parametrize("name", sorted(LAYERS))
+def test_statistics_of_every_layer(name):
+    layer, x, condition = prepared(name)
+    if isinstance(layer, layers.Chain):
+        assert layer.statistics(x, condition) == {}
+        return
+    found = layer.statistics(x, condition)
+    own = type(layer).bijectors_for is not FlowLayer.bijectors_for
+    if not own and type(layer).bijector is FlowLayer.bijector:
+        assert found == {}  # a layer with a transform of its own
+        return
+    assert bool(found) == (name not in WITHOUT_STATISTICS)
+    for key, value in found.items():
+        assert key in ("condition_number", "log_scale", "component_log_scale")
+        for number in value if isinstance(value, tuple) else (value,):
+            assert math.isfinite(number)
+        if isinstance(value, tuple):
+            assert value[0] <= value[1]
+        else:
+            assert value >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"),
+    [("actnorm", 12), ("conv_packed", 8), ("gaussian_prior", 5), ("affine_coupling", 2)],
+)
+def test_log_scales_keep_to_their_bounds(name, bound):
+    layer, x, condition = prepared(name)
+    perturb(layer, 100.0)
+    assert layer.log_scale_bound == bound
+    largest = max(map(abs, layer.statistics(x, condition)["log_scale"]))
+    assert 0.9 * bound < largest <= bound
+
+
+@pytest.mark.parametrize("name", sorted(LAYERS))
+def test_log_scales_and_condition_numbers_are_those_of_the_jacobian(name):
+    layer, x, condition = prepared(name)
+    if isinstance(layer, layers.Chain) or not layer.statistics(x, condition):
+        return
+    for bijector in layer.bijectors_for(x, condition):
+        found = bijector.statistics()
+        if isinstance(bijector, ChannelMatmul):
+            assert found["condition_number"] == pytest.approx(
+                np.linalg.cond(np.asarray(bijector.kernel()))
+            )
+        elif isinstance(bijector, TokenMixing):
+            matrices = np.asarray(bijector.matrix)
+            worst = max(np.linalg.cond(m) for image in matrices for m in image)
+            assert found["condition_number"] == pytest.approx(worst)
+        else:
+            scales = np.asarray(bijector.log_scale)
+            assert found["log_scale"] == pytest.approx((scales.min(), scales.max()))
+
+
+def test_statistics_check_the_condition():
+    layer, x, _ = prepared("affine_coupling_conditional")
+    with pytest.raises(ValueError, match="condition is missing"):
+        layer.statistics(x)
+
+
+def test_merged_statistics_are_the_worst_and_keep_nan():
+    a = {"condition_number": 2.0, "log_scale": (-1.0, 0.0)}
+    b = {"condition_number": 3.0, "log_scale": (-0.5, 0.5), "component_log_scale": (0.0, 1.0)}
+    assert merge_statistics(a, b) == {
+        "condition_number": 3.0,
+        "log_scale": (-1.0, 0.5),
+        "component_log_scale": (0.0, 1.0),
+    }
+    assert math.isnan(merge_statistics({"n": math.nan}, {"n": 1.0})["n"])
+    assert all(map(math.isnan, merge_statistics({"r": (math.nan,) * 2}, {"r": (0.0, 1.0)})["r"]))
+
+
+def test_rows_follow_encode_and_add_up(tiny_flow, tiny_images):
+    perturb(tiny_flow, 0.05)
+    images = tiny_images[:70]  # more than a batch
+    calls = []
+    report = tiny_flow.diagnose(images, seed=3, progress=lambda *call: calls.append(call))
+    paths = [row.path for row in report.layers]
+    step = ["actnorm", "conv1x1", "coupling", "attention", "flip"]
+    assert paths == [
+        "level_1.squeeze",
+        *(f"level_1.step_1.{name}" for name in step),
+        "prior_1",
+        "level_2.squeeze",
+        *(f"level_2.step_1.{name}" for name in step),
+        "prior_2",
+    ]
+    assert sorted(paths) == sorted(path for path, _ in leaf_layers(tiny_flow))
+    assert calls[-1] == (4 * len(paths), 4 * len(paths))
+    assert report.images == 70
+    assert report.ok
+    assert report.first_non_finite is None
+    assert report.wrong_levels == 0
+    assert 0 < report.round_trip_error < 1e-3
+    assert report.dtype == "float32"
+    bits = np.asarray(tiny_flow.bits_per_dim(images, seed=3)).mean()
+    assert report.bits_per_dim == pytest.approx(bits, abs=1e-5)
+    log_det = np.asarray(tiny_flow.encode(tiny_flow.dequantize(images, seed=3))[1]).mean()
+    assert sum(row.log_det for row in report.layers) == pytest.approx(
+        log_det / (64 * np.log(2)), abs=1e-5
+    )
+    coupling = report.layers[paths.index("level_1.step_1.coupling")]
+    assert coupling.kind == "MixtureCoupling"
+    assert coupling.log_scale_bound == 2.0
+    assert coupling.component_log_scale is not None
+    conv = report.layers[paths.index("level_1.step_1.conv1x1")]
+    kernel = np.asarray(tiny_flow.level_1.step_1.conv1x1.bijector().kernel())
+    assert conv.condition_number == pytest.approx(np.linalg.cond(kernel.astype("float64")))
+    content = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert [row["path"] for row in content["layers"]] == paths
+    text = str(report)
+    assert all(path in text for path in paths)
+    assert text.endswith("sound")
+
+
+def test_float_images_and_tensors_are_taken_as_they_are(tiny_flow, tiny_images):
+    x = tiny_flow.dequantize(tiny_images[:4], seed=5)
+    a, b = tiny_flow.diagnose(x), tiny_flow.diagnose(tiny_images[:4], seed=5)
+    assert a.bits_per_dim == b.bits_per_dim
+    with pytest.raises(ValueError, match="images must have shape"):
+        tiny_flow.diagnose(x[:, :4])
+
+
+@pytest.mark.parametrize("policy", ["float64", "mixed_float16"])
+def test_policies(policy, tiny_images):
+    flow = make_tiny_flow(attention="itrans", dtype=policy)
+    flow.adapt(tiny_images)
+    report = flow.diagnose(tiny_images[:4])
+    assert report.ok
+    assert report.dtype == ("float64" if policy == "float64" else "float32")
+    assert report.round_trip_error < (1e-9 if policy == "float64" else 1e-3)
+    attention = next(row for row in report.layers if row.kind == "ITransAttention")
+    assert 1 < attention.condition_number <= 19
+
+
+MIDDLE = {
+    "actnorm": "log_scale",
+    "conv1x1": "lower",
+    "coupling": "conv_out/kernel",
+    "attention": "kernel",
+}
+
+
+@pytest.mark.parametrize(
+    ("layer", "value"), [*((layer, np.nan) for layer in sorted(MIDDLE)), ("attention", np.inf)]
+)
+def test_damaged_weights_are_named_in_both_directions(tiny_images, layer, value):
+    flow = make_tiny_flow(steps=[1, 3])
+    flow.adapt(tiny_images)
+    damaged = getattr(flow.level_2.step_2, layer)
+    weight = next(w for w in damaged.weights if w.path.endswith(MIDDLE[layer]))
+    values = np.array(weight)
+    values[..., -1] = value
+    weight.assign(values)
+    report = flow.diagnose(tiny_images[:4])
+    path = f"level_2.step_2.{layer}"
+    row = next(row for row in report.layers if row.path == path)
+    assert len(report.damaged_weights) == 1
+    assert report.damaged_weights[0].startswith(f"{path}/")
+    assert report.damaged_weights[0].endswith(MIDDLE[layer])
+    assert row.damaged_weights == report.damaged_weights
+    assert not report.ok
+    assert path in report.problem
+    assert f"warning: {path}: NaN or Inf" in str(report)
+    json.dumps(report.to_dict(), allow_nan=False)
+    # A bound or a gate swallows some infinities; then the weight is named all the same.
+    if np.isnan(value):
+        assert report.first_non_finite == path
+        assert report.non_finite_encode == path
+        assert report.non_finite_decode == path
+        assert not row.encode_finite
+        assert not row.decode_finite
+        before = report.layers[: report.layers.index(row)]
+        assert all(row.encode_finite for row in before)
+
+
+def test_a_bad_matrix_and_a_log_scale_at_its_bound_are_warned_of(tiny_flow, tiny_images):
+    step = tiny_flow.level_1.step_1
+    step.conv1x1.log_diag.assign([7.0, -7.0, 0.0, 0.0])
+    step.actnorm.log_scale.assign([40.0, 0.0, 0.0, 0.0])
+    report = tiny_flow.diagnose(tiny_images[:4])
+    rows = {row.path: row for row in report.layers}
+    conv = " ".join(rows["level_1.step_1.conv1x1"].warnings)
+    assert "condition number" in conv
+    assert "at its bound, 11.97 of 12" in " ".join(rows["level_1.step_1.actnorm"].warnings)
+    assert "round-trip error" in str(report)
+    assert "condition" not in " ".join(rows["level_2.step_1.conv1x1"].warnings)
+    assert report.wrong_levels > 0
+    assert "grey levels" in report.problem
+
+
+class Rounding(FlowBijector):
+    """Gives back whole numbers only: a layer whose inverse loses the grey levels."""
+
+    def forward_and_log_det(self, x):
+        return x, 0.0 * x[:, 0, 0, 0]
+
+    def inverse_and_log_det(self, y):
+        return np.round(np.asarray(y)), 0.0 * y[:, 0, 0, 0]
+
+
+class Lossy(FlowLayer):
+    def bijector(self):
+        return Rounding("rounding")
+
+
+class Own(FlowLayer):
+    """A layer with a transform of its own and no bijector."""
+
+    def transform(self, x, condition, inverse):
+        return x, 0.0 * x[:, 0, 0, 0]
+
+
+class Small(Flow):
+    def __init__(self, first, **kwargs):
+        super().__init__((4, 4, 1), **kwargs)
+        self.first = first
+        self.build()
+
+    def make_levels(self):
+        self.extra = self.add_weight((2,), "zeros", name="extra")
+        return [(layers.Chain({"own": Own(), "deep": layers.Chain({"last": self.first})}), Own())]
+
+
+def test_a_new_layer_needs_no_code_of_its_own(tiny_images):
+    images = tiny_images[:3, 2:6, 2:6]
+    report = Small(layers.ActNorm()).diagnose(images)
+    assert [row.path for row in report.layers] == ["level_1.own", "level_1.deep.last", "prior_1"]
+    assert [row.log_scale for row in report.layers] == [None, (0.0, 0.0), None]
+    assert report.ok
+
+
+def test_damage_outside_of_the_layers_is_named(tiny_images):
+    flow = Small(layers.ActNorm())
+    flow.extra.assign([0.0, np.nan])
+    report = flow.diagnose(tiny_images[:3, 2:6, 2:6])
+    assert report.first_non_finite is None
+    assert report.damaged_weights == (flow.extra.path,)
+    assert "extra" in report.problem
+
+
+def test_a_layer_that_loses_grey_levels_is_named(tiny_images):
+    images = tiny_images[:3, 2:6, 2:6]
+    report = Small(Lossy()).diagnose(images)
+    assert not report.ok
+    assert report.first_non_finite is None
+    assert report.wrong_levels > 0
+    assert "level_1.deep.last" in report.problem
+    assert report.to_dict()["problem"] == report.problem
