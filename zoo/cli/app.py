@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from attnflow_keras import __version__
-from zoo.cli import demo, listing, sample, score, train
+from zoo.cli import demo, doctor, listing, sample, score, train
 
 app = typer.Typer(
     name="attnflow",
@@ -50,6 +50,7 @@ app.command("info")(listing.info_command)
 app.command("sample")(sample.sample_command)
 app.command("score")(score.score_command)
 app.command("train")(train.train_command)
+app.command("doctor")(doctor.doctor_command)
 app.command("demo")(demo.demo_command)
 
 

@@ -1,0 +1,100 @@
+"""``attnflow doctor``, on small entries in folders."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import zoo
+from attnflow_keras.data import save_image
+from tests.conftest import make_tiny_flow
+from zoo.cli.app import app
+from zoo.cli.doctor import _images
+from zoo.errors import ZooError
+
+runner = CliRunner()
+
+
+def doctor(*arguments):
+    result = runner.invoke(app, ["doctor", *(str(a) for a in arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def folder(tiny_flow, tmp_path):
+    zoo.save(tiny_flow, tmp_path / "entry", {"task": "unconditional"})
+    return tmp_path / "entry"
+
+
+@pytest.fixture
+def pictures(tmp_path, tiny_images):
+    for i in range(6):
+        save_image(tmp_path / "pictures" / f"{i}.png", tiny_images[i])
+    return tmp_path / "pictures"
+
+
+def test_a_sound_entry(folder, pictures, tiny_images):
+    result = doctor(folder, pictures, "-n", 4)
+    assert result.exit_code == 0
+    assert "level_1.step_1.conv1x1" in result.stdout
+    assert "4 images" in result.stdout
+    assert result.stdout.rstrip().endswith("sound")
+    result = doctor(folder, pictures, "--json", "--seed", 2)
+    assert result.exit_code == 0
+    content = json.loads(result.stdout)
+    expected = zoo.load(folder).diagnose(tiny_images[:6], seed=2)
+    assert content == json.loads(json.dumps(expected.to_dict()))
+
+
+def test_damaged_weights_give_exit_status_1(folder, pictures):
+    flow = zoo.load(folder)
+    flow.level_2.step_1.actnorm.bias.assign(np.full(flow.level_2.step_1.actnorm.bias.shape, np.nan))
+    path = folder / "model.weights.h5"
+    flow.save_weights(path, overwrite=True)
+    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    result = doctor(folder, pictures)
+    assert result.exit_code == 1
+    last = result.stdout.rstrip().splitlines()[-1]
+    assert last.startswith("problem: ")
+    assert "level_2.step_1.actnorm" in last
+    result = doctor(folder, pictures, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["first_non_finite"] == "level_2.step_1.actnorm"
+    assert result.stderr.startswith("problem: ")
+
+
+def test_images_by_default(digits, monkeypatch):
+    grey = {"name": "a", "config": {"image_shape": [28, 28, 1]}}
+    np.testing.assert_array_equal(_images(grey, None, False), digits)
+    other = {"name": "a", "dataset": "mnist", "config": {"image_shape": [32, 32, 3]}}
+    pictures = np.zeros((5, 32, 32, 3), "uint8")
+    monkeypatch.setattr("attnflow_keras.data.load_dataset", lambda *_: pictures)
+    assert _images(other, None, False) is pictures
+    with pytest.raises(ValueError, match=r"images of 32x32x3.*attnflow doctor a IMAGES"):
+        _images({**other, "dataset": "my-folder"}, None, False)
+
+
+def test_errors(folder, tmp_path):
+    with pytest.raises(ValueError, match=r"takes images of 8x8x1.*IMAGES"):
+        doctor(folder)
+    with pytest.raises(FileNotFoundError, match="no file or folder"):
+        doctor(folder, tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="-n must be at least 1"):
+        doctor(folder, "-n", 0)
+    (folder / "model.weights.h5").unlink()
+    with pytest.raises(ZooError, match="has no weights"):
+        doctor(folder)
+
+
+def test_conditional_flows_are_for_python(folder, pictures, monkeypatch):
+    flow = make_tiny_flow()
+    flow.conditional = True
+    monkeypatch.setattr("zoo.load", lambda name: flow)
+    with pytest.raises(ValueError, match=r"flow\.diagnose\(images, condition\)"):
+        doctor(folder, pictures)
