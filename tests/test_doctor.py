@@ -37,6 +37,13 @@ def pictures(tmp_path, tiny_images):
     return tmp_path / "pictures"
 
 
+def test_help_teaches():
+    text = doctor("--help").stdout
+    for word in ("Exit status", "IMAGES", "--json", "condition"):
+        assert word in text
+    assert "doctor" in runner.invoke(app, ["--help"]).stdout
+
+
 def test_a_sound_entry(folder, pictures, tiny_images):
     result = doctor(folder, pictures, "-n", 4)
     assert result.exit_code == 0

@@ -16,7 +16,7 @@ def doctor_command(
     data: Annotated[
         str | None,
         typer.Argument(
-            metavar="[IMAGES]",
+            metavar="IMAGES",
             help=f"{DATA_HELP} Default: MNIST digits that come with the package if they fit, "
             "else the entry's data set.",
         ),
