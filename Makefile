@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint lock clean
+.PHONY: setup demo test lint docs lock clean
 
 setup: $(VENV)/.ready
 
@@ -25,9 +25,12 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: setup
+	$(BIN)/python docs/build_api.py
+
 lock:
 	uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
 		--extra tf --extra export --extra runtime --extra dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) demo-output build *.egg-info
+	rm -rf $(VENV) demo-output docs/api build *.egg-info

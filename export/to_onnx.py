@@ -27,13 +27,11 @@ def onnx(
 ) -> dict[str, float]:
     """Export ``encode.onnx``, ``decode.onnx`` and ``log_prob.onnx``.
 
-    ========  ===================================  ==========================================
-    graph     inputs                               outputs
-    ========  ===================================  ==========================================
-    encode    ``image`` float32 ``(n, h, w, c)``   ``latent_0``, ..., ``log_det`` ``(n,)``
-    decode    ``latent_0``, ...                    ``image``
-    log_prob  ``image``                            ``log_prob`` ``(n,)``, the log-density, nats
-    ========  ===================================  ==========================================
+    | graph    | inputs                             | outputs                                  |
+    |----------|------------------------------------|------------------------------------------|
+    | encode   | ``image`` float32 ``(n, h, w, c)`` | ``latent_0``, ..., ``log_det`` ``(n,)``  |
+    | decode   | ``latent_0``, ...                  | ``image``                                |
+    | log_prob | ``image``                          | ``log_prob`` ``(n,)``, log-density, nats |
 
     Images are floats ``(k + u) / 256 - 0.5``. The first axis is dynamic. Each graph passes
     onnx.checker, loads in onnxruntime's CPU provider and agrees with Keras, in a temporary

@@ -21,6 +21,7 @@ class ChannelMatmul(FlowBijector):
         strict_upper: ``(c, c)``, U above its diagonal, zero elsewhere.
         sign: ``(c,)``, fixed signs of U's diagonal.
         log_abs_diag: ``(c,)``, log|diagonal of U|.
+        name: name of the bijector.
     """
 
     def __init__(

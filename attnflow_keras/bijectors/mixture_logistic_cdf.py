@@ -36,6 +36,7 @@ class MixtureLogisticCDF(FlowBijector):
         floor: weight of one more component, a fixed standard logistic. Between narrow
             components far apart F is flat, and float32 can't tell the points there from one
             another; the floor keeps the slope up, and the inverse exact.
+        name: name of the bijector.
     """
 
     def __init__(

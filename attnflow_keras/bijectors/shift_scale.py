@@ -20,6 +20,7 @@ class ShiftScale(FlowBijector):
         shift: broadcastable to ``x``, or None for no shift.
         log_scale: broadcastable to ``x``; of rank 4 with the batch first, or of rank 1
             (one value a channel, the same for every sample).
+        name: name of the bijector.
     """
 
     def __init__(self, shift: Tensor | None, log_scale: Tensor, name: str = "shift_scale") -> None:

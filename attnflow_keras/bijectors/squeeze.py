@@ -17,6 +17,7 @@ class Squeeze(FlowBijector):
 
     Args:
         factor: side ``f`` of the cells.
+        name: name of the bijector.
     """
 
     def __init__(self, factor: int = 2, name: str = "squeeze") -> None:
@@ -39,7 +40,11 @@ class Squeeze(FlowBijector):
 
 
 class FlipHalves(FlowBijector):
-    """Swap the two halves of the channels ("tuple flip")."""
+    """Swap the two halves of the channels ("tuple flip").
+
+    Args:
+        name: name of the bijector.
+    """
 
     def __init__(self, name: str = "flip_halves") -> None:
         super().__init__(name=name)

@@ -22,6 +22,7 @@ class TokenMixing(FlowBijector):
         matrix: ``(n, heads, N, N)``, strictly diagonally dominant by rows.
         head_of_column: ``(P,)`` integers, the head of each column or -1.
         grid: ``(gh, gw)``.
+        name: name of the bijector.
     """
 
     def __init__(

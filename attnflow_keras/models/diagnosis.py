@@ -15,6 +15,8 @@ from attnflow_keras.layers.observer import observing
 from attnflow_keras.models import inputs as checks
 from attnflow_keras.numerics import LN2, standard_normal_log_prob
 
+__all__ = ["FlowDiagnosis", "LayerDiagnosis"]
+
 Tensor = Any
 Range = tuple[float, float]
 

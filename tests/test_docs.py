@@ -1,0 +1,118 @@
+"""The documentation is complete, and its code runs."""
+
+import importlib
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+PACKAGES = (
+    *(
+        f"attnflow_keras.{name}"
+        for name in (
+            "bijectors",
+            "data",
+            "layers",
+            "metrics",
+            "models",
+            "models.diagnosis",
+            "networks",
+            "priors",
+            "training",
+        )
+    ),
+    "zoo",
+    "export",
+)
+
+
+def public():
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        for name in module.__all__:
+            yield f"{package}.{name}", getattr(module, name)
+
+
+PUBLIC = dict(public())
+
+
+def documented_arguments(docstring):
+    """Names in the Args section, in order; None without one."""
+    found = re.search(r"^Args:\n((?:[ ]+.*\n|\n)*)", docstring + "\n", re.MULTILINE)
+    if found is None:
+        return None
+    return re.findall(r"^[ ]{4}(\*{0,2}\w+):", found.group(1), re.MULTILINE)
+
+
+def accepted_arguments(function):
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.name != "self" and p.kind != p.VAR_KEYWORD]
+
+
+def test_docstrings_are_read_as_meant():
+    text = "Title.\n\nArgs:\n    a: one\n        more: of it.\n    **b: two\n\nReturns:\n    c: d"
+    assert documented_arguments(text) == ["a", "**b"]
+    assert documented_arguments("Title.") is None
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_arguments_of_public_names_are_documented(name):
+    thing = PUBLIC[name]
+    docstring = inspect.cleandoc(thing.__doc__ or "")
+    assert docstring, f"{name} has no docstring"
+    documented = documented_arguments(docstring)
+    if inspect.isclass(thing):
+        own = "__init__" in vars(thing)
+        if not own or issubclass(thing, Exception):
+            return  # its base's constructor, its base's Args
+        accepted = accepted_arguments(thing.__init__)
+    else:
+        accepted = accepted_arguments(thing)
+        if documented is None:
+            # A function of few arguments may explain them in its sentences.
+            return
+    named = [argument for argument in documented or [] if not argument.startswith("*")]
+    assert named == accepted
+
+
+@pytest.fixture(scope="module")
+def build_api():
+    path = ROOT / "docs" / "build_api.py"
+    spec = importlib.util.spec_from_file_location("build_api", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_covers_the_public_modules(build_api):
+    assert set(build_api.MODULES) == set(PACKAGES)
+
+
+def test_the_reference_renders(build_api, tmp_path, capsys):
+    modules = ("attnflow_keras.models", "attnflow_keras.bijectors", "zoo", "export")
+    build_api.main(tmp_path, modules)
+    assert "[4/4] wrote" in capsys.readouterr().out
+    assert (tmp_path / "index.html").exists()
+    page = (tmp_path / "attnflow_keras" / "models.html").read_text()
+    for member in ("MARFlow", "Flow.encode", "Flow.diagnose", "Flow.fit"):
+        assert f'id="{member}"' in page
+    for section in ("Arguments", "Returns", "Raises"):
+        assert f'<h6 id="{section.lower()}' in page
+    zoo_page = (tmp_path / "zoo.html").read_text()
+    assert 'id="load"' in zoo_page
+    assert "<table>" in (tmp_path / "export.html").read_text()
+    for path in tmp_path.rglob("*.html"):
+        names = re.findall(r'<section id="([\w.]+)"', path.read_text())
+        private = [n for n in names if re.search(r"(^|\.)_(?!_init__)", n)]
+        assert not private
+        # What Keras and TFP say of their own classes stays there.
+        assert "Constructs Bijector" not in path.read_text()
+
+
+def test_the_reference_fails_on_a_module_that_can_not_be_imported(build_api, tmp_path):
+    with pytest.raises(ModuleNotFoundError, match="nothing"):
+        build_api.main(tmp_path, ("attnflow_keras.nothing",))
