@@ -1,29 +1,28 @@
-"""Training runs: recipe, data order, checkpoints and resuming after a kill."""
+"""Training runs: recipe, data order and checkpoints; see also test_resume, test_early_stopping."""
 
-import csv
-import os
-import signal
-import subprocess
-import sys
-import time
+import json
 from typing import ClassVar
 
 import keras
 import numpy as np
 import pytest
 
-from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, read_curve
+from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, load_checkpoint, read_curve
 from attnflow_keras.training.order import OrderedImages
 from attnflow_keras.training.recipe import Recipe
-from attnflow_keras.training.run import train
+from attnflow_keras.training.run import SETTINGS, _same_settings, train
 from tests.conftest import make_tiny_flow
 
 RECIPE = Recipe("tiny", 16, steps=12, steps_per_epoch=3, warmup_steps=2, ema=0.9, jit=False)
 
 
-def run(folder, images, **options):
+SMALL = {"levels": 1, "attention": None, "width": 4}
+
+
+def run(folder, images, changes=None, **options):
     keras.utils.set_random_seed(0)
-    return train(make_tiny_flow(), RECIPE, images[:128], images[128:160], folder, 0, **options)
+    flow = make_tiny_flow(**(changes or {}))
+    return train(flow, RECIPE, images[:128], images[128:160], folder, 0, **options)
 
 
 def test_order_sees_every_image_once_a_pass_and_resumes():
@@ -58,12 +57,77 @@ def test_fit_sees_the_steps_in_order(tiny_images, tmp_path, monkeypatch):
 
 def test_learning_rate_warms_up_and_decays():
     recipe = Recipe("x", steps=100, warmup_steps=10, learning_rate=1e-2, final_fraction=0.1)
-    schedule = recipe.optimizer()._learning_rate
+    schedule = recipe.make_optimizer()._learning_rate
     rates = [float(schedule(step)) for step in range(101)]
     assert rates[0] == 0
     assert max(rates) == pytest.approx(1e-2, rel=1e-3)
     assert np.argmax(rates) == 10
     assert rates[100] == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_constant_learning_rate_after_the_warm_up():
+    recipe = Recipe("x", steps=50, warmup_steps=10, learning_rate=8e-4, schedule="constant")
+    schedule = recipe.make_optimizer()._learning_rate
+    rates = np.array([float(schedule(step)) for step in range(200)])
+    np.testing.assert_allclose(rates[:10], 8e-5 * np.arange(10), rtol=1e-5)
+    np.testing.assert_allclose(rates[10:], 8e-4, rtol=1e-6)
+
+
+def test_optimizers():
+    adam = Recipe("x").make_optimizer()
+    assert type(adam) is keras.optimizers.Adam
+    assert adam.global_clipnorm == 1.0
+    assert adam.use_ema
+    adamax = Recipe("x", optimizer="adamax", clipnorm=None, ema=0.0).make_optimizer()
+    assert type(adamax) is keras.optimizers.Adamax
+    assert adamax.epsilon == 1e-8
+    assert adamax.global_clipnorm is None
+    assert not adamax.use_ema
+
+
+def test_old_recipes_load():
+    old = json.loads(
+        """{"dataset": "mnist", "batch_size": 32, "steps": 20000, "stop_step": 14000,
+        "learning_rate": 0.003, "warmup_steps": 200, "final_fraction": 0.01, "ema": 0.999,
+        "clipnorm": 1.0, "steps_per_epoch": 1000, "seed": 0, "jit": true, "resize": false}"""
+    )
+    recipe = Recipe.from_dict(old)
+    assert recipe == Recipe(**old)
+    assert (recipe.optimizer, recipe.schedule, recipe.precision) == ("adam", "cosine", "float32")
+    assert recipe.augment is None
+    assert recipe.patience is None
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+    with pytest.raises(
+        ValueError, match="recipe must have settings out of .*; got unknown sparkle"
+    ):
+        Recipe.from_dict({**old, "sparkle": 1})
+    with pytest.raises(ValueError, match="got no dataset"):
+        Recipe.from_dict({"steps": 5})
+
+
+def test_old_folders_go_on_where_new_settings_have_their_defaults(tiny_flow, tmp_path):
+    path = tmp_path / SETTINGS
+    _same_settings(path, tiny_flow, RECIPE)
+    settings = json.loads(path.read_text())
+    for key in ("optimizer", "schedule", "augment", "patience", "precision"):
+        del settings["recipe"][key]
+    del settings["model"]["attention_options"]
+    del settings["model"]["conv_layout"]
+    path.write_text(json.dumps(settings))
+    _same_settings(path, tiny_flow, RECIPE)
+    assert json.loads(path.read_text())["recipe"] == RECIPE.to_dict(), "and are written then"
+
+    path.write_text(json.dumps(settings))
+    other = Recipe(**{**RECIPE.to_dict(), "patience": 3, "augment": "shift_flip"})
+    with pytest.raises(ValueError, match=r"settings \(recipe.augment, recipe.patience\); give"):
+        _same_settings(path, tiny_flow, other)
+    assert json.loads(path.read_text()) == settings
+    packed = make_tiny_flow(conv_layout="packed")
+    with pytest.raises(ValueError, match=r"settings \(model.conv_layout\); give another folder"):
+        _same_settings(path, packed, RECIPE)
+    path.write_text(json.dumps({**settings, "recipe": {**settings["recipe"], "of_old": 1}}))
+    with pytest.raises(ValueError, match=r"settings \(recipe.of_old\)"):
+        _same_settings(path, tiny_flow, RECIPE)
 
 
 class Interrupt(keras.callbacks.Callback):
@@ -114,42 +178,78 @@ def test_other_settings_in_the_same_folder(tiny_images, tmp_path):
 
 
 def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tiny_images, tmp_path):
+    class Explode(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 3:  # the last one
+                variable = self.model.trainable_variables[0]
+                variable.assign(variable * np.nan)
+
+    with pytest.raises(FloatingPointError, match="not finite; the last good checkpoint is"):
+        run(tmp_path, tiny_images, SMALL, callbacks=[Explode()])
+    flow = compiled(**SMALL)
+    assert load_checkpoint(flow, tmp_path / CHECKPOINT, 3) == 3
+    assert all(np.isfinite(w).all() for w in flow.get_weights())
     recipe = Recipe(**{**RECIPE.to_dict(), "learning_rate": 1e30, "warmup_steps": 0})
-    with pytest.raises(FloatingPointError, match="not finite"):
-        train(make_tiny_flow(), recipe, tiny_images, None, tmp_path, 0)
+    with pytest.raises(FloatingPointError, match="not finite; there is no good checkpoint yet"):
+        train(make_tiny_flow(**SMALL), recipe, tiny_images, None, tmp_path / "other", 0)
 
 
-KILLED = """
-import sys
-import keras
-from attnflow_keras.data import mnist_sample
-from tests.test_training import RECIPE, Recipe, make_tiny_flow, train
-keras.utils.set_random_seed(0)
-images = mnist_sample()[:, 2:26:3, 2:26:3]
-recipe = Recipe(**{**RECIPE.to_dict(), "steps": 3000})
-train(make_tiny_flow(), recipe, images[:128], None, sys.argv[1], 0)
-"""
-
-
-def test_kill_9_leaves_a_checkpoint_that_loads(tiny_images, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], env=environment)
-    deadline = time.monotonic() + 120
-    while len(read_curve(tmp_path / CURVE)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    rows = read_curve(tmp_path / CURVE)
-    assert len(rows) >= 2
-    flow = make_tiny_flow()
-    flow.compile(optimizer=RECIPE.optimizer(), jit_compile=False)
+def compiled(**options):
+    flow = make_tiny_flow(**options)
+    flow.compile(optimizer=RECIPE.make_optimizer(), jit_compile=False)
     flow.optimizer.build(flow.trainable_variables)
-    flow.load_weights(tmp_path / CHECKPOINT)
-    step = int(flow.optimizer.iterations)
-    assert step % RECIPE.steps_per_epoch == 0
-    assert abs(step - rows[-1]["step"]) <= RECIPE.steps_per_epoch
-    with (tmp_path / CURVE).open() as file:
-        assert next(csv.reader(file))[0] == "epoch"
+    return flow
+
+
+def test_a_callback_may_stop_a_run_and_it_goes_on_later(tiny_images, tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    run(tmp_path, tiny_images, SMALL, callbacks=[Stop()])
+    assert len(read_curve(tmp_path / CURVE)) == 1
+    run(tmp_path, tiny_images, SMALL, callbacks=[Stop()])
+    assert [row["epoch"] for row in read_curve(tmp_path / CURVE)] == [1, 2]
+
+
+def test_checkpoints_without_an_epoch_and_of_another_optimizer(tiny_images, tmp_path):
+    flow = compiled()
+    flow.adapt(tiny_images)
+    flow.optimizer.iterations.assign(6)
+    flow.save_weights(tmp_path / "old.weights.h5")
+    assert load_checkpoint(compiled(), tmp_path / "old.weights.h5", 3) == 2
+    with pytest.raises(
+        ValueError, match=r"(?s)is not a checkpoint of this run: .*Skipping variable"
+    ):
+        load_checkpoint(compiled(dtype="mixed_float16"), tmp_path / "old.weights.h5", 3)
+
+
+def test_tensorboard_logs(tiny_images, tmp_path, monkeypatch):
+    from tensorflow.compat.v1.train import summary_iterator
+
+    run(tmp_path, tiny_images, SMALL, tensorboard=True)
+    found = {}
+    for path in (tmp_path / "tensorboard").rglob("events*"):
+        for event in summary_iterator(str(path)):
+            for value in event.summary.value:
+                found.setdefault((path.parent.name, value.tag), []).append(event.step)
+    for key in (("train", "epoch_bits_per_dim"), ("validation", "epoch_bits_per_dim")):
+        assert found[key] == [0, 1, 2, 3]
+    assert ("train", "epoch_learning_rate") in found
+
+    with pytest.raises(ValueError, match="tensorboard must be True or False; got 'logs'"):
+        run(tmp_path, tiny_images, tensorboard="logs")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"needs the package tensorboard, .*\[tensorboard\]'"):
+        run(tmp_path / "new", tiny_images, tensorboard=True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_flow_has_the_recipes_precision(tiny_flow, tiny_images, tmp_path):
+    recipe = Recipe("tiny", precision="mixed_bfloat16")
+    with pytest.raises(ValueError, match="under the recipe's precision, 'mixed_bfloat16'; got a"):
+        train(tiny_flow, recipe, tiny_images, None, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
@@ -159,6 +259,16 @@ def test_kill_9_leaves_a_checkpoint_that_loads(tiny_images, tmp_path):
         ({"steps": 0}, "steps must be"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
         ({"ema": 1.0}, "ema must lie in"),
+        ({"clipnorm": 0}, "clipnorm must be positive, or None; got 0"),
+        ({"clipnorm": "1"}, "clipnorm must be positive, or None; got '1'"),
+        ({"optimizer": "sgd"}, "optimizer must be one of 'adam', 'adamax'; got 'sgd'"),
+        ({"optimizer": None}, "optimizer must be one of 'adam', 'adamax'; got None"),
+        ({"schedule": "step"}, "schedule must be one of 'cosine', 'constant'; got 'step'"),
+        ({"augment": "flip"}, "augment must be None or one of 'shift_flip'; got 'flip'"),
+        ({"augment": True}, "augment must be None or one of 'shift_flip'; got True"),
+        ({"patience": 0}, r"patience must be an integer of at least 1 \(epochs\), or None; got 0"),
+        ({"patience": 2.5}, "patience must be an integer .*; got 2.5"),
+        ({"precision": "float16"}, "precision must be one of 'float32', .*; got 'float16'"),
     ],
 )
 def test_bad_recipe(change, message):

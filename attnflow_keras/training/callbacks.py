@@ -1,8 +1,9 @@
-"""Callbacks of a training run: checkpoint and curve."""
+"""Callbacks of a training run: curve and checkpoint."""
 
 import csv
 import math
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +25,27 @@ COLUMNS = (
 class Checkpoint(keras.callbacks.Callback):
     """Write weights, optimizer and averaged weights after every epoch, in one file.
 
-    The file is complete or not there: it is written beside and renamed. The step is that of
-    the optimizer inside. Weights that are not finite are never written.
+    The file is complete or not there: it is written beside and renamed. Weights of an epoch
+    whose loss is not finite are never written; ``diverged`` tells that there was one.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.folder = folder
+        self.path = folder / CHECKPOINT
+        self.diverged = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if math.isfinite((logs or {}).get("loss", 0.0)):
-            temporary = self.folder / f"part.{CHECKPOINT}"
-            self.model.save_weights(temporary, overwrite=True)
-            temporary.replace(self.folder / CHECKPOINT)
+            save_weights(self.model, self.path, epoch + 1)
+        else:
+            self.diverged = True
 
 
 class Curve(keras.callbacks.Callback):
     """Keep ``curve.csv``: one row an epoch, with images seen and seconds of training.
 
-    Seconds go on over interruptions; rows after the step that a run resumes at are dropped.
+    Seconds go on over interruptions; rows after the epoch that a run resumes at are dropped, so
+    the row is written before the checkpoint.
     """
 
     def __init__(self, folder: Path, batch_size: int, steps_per_epoch: int, epoch: int) -> None:
@@ -82,3 +85,44 @@ def read_curve(path: Path) -> list[dict[str, float]]:
         return []
     with path.open(newline="") as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def save_weights(model: keras.Model, path: Path, epoch: int) -> None:
+    """Write a weights file that names its epoch, beside and renamed."""
+    import h5py
+
+    temporary = path.with_name(f"part.{path.name}")
+    model.save_weights(temporary, overwrite=True)
+    # The optimizer's own count is not the epoch: loss scaling skips steps that overflow.
+    with h5py.File(temporary, "r+") as file:
+        file.attrs["epoch"] = epoch
+    temporary.replace(path)
+
+
+def saved_epoch(path: Path) -> int | None:
+    """The epoch that a weights file names; None if it names none or is not there."""
+    import h5py
+
+    if not path.exists():
+        return None
+    with h5py.File(path, "r") as file:
+        return int(file.attrs["epoch"]) if "epoch" in file.attrs else None
+
+
+def load_checkpoint(model: keras.Model, path: Path, steps_per_epoch: int) -> int:
+    """Load weights and optimizer, which must be built; returns the epoch that they are of.
+
+    Raises:
+        ValueError: the file does not fit the model or its optimizer.
+    """
+    with warnings.catch_warnings():
+        # Keras only warns when it leaves out the optimizer, and the run would not be the same.
+        warnings.filterwarnings("error", message="Skipping variable loading for optimizer")
+        try:
+            model.load_weights(path)
+        except (UserWarning, ValueError, OSError) as error:
+            raise ValueError(f"{path} is not a checkpoint of this run: {error}") from error
+    epoch = saved_epoch(path)
+    if epoch is None:  # a checkpoint of version 0.1.0
+        epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps_per_epoch
+    return epoch
