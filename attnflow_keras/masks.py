@@ -1,4 +1,4 @@
-"""The four binary masks of the paper's attentions (section 4, figure 2).
+"""The binary masks of the paper's attentions (section 4, figure 2).
 
 1 marks an element that is kept and feeds the attention, 0 one that the attention transforms.
 Masks are NumPy arrays, so that a graph holds them as constants.
@@ -6,7 +6,7 @@ Masks are NumPy arrays, so that a graph holds them as constants.
 
 import numpy as np
 
-MASKS = ("spatial", "channel", "random", "spatial_channel")
+MASKS = ("spatial", "channel", "channel_alternating", "random", "spatial_channel")
 
 
 def make_mask(kind: str, shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:
@@ -14,8 +14,9 @@ def make_mask(kind: str, shape: tuple[int, int, int], seed: int = 0) -> np.ndarr
 
     Args:
         kind: ``"spatial"`` checkerboard ``(i + j) mod 2``; ``"channel"``, the first half of
-            the channels kept; ``"spatial_channel"``, ``(i + j + c) mod 2``, the paper's
-            choice; ``"random"``, a balanced draw that is the same for a seed on every machine.
+            the channels kept; ``"channel_alternating"``, every second channel kept, ``c mod 2``;
+            ``"spatial_channel"``, ``(i + j + c) mod 2``, the paper's choice; ``"random"``, a
+            balanced draw that is the same for a seed on every machine.
         shape: ``(height, width, channels)``.
         seed: seed of the random mask.
 
@@ -31,6 +32,8 @@ def make_mask(kind: str, shape: tuple[int, int, int], seed: int = 0) -> np.ndarr
         mask = (i + j + 0 * k) % 2
     elif kind == "channel":
         mask = (k < c // 2) + 0 * (i + j)
+    elif kind == "channel_alternating":
+        mask = k % 2 + 0 * (i + j)
     elif kind == "spatial_channel":
         mask = (i + j + k) % 2
     elif kind == "random":

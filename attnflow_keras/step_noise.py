@@ -1,5 +1,7 @@
 """Noise inside ``fit``, a function of the seed and the step alone."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -8,6 +10,9 @@ from keras import ops
 from attnflow_keras.noise import LEVELS
 
 Tensor = Any
+
+# Between the seeds of the draws of one step, so that nearby seeds do not share them.
+STRIDE = 1_000_003
 
 
 class FixedSeed(keras.random.SeedGenerator):
@@ -24,7 +29,42 @@ class FixedSeed(keras.random.SeedGenerator):
         return self._value
 
 
+class _Step:
+    """Seed and number of the training step that is being computed, and its draws so far."""
+
+    def __init__(self, seed: int, step: Tensor) -> None:
+        self.seed = seed
+        self.step = step
+        self.draws = 0
+
+
+_current: list[_Step] = []
+
+
+@contextlib.contextmanager
+def training_step(seed: int, step: Tensor) -> Iterator[None]:
+    """Within the block, :func:`keep_mask` draws the noise of this seed and step."""
+    _current.append(_Step(seed, step))
+    try:
+        yield
+    finally:
+        _current.pop()
+
+
 def step_uniform(shape: tuple[Any, ...], seed: int, step: Tensor, dtype: str) -> Tensor:
     """Dequantization noise of one training step, in (0, 1), on the grid of ``noise.LEVELS``."""
     u = keras.random.uniform(shape, seed=FixedSeed(seed, step), dtype="float32")
     return ops.cast((ops.floor(u * LEVELS) + 0.5) / LEVELS, dtype)
+
+
+def keep_mask(shape: tuple[Any, ...], rate: float, dtype: str) -> Tensor:
+    """Dropout as a factor: 0 with probability ``rate``, else ``1 / (1 - rate)``.
+
+    Each call inside a :func:`training_step` is a draw of its own; outside of one, the mask is
+    always the same.
+    """
+    now = _current[-1] if _current else _Step(0, 0)
+    now.draws += 1
+    seed = FixedSeed(now.seed + STRIDE * now.draws, now.step)
+    kept = ops.greater_equal(keras.random.uniform(shape, seed=seed, dtype="float32"), rate)
+    return ops.cast(kept, dtype) / (1.0 - rate)

@@ -39,6 +39,8 @@ def make_tiny_flow(**changes):
         "width": 8,
         "attention": "imap",
         "components": 2,
+        "conditioner": "gated_conv",
+        "prior": "gaussian",
         **changes,
     }
     return MARFlow(**arguments)

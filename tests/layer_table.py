@@ -5,7 +5,7 @@ arguments of ``FlowLayer``. Shapes are odd or not square where the layer allows 
 """
 
 from attnflow_keras import layers, priors
-from attnflow_keras.networks import GatedConvNet
+from attnflow_keras.networks import GatedAttentionNet, GatedConvNet
 
 
 def affine(**k):
@@ -14,6 +14,11 @@ def affine(**k):
 
 def mixture(components=3, **k):
     return layers.MixtureCoupling(GatedConvNet(6, dtype=k.get("dtype")), components, **k)
+
+
+def attending_mixture(**k):
+    network = GatedAttentionNet(8, blocks=1, heads=2, dtype=k.get("dtype"))
+    return layers.MixtureCoupling(network, 3, rescale=True, **k)
 
 
 def chain(**k):
@@ -46,6 +51,10 @@ def itrans(**options):
     return lambda **k: layers.ITransAttention(**options, **k)
 
 
+def autoregressive(**options):
+    return lambda **k: priors.AutoregressivePrior(width=4, **{"depth": 2, **options}, **k)
+
+
 def conv(**options):
     return lambda **k: layers.InvertibleConv1x1(**options, **k)
 
@@ -65,11 +74,18 @@ LAYERS = {
     "mixture_coupling": (mixture, (3, 5, 4), 0),
     "mixture_coupling_single": (lambda **k: mixture(1, **k), (3, 3, 3), 0),
     "mixture_coupling_conditional": (mixture, (3, 5, 4), 2),
+    "mixture_coupling_attending": (attending_mixture, (3, 5, 4), 2),
+    "mixture_coupling_paper": (lambda **k: mixture(form="paper", rescale=True, **k), (3, 3, 4), 0),
     "imap": (imap(), (3, 5, 4), 0),
     "imap_spatial": (imap(mask="spatial"), (3, 3, 3), 0),
     "imap_channel": (imap(mask="channel", bias="channel"), (3, 3, 3), 0),
     "imap_random": (imap(mask="random", seed=3), (3, 3, 4), 0),
     "imap_conditional": (imap(bias="channel"), (3, 5, 4), 2),
+    "imap_channel_alternating": (imap(mask="channel_alternating"), (3, 3, 4), 0),
+    "imap_space": (imap(pool="space", mask="random"), (3, 3, 4), 0),
+    "imap_space_conditional": (imap(pool="space", bias="channel"), (3, 4, 4), 2),
+    "imap_paper": (imap(form="paper"), (3, 5, 4), 0),
+    "imap_paper_space": (imap(form="paper", pool="space", mask="channel"), (3, 3, 4), 0),
     "itrans": (itrans(), (4, 4, 4), 0),
     "itrans_softmax": (itrans(activation="softmax", mask="channel"), (4, 4, 4), 0),
     "itrans_odd_cell": (itrans(heads=3, mask="random", seed=2), (6, 6, 2), 0),
@@ -77,11 +93,27 @@ LAYERS = {
     "itrans_rows": (itrans(heads=2, grid=(7, 1)), (7, 3, 2), 0),
     "itrans_16_cells": (itrans(grid=(4, 4)), (4, 4, 4), 0),
     "itrans_conditional": (itrans(heads=3, activation="softmax"), (4, 6, 2), 2),
+    "itrans_mean": (itrans(heads=3, combine="mean", activation="softmax"), (4, 4, 4), 0),
+    "itrans_expansion": (itrans(heads=5, expansion=2, mask="channel_alternating"), (6, 6, 4), 0),
+    "itrans_paper": (itrans(form="paper", heads=3), (4, 4, 4), 0),
+    "itrans_paper_softmax": (
+        itrans(form="paper", activation="softmax", combine="mean", heads=2, mask="channel"),
+        (4, 4, 4),
+        0,
+    ),
+    "itrans_paper_16_cells": (itrans(form="paper", grid=(4, 4)), (8, 4, 2), 0),
+    "autoregressive_prior": (autoregressive(), (3, 4, 3), 0),
+    "autoregressive_prior_dilated": (autoregressive(kernel_size=5, dilation=2), (5, 6, 3), 2),
+    "autoregressive_prior_loop": (autoregressive(depth=1), (2, 1, 18), 1),
     "gaussian_prior": (priors.GaussianPrior, (3, 5, 3), 0),
     "gaussian_split_prior": (priors.GaussianPrior, (3, 5, 3), 2),
     "chain": (chain, (4, 4, 1), 0),
     "conditional_chain": (conditional_chain, (3, 3, 4), 2),
 }
+
+
+# As printed in the paper: invertible for ordinary inputs only, and singular for some.
+PAPER_FORMS = {name for name in LAYERS if "paper" in name}
 
 
 def build(name, dtype="float64"):

@@ -1,7 +1,9 @@
 """MARFlow: structure, options, errors."""
 
 import json
+import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -24,6 +26,21 @@ OPTIONS = [
         "grid": [(2, 2), (1, 2)],
         "mask": "spatial",
     },
+    {
+        "attention": "itrans",
+        "heads": 3,
+        "attention_options": {"combine": "mean", "expansion": 2},
+        "mask": "channel_alternating",
+    },
+    {"attention": "imap", "attention_options": {"pool": "space"}},
+    {"attention": "imap", "attention_options": {"form": "paper"}},
+    {
+        "conditioner": "gated_attention",
+        "conditioner_options": {"blocks": 1, "heads": 2},
+        "prior": "autoregressive",
+        "prior_options": {"width": 4, "depth": 1},
+        "coupling_options": {"form": "paper"},
+    },
     {"conditioner_options": {"blocks": 2, "position_bias": True}, "width": [6, 8], "steps": [2, 1]},
 ]
 
@@ -39,6 +56,38 @@ def test_every_option_is_a_flow(options):
     np.testing.assert_allclose(back, x, atol=1e-7)
     assert MARFlow.from_config(flow.get_config()).get_config() == flow.get_config()
     json.dumps(flow.get_config())
+
+
+PAPER_ATTENTION = {
+    None: {},
+    "imap": {},
+    "itrans": {"heads": 5, "attention_options": {"expansion": 2}},
+}
+# Millions are printed in the paper's tables; the counts are those of its released backbone,
+# less the network of the last level's prior that it builds and never uses.
+UNUSED = 41_636
+TOTALS = {
+    None: (8_928_674, 23_768_162, 46_011_410, 252_768_530),
+    "imap": (8_940_266, 23_779_754, 46_034_594, 252_791_714),
+    "itrans": (9_049_694, 23_889_182, 46_253_450, 253_010_570),
+}
+SIZES = ((2, 48), (2, 96), (4, 96), (4, 256))
+
+
+@pytest.mark.parametrize("size", range(4), ids=lambda i: "x".join(map(str, SIZES[i])))
+@pytest.mark.parametrize("attention", [None, "imap", "itrans"])
+def test_parameter_totals_are_the_papers(attention, size, monkeypatch):
+    # Counting needs no random numbers, of which the largest flow would draw 253 million.
+    monkeypatch.setattr(keras.initializers.RandomUniform, "__call__", _zeros)
+    steps, width = SIZES[size]
+    options = PAPER_ATTENTION[attention]
+    flow = MARFlow((32, 32, 3), steps=steps, width=width, attention=attention, **options)
+    total = sum(math.prod(v.shape) for v in flow.trainable_variables)
+    assert total == TOTALS[attention][size] - UNUSED
+
+
+def _zeros(self, shape, dtype=None):
+    return keras.ops.zeros(shape, dtype=dtype)
 
 
 def _flat(latents):

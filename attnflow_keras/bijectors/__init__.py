@@ -1,6 +1,7 @@
 """Pure transformations as TFP bijectors: tensors in, no variables, one map a file."""
 
 from attnflow_keras.bijectors.base import FlowBijector
+from attnflow_keras.bijectors.channel_autoregressive import ChannelAutoregressive
 from attnflow_keras.bijectors.channel_matmul import ChannelMatmul
 from attnflow_keras.bijectors.mixture_logistic_cdf import MixtureLogisticCDF
 from attnflow_keras.bijectors.shift_scale import ShiftScale
@@ -8,6 +9,7 @@ from attnflow_keras.bijectors.squeeze import FlipHalves, Squeeze
 from attnflow_keras.bijectors.token_mixing import TokenMixing
 
 __all__ = [
+    "ChannelAutoregressive",
     "ChannelMatmul",
     "FlipHalves",
     "FlowBijector",

@@ -19,9 +19,11 @@ class TokenMixing(FlowBijector):
     as they are. ``log|det| = sum_r n_r log|det W_r|`` with ``n_r`` the columns of head r.
 
     Args:
-        matrix: ``(n, heads, N, N)``, strictly diagonally dominant by rows.
+        matrix: ``(n, heads, N, N)``.
         head_of_column: ``(P,)`` integers, the head of each column or -1.
         grid: ``(gh, gw)``.
+        dominant: whether the matrices are strictly diagonally dominant by rows. Others are
+            solved with pivoting, and the sign of their determinant is ignored.
         name: name of the bijector.
     """
 
@@ -30,11 +32,13 @@ class TokenMixing(FlowBijector):
         matrix: Tensor,
         head_of_column: np.ndarray,
         grid: tuple[int, int],
+        dominant: bool = True,
         name: str = "token_mixing",
     ) -> None:
         heads = matrix.shape[1]
         self.matrix = matrix
         self.grid = grid
+        self.pivot = not dominant
         member = head_of_column[None, :] == np.arange(heads)[:, None]
         self.member = member.astype("float32")  # (heads, P)
         self.passing = (head_of_column < 0).astype("float32")
@@ -44,12 +48,12 @@ class TokenMixing(FlowBijector):
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         tokens = to_tokens(x, self.grid)
         mixed = ops.matmul(self.matrix, self._by_head(tokens))
-        _, log_det = solve_and_log_det(self.matrix, None)
+        _, log_det = solve_and_log_det(self.matrix, None, self.pivot)
         return self._back(tokens, mixed, x), self._total(log_det)
 
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         tokens = to_tokens(y, self.grid)
-        solved, log_det = solve_and_log_det(self.matrix, self._by_head(tokens))
+        solved, log_det = solve_and_log_det(self.matrix, self._by_head(tokens), self.pivot)
         return self._back(tokens, solved, y), -self._total(log_det)
 
     def statistics(self) -> dict[str, Any]:

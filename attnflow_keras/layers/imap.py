@@ -14,6 +14,8 @@ from attnflow_keras.masks import MASKS, make_mask
 Tensor = Any
 
 BIASES = ("element", "channel")
+POOLS = ("channel", "space")
+FORMS = ("stable", "paper")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -23,19 +25,29 @@ class IMapAttention(Coupling):
     With mask M (1 = kept), ``x1 = M h`` and ``x2 = (1 - M) h`` (paper, equations 4 to 7, with
     the determinant taken in the direction it is needed):
 
-    * attention ``a = mean_c tanh(conv1x1(x1))``, one value a position;
+    * attention ``a = pool(tanh(conv1x1(x1)))``, one value a position (mean over the channels)
+      or one a channel (mean over the positions);
     * ``y1 = x1 g(b)``, ``y2 = x2 g(a)`` with ``g(a) = lo + (2 - 2 lo) sigmoid(a)``;
     * ``log|det| = sum_{M=1} log g(b) + sum_{M=0} log g(a)``.
 
     ``g(0) = 1``: the layer starts near the identity, and each weight lies in (lo, 2 - lo), so
     that the inverse amplifies by at most ``1 / lo``.
 
-    With ``mask="spatial"`` all channels of a transformed position are hidden from the
-    attention, which is then a constant that does not depend on the data.
+    ``form="paper"`` is the layer as printed: no tanh and ``g = sigmoid``. It is invertible for
+    every finite ``a``, but nothing bounds the inverse, which divides by ``sigmoid(a)``: in
+    float32 the input is lost where a falls below -88. It also halves the map at the start.
+
+    With ``mask="spatial"`` and ``pool="channel"`` all channels of a transformed position are
+    hidden from the attention, which is then a constant that does not depend on the data.
 
     Args:
-        mask: ``"spatial"``, ``"channel"``, ``"random"`` or ``"spatial_channel"``.
-        floor: ``lo``, the least attention weight, in (0, 1).
+        mask: ``"spatial"``, ``"channel"``, ``"channel_alternating"``, ``"random"`` or
+            ``"spatial_channel"``.
+        form: ``"stable"`` or ``"paper"``.
+        pool: what the attention is averaged over: ``"channel"``, which gives a map of weights,
+            each made from its own position alone, or ``"space"`` (the paper's footnote 5), a
+            weight a channel, which links all positions.
+        floor: ``lo``, the least attention weight, in (0, 1); of no effect in the paper's form.
         bias: ``"element"``, one ``b`` a kept element (fixes the map's size), or
             ``"channel"``, one a channel.
         seed: seed of the random mask.
@@ -45,6 +57,8 @@ class IMapAttention(Coupling):
     def __init__(
         self,
         mask: str = "spatial_channel",
+        form: str = "stable",
+        pool: str = "channel",
         floor: float = 0.05,
         bias: str = "element",
         seed: int = 0,
@@ -53,11 +67,17 @@ class IMapAttention(Coupling):
         super().__init__(**kwargs)
         if mask not in MASKS:
             raise ValueError(f"mask must be one of {', '.join(MASKS)}; got {mask!r}")
+        if form not in FORMS:
+            raise ValueError(f"form must be one of {', '.join(FORMS)}; got {form!r}")
+        if pool not in POOLS:
+            raise ValueError(f"pool must be one of {', '.join(POOLS)}; got {pool!r}")
         if not 0 < floor < 1:
             raise ValueError(f"floor must lie in (0, 1); got {floor}")
         if bias not in BIASES:
             raise ValueError(f"bias must be one of {', '.join(BIASES)}; got {bias!r}")
         self.mask = mask
+        self.form = form
+        self.pool = pool
         self.floor = floor
         self.bias = bias
         self.seed = seed
@@ -88,10 +108,12 @@ class IMapAttention(Coupling):
         return MaskSplit(self.mask_for(shape))
 
     def attention(self, kept: Tensor, condition: Tensor | None) -> Tensor:
-        """Attention logits ``a`` from the kept part, ``(n, h, w, 1)``."""
+        """Attention logits ``a``, ``(n, h, w, 1)`` or, pooled over space, ``(n, 1, 1, c)``."""
         inputs = kept if condition is None else ops.concatenate([kept, condition], axis=-1)
-        mapped = ops.tanh(ops.matmul(inputs, self.kernel) + self.offset)
-        return ops.mean(mapped, axis=-1, keepdims=True)
+        mapped = ops.matmul(inputs, self.kernel) + self.offset
+        if self.form == "stable":
+            mapped = ops.tanh(mapped)
+        return ops.mean(mapped, axis=-1 if self.pool == "channel" else (1, 2), keepdims=True)
 
     def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> ShiftScale:
         log_weight = self._log_gate(self.attention(kept, condition))
@@ -110,12 +132,16 @@ class IMapAttention(Coupling):
         return ShiftScale(None, log_weight)
 
     def _log_gate(self, logit: Tensor) -> Tensor:
+        if self.form == "paper":
+            return -ops.softplus(-logit)
         return ops.log(self.floor + (2.0 - 2.0 * self.floor) * ops.sigmoid(logit))
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "mask": self.mask,
+            "form": self.form,
+            "pool": self.pool,
             "floor": self.floor,
             "bias": self.bias,
             "seed": self.seed,

@@ -1,5 +1,6 @@
 """Invertible transformer attention (iTrans)."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -17,6 +18,8 @@ Tensor = Any
 MAX_TOKENS = 16
 # Bound of |gamma| for each activation: below 1, so that W is strictly diagonally dominant.
 GAMMA_MAX = {"sigmoid": 0.9, "softmax": 0.5}
+FORMS = ("stable", "paper")
+COMBINES = ("feature", "mean")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -35,11 +38,20 @@ class ITransAttention(Coupling):
     determinant and a condition number of at most ``(1 + gmax) / (1 - gmax)``. The mask is the
     same in every cell; otherwise the determinant would not factor.
 
+    ``form="paper"`` is the layer as printed, ``W = A``. It is **not invertible** where
+    ``det A = 0``, which separates data with a positive determinant from data with a negative
+    one; its sign is ignored. The layer says so in a warning, and solves with partial pivoting.
+
     Args:
-        mask: ``"spatial"``, ``"channel"``, ``"random"`` or ``"spatial_channel"``, drawn for
-            one cell and tiled.
-        heads: attention heads. The column of a cell's position ``(i, j)`` and channel ``c``
-            belongs to head ``(rank of c among the transformed channels there + i + j) mod heads``.
+        mask: ``"spatial"``, ``"channel"``, ``"channel_alternating"``, ``"random"`` or
+            ``"spatial_channel"``, drawn for one cell and tiled.
+        form: ``"stable"`` or ``"paper"``.
+        heads: attention heads.
+        combine: ``"feature"``, each head mixes its own feature columns: that of a cell's
+            position ``(i, j)`` and channel ``c`` belongs to head ``(rank of c among the
+            transformed channels there + i + j) mod heads``; or ``"mean"``, all columns are
+            mixed by one W with the heads' average.
+        expansion: channels of a query and of a key, in multiples of the map's channels.
         grid: ``(rows, columns)`` of cells, at most 16 cells; must divide the map.
         activation: ``"sigmoid"`` or ``"softmax"``.
         seed: seed of the random mask.
@@ -51,7 +63,10 @@ class ITransAttention(Coupling):
     def __init__(
         self,
         mask: str = "spatial_channel",
+        form: str = "stable",
         heads: int = 1,
+        combine: str = "feature",
+        expansion: int = 1,
         grid: tuple[int, int] = (2, 2),
         activation: str = "sigmoid",
         seed: int = 0,
@@ -62,14 +77,30 @@ class ITransAttention(Coupling):
             raise ValueError(f"mask must be one of {', '.join(MASKS)}; got {mask!r}")
         if isinstance(heads, bool) or not isinstance(heads, int) or heads < 1:
             raise ValueError(f"heads must be an integer of at least 1; got {heads!r}")
+        if form not in FORMS:
+            raise ValueError(f"form must be one of {', '.join(FORMS)}; got {form!r}")
+        if combine not in COMBINES:
+            raise ValueError(f"combine must be one of {', '.join(COMBINES)}; got {combine!r}")
+        if isinstance(expansion, bool) or not isinstance(expansion, int) or expansion < 1:
+            raise ValueError(f"expansion must be an integer of at least 1; got {expansion!r}")
         if activation not in GAMMA_MAX:
             raise ValueError(f"activation must be one of sigmoid, softmax; got {activation!r}")
         if len(grid) != 2 or min(grid) < 1 or not 2 <= grid[0] * grid[1] <= MAX_TOKENS:
             raise ValueError(
                 f"grid must be (rows, columns) of 2 to {MAX_TOKENS} cells in all; got {tuple(grid)}"
             )
+        if form == "paper":
+            warnings.warn(
+                "iTrans with form='paper' is not a flow: W = A is singular where its determinant "
+                "passes through 0, and its sign is ignored; scores are wrong near such data and "
+                "samples may explode. form='stable' is invertible everywhere",
+                stacklevel=2,
+            )
         self.mask = mask
+        self.form = form
         self.heads = heads
+        self.combine = combine
+        self.expansion = expansion
         self.grid = (int(grid[0]), int(grid[1]))
         self.activation = activation
         self.seed = seed
@@ -77,27 +108,30 @@ class ITransAttention(Coupling):
     def build_map(self, shape: tuple[int, int, int]) -> None:
         channels = shape[-1]
         cell = self._cell(shape)
-        self.head_of_column = assign_heads(self._cell_mask(shape), self.heads)
-        self.query_size = cell[0] * cell[1] * channels
+        matrices = self.heads if self.combine == "feature" else 1
+        self.head_of_column = assign_heads(self._cell_mask(shape), matrices)
+        projected = self.expansion * channels
+        self.query_size = cell[0] * cell[1] * projected
         inputs = channels + self.condition_channels
         initializer = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform")
         for name in ("query", "key"):
             kernel = self.add_weight(
-                (inputs, self.heads * channels), initializer, name=name, autocast=False
+                (inputs, self.heads * projected), initializer, name=name, autocast=False
             )
             setattr(self, f"{name}_kernel", kernel)
         self.log_temperature = self.add_weight(
             (self.heads,), "zeros", name="log_temperature", autocast=False
         )
-        self.gate = self.add_weight(
-            (self.heads,), keras.initializers.Constant(0.1), name="gate", autocast=False
-        )
+        if self.form == "stable":
+            self.gate = self.add_weight(
+                (self.heads,), keras.initializers.Constant(0.1), name="gate", autocast=False
+            )
 
     def partition(self, shape: tuple[int, int, int]) -> MaskSplit:
         return MaskSplit(np.tile(self._cell_mask(shape), (*self.grid, 1)))
 
     def mixing_matrix(self, kept: Tensor, condition: Tensor | None = None) -> Tensor:
-        """W from the kept part, ``(n, heads, N, N)``."""
+        """W from the kept part, ``(n, heads, N, N)``; one head if they are averaged."""
         inputs = kept if condition is None else ops.concatenate([kept, condition], axis=-1)
         query, key = (
             self._head_tokens(ops.matmul(inputs, kernel))
@@ -107,23 +141,35 @@ class ITransAttention(Coupling):
         scale = ops.exp(-0.5 * self.log_temperature) / float(np.sqrt(self.query_size))
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         scores = scores * ops.reshape(scale, (1, -1, 1, 1))
-        tokens = self.grid[0] * self.grid[1]
         if self.activation == "sigmoid":
-            attention = ops.sigmoid(scores) / tokens
+            attention = ops.sigmoid(scores)
         else:
             attention = ops.softmax(scores, axis=-1)
-        gamma = GAMMA_MAX[self.activation] * ops.tanh(self.gate)
+        if self.form == "paper":
+            return self._combined(attention)
+        tokens = self.grid[0] * self.grid[1]
+        largest_row_sum = tokens if self.activation == "sigmoid" else 1
+        gamma = GAMMA_MAX[self.activation] * ops.tanh(self.gate) / largest_row_sum
         identity = ops.cast(np.eye(tokens), attention.dtype)
-        return identity + ops.reshape(gamma, (1, -1, 1, 1)) * attention
+        return identity + self._combined(ops.reshape(gamma, (1, -1, 1, 1)) * attention)
+
+    def _combined(self, by_head: Tensor) -> Tensor:
+        return by_head if self.combine == "feature" else ops.mean(by_head, axis=1, keepdims=True)
 
     def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> TokenMixing:
-        return TokenMixing(self.mixing_matrix(kept, condition), self.head_of_column, self.grid)
+        return TokenMixing(
+            self.mixing_matrix(kept, condition),
+            self.head_of_column,
+            self.grid,
+            dominant=self.form == "stable",
+        )
 
     def _head_tokens(self, mapped: Tensor) -> Tensor:
         """``(n, h, w, heads c)`` to ``(n, heads, N, P_q)``."""
         tokens = to_tokens(mapped, self.grid)
         n, count, size = ops.shape(tokens)
-        tokens = ops.reshape(tokens, (n, count, -1, self.heads, self.map_shape[-1]))
+        projected = self.expansion * self.map_shape[-1]
+        tokens = ops.reshape(tokens, (n, count, -1, self.heads, projected))
         tokens = ops.transpose(tokens, (0, 3, 1, 2, 4))
         return ops.reshape(tokens, (n, self.heads, count, size // self.heads))
 
@@ -146,7 +192,10 @@ class ITransAttention(Coupling):
         return {
             **super().get_config(),
             "mask": self.mask,
+            "form": self.form,
             "heads": self.heads,
+            "combine": self.combine,
+            "expansion": self.expansion,
             "grid": list(self.grid),
             "activation": self.activation,
             "seed": self.seed,

@@ -17,6 +17,8 @@ Tensor = Any
 # for any network output.
 LOG_SCALE_RANGE = (-9.0, 3.0)
 MEAN_BOUND = 8.0
+PAPER_LOG_SCALE_MIN = -7.0
+FORMS = ("stable", "paper")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -26,16 +28,23 @@ class MixtureCoupling(NetworkCoupling):
     ``y_a = (logit F(x_a) + b) exp(a)`` with F's ``components`` weights, means and scales, a
     and b from the network on ``x_b``. The network's outputs are added to fixed starting
     values: means spread over (-1.5, 1.5) and scales of 0.6, so that components differ from the
-    first step on.
+    first step on. Means, scales and a are softly bounded, so that the map can be inverted in
+    float32 for any output of the network.
+
+    ``form="paper"`` is mAR-SCF's: no starting values, ``a = tanh``, log-scales cut at -7 from
+    below, means and scales else without bound, no floor. Far from all components, or between
+    narrow ones, its inverse in float32 is not exact.
 
     Args:
         conditioner: the network, ``2 + 3 components`` outputs a moved channel, with the
             parameter index as the slow axis: a, b, weights, means, log-scales.
         components: number of logistics in the mixture.
-        log_scale_bound: soft bound of the final log-scale ``a``.
+        form: ``"stable"`` or ``"paper"``.
+        log_scale_bound: soft bound of the final log-scale ``a``; of no effect in the paper's form.
         floor: weight of a fixed standard logistic in the mixture, which keeps F invertible in
             float32 between narrow components; costs at most ``-log2(1 - floor)`` bits a
-            dimension.
+            dimension; of no effect in the paper's form.
+        rescale: multiply ``a`` by ``g v / |v|``, a learned factor a channel (mAR-SCF).
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
@@ -43,11 +52,15 @@ class MixtureCoupling(NetworkCoupling):
         self,
         conditioner: keras.layers.Layer,
         components: int = 4,
+        form: str = "stable",
         log_scale_bound: float = 2.0,
         floor: float = 0.002,
+        rescale: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(conditioner, **kwargs)
+        if form not in FORMS:
+            raise ValueError(f"form must be one of {', '.join(FORMS)}; got {form!r}")
         if not 0 <= floor < 1:
             raise ValueError(f"floor must lie in [0, 1); got {floor}")
         if components < 1:
@@ -57,6 +70,15 @@ class MixtureCoupling(NetworkCoupling):
         self.components = components
         self.log_scale_bound = log_scale_bound
         self.floor = floor
+        self.form = form
+        self.rescale = bool(rescale)
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        super().build_map(shape)
+        if self.rescale:
+            channels = (self.partition(shape).moved_channels,)
+            for name in ("rescale_gain", "rescale_direction"):
+                setattr(self, name, self.add_weight(channels, "ones", name=name, autocast=False))
 
     def parameters_per_element(self) -> int:
         return 2 + 3 * self.components
@@ -66,6 +88,14 @@ class MixtureCoupling(NetworkCoupling):
         n, h, w, _ = ops.shape(raw)
         k = self.components
         raw = ops.reshape(raw, (n, h, w, self.parameters_per_element(), -1))
+        if self.form == "paper":
+            return MixtureLogisticCDF(
+                logits=raw[..., 2 : 2 + k, :],
+                means=raw[..., 2 + k : 2 + 2 * k, :],
+                log_scales=ops.maximum(raw[..., 2 + 2 * k :, :], PAPER_LOG_SCALE_MIN),
+                shift=raw[..., 1, :],
+                log_scale=self._rescaled(ops.tanh(raw[..., 0, :])),
+            )
         spread = np.linspace(-1.5, 1.5, k)[:, None] if k > 1 else np.zeros((1, 1))
         return MixtureLogisticCDF(
             logits=raw[..., 2 : 2 + k, :],
@@ -74,16 +104,24 @@ class MixtureCoupling(NetworkCoupling):
             ),
             log_scales=_limit(raw[..., 2 + 2 * k :, :] + float(np.log(0.6))),
             shift=raw[..., 1, :],
-            log_scale=soft_clamp(raw[..., 0, :], self.log_scale_bound),
+            log_scale=self._rescaled(soft_clamp(raw[..., 0, :], self.log_scale_bound)),
             floor=self.floor,
         )
+
+    def _rescaled(self, log_scale: Tensor) -> Tensor:
+        if not self.rescale:
+            return log_scale
+        # One number a channel: v / |v| is its sign.
+        return log_scale * self.rescale_gain * _sign(ops.convert_to_tensor(self.rescale_direction))
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "components": self.components,
+            "form": self.form,
             "log_scale_bound": self.log_scale_bound,
             "floor": self.floor,
+            "rescale": self.rescale,
         }
 
 
@@ -91,3 +129,8 @@ def _limit(log_scales: Tensor) -> Tensor:
     """Keep log-scales in range; smooth at the lower end, where training goes."""
     low, high = LOG_SCALE_RANGE
     return ops.minimum(low + ops.softplus(log_scales - low), high)
+
+
+def _sign(x: Tensor) -> Tensor:
+    """``x / |x|``; its gradient, which is zero, exists."""
+    return x / ops.sqrt(ops.square(x))

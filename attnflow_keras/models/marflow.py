@@ -7,13 +7,13 @@ import keras
 from attnflow_keras import layers
 from attnflow_keras.layers.itrans import valid_grids
 from attnflow_keras.models.flow import Flow
-from attnflow_keras.networks import GatedConvNet
-from attnflow_keras.priors import GaussianPrior
+from attnflow_keras.networks import GatedAttentionNet, GatedConvNet
+from attnflow_keras.priors import AutoregressivePrior, GaussianPrior
 
 ATTENTIONS = ("imap", "itrans")
 COUPLINGS = ("mixture", "affine")
-PRIORS = ("gaussian",)
-CONDITIONERS = ("gated_conv",)
+PRIORS = ("autoregressive", "gaussian")
+CONDITIONERS = ("gated_attention", "gated_conv")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -22,7 +22,11 @@ class MARFlow(Flow):
 
     Each level squeezes the map and takes ``steps`` steps of actnorm, 1x1 convolution, coupling
     and channel flip; one attention stands in each step at ``position``. After every level but
-    the last, half of the channels become latents under a Gaussian prior given the other half.
+    the last, half of the channels become latents under a prior given the other half.
+
+    The defaults are the paper's backbone (mAR-SCF, arXiv:2003.03891): ``steps`` and ``width``
+    of its four sizes are 2/48, 2/96, 4/96 and 4/256. ``conditioner="gated_conv"`` with
+    ``prior="gaussian"`` is the small backbone of the pretrained entries.
 
     An argument marked "by level" takes one value for all levels or a list with one a level.
 
@@ -38,13 +42,16 @@ class MARFlow(Flow):
         heads: heads of iTrans.
         grid: ``(rows, columns)`` of cells of iTrans, by level.
         attention_options: further arguments of the attention layer, such as
-            ``{"activation": "softmax"}`` or ``{"bias": "channel"}``.
+            ``{"activation": "softmax"}``, ``{"pool": "space"}`` or ``{"form": "paper"}``.
         coupling: ``"mixture"`` or ``"affine"``.
         components: logistics of a mixture coupling, by level.
-        prior: ``"gaussian"``.
-        conditioner: ``"gated_conv"``.
-        conditioner_options: further arguments of the conditioner, such as
-            ``{"blocks": 2, "position_bias": True}``.
+        coupling_options: further arguments of the coupling layer, such as
+            ``{"form": "paper"}``. With ``conditioner="gated_attention"`` a mixture coupling
+            has ``rescale=True`` unless they say otherwise.
+        prior: ``"autoregressive"``, a ConvLSTM over the channels, or ``"gaussian"``.
+        prior_options: further arguments of the priors, such as ``{"width": 16}``.
+        conditioner: ``"gated_attention"`` or ``"gated_conv"``.
+        conditioner_options: further arguments of the conditioner, such as ``{"blocks": 2}``.
         conv_init: start of the 1x1 convolutions, ``"orthogonal"`` or ``"identity"``, by level.
         conv_layout: ``"full_lu"`` or ``"packed"``.
         seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
@@ -54,9 +61,9 @@ class MARFlow(Flow):
     def __init__(
         self,
         image_shape: tuple[int, int, int],
-        levels: int,
-        steps: int | list[int],
-        width: int | list[int],
+        levels: int = 3,
+        steps: int | list[int] = 4,
+        width: int | list[int] = 96,
         attention: str | None = None,
         position: int = 4,
         mask: str = "spatial_channel",
@@ -64,9 +71,11 @@ class MARFlow(Flow):
         grid: Any = (2, 2),
         attention_options: dict[str, Any] | None = None,
         coupling: str = "mixture",
-        components: int | list[int] = 4,
-        prior: str = "gaussian",
-        conditioner: str = "gated_conv",
+        components: int | list[int] = 32,
+        coupling_options: dict[str, Any] | None = None,
+        prior: str = "autoregressive",
+        prior_options: dict[str, Any] | None = None,
+        conditioner: str = "gated_attention",
         conditioner_options: dict[str, Any] | None = None,
         conv_init: str | list[str] = "orthogonal",
         conv_layout: str = "full_lu",
@@ -103,7 +112,9 @@ class MARFlow(Flow):
             "attention_options": dict(attention_options or {}),
             "coupling": coupling,
             "components": components,
+            "coupling_options": dict(coupling_options or {}),
             "prior": prior,
+            "prior_options": dict(prior_options or {}),
             "conditioner": conditioner,
             "conditioner_options": dict(conditioner_options or {}),
             "conv_init": conv_init,
@@ -137,7 +148,7 @@ class MARFlow(Flow):
                 parts[f"step_{step + 1}"] = self._step(level, step)
             last = level == count - 1
             kept = 0 if last else channels // 2
-            prior = GaussianPrior(condition_channels=kept, dtype=self.dtype_policy)
+            prior = self._prior(level, last, kept)
             levels.append((layers.Chain(parts, dtype=self.dtype_policy), prior))
             shape = (height, width, kept)
         return levels
@@ -162,15 +173,30 @@ class MARFlow(Flow):
         return layers.Chain(dict(ordered), dtype=policy)
 
     def _coupling(self, level: int) -> layers.FlowLayer:
-        network = GatedConvNet(
+        paper = self._config["conditioner"] == "gated_attention"
+        network = (GatedAttentionNet if paper else GatedConvNet)(
             self._by_level["width"][level],
             dtype=self.dtype_policy,
             **self._config["conditioner_options"],
         )
+        options = dict(self._config["coupling_options"])
         if self._config["coupling"] == "affine":
-            return layers.AffineCoupling(network, dtype=self.dtype_policy)
+            return layers.AffineCoupling(network, dtype=self.dtype_policy, **options)
+        if paper:
+            options.setdefault("rescale", True)
         components = self._by_level["components"][level]
-        return layers.MixtureCoupling(network, components, dtype=self.dtype_policy)
+        return layers.MixtureCoupling(network, components, dtype=self.dtype_policy, **options)
+
+    def _prior(self, level: int, last: bool, condition_channels: int) -> layers.FlowLayer:
+        common = {
+            "condition_channels": condition_channels,
+            "dtype": self.dtype_policy,
+        }
+        if self._config["prior"] == "gaussian":
+            return GaussianPrior(**common, **self._config["prior_options"])
+        # mAR-SCF: wide kernels on large maps, spread out on the largest.
+        shape = {"kernel_size": 3 if last else 5, "dilation": 2 if level == 0 and not last else 1}
+        return AutoregressivePrior(**{**common, **shape, **self._config["prior_options"]})
 
     def _attention(self, level: int, step: int) -> layers.FlowLayer | None:
         kind = self._config["attention"]

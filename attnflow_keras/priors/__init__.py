@@ -1,5 +1,6 @@
 """Priors: invertible layers from a latent map to independent standard normals."""
 
+from attnflow_keras.priors.autoregressive import AutoregressivePrior
 from attnflow_keras.priors.gaussian import GaussianPrior
 
-__all__ = ["GaussianPrior"]
+__all__ = ["AutoregressivePrior", "GaussianPrior"]

@@ -1,0 +1,62 @@
+"""Loops over a known number of steps, unrolled or as one loop node of a graph."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+
+# Unrolled loops run faster, but each step costs compilation.
+UNROLLED_STEPS = 16
+
+_rolled = False
+
+
+@contextlib.contextmanager
+def rolled() -> Iterator[None]:
+    """Within the block every loop becomes a loop of the graph, as an export wants it."""
+    global _rolled
+    before, _rolled = _rolled, True
+    try:
+        yield
+    finally:
+        _rolled = before
+
+
+def repeat(count: int, step: Callable[[Any, Any], Any], state: Any) -> Any:
+    """``state = step(i, state)`` for i = 0 to count - 1.
+
+    Args:
+        count: number of steps.
+        step: takes the step and the state, a tuple of tensors whose shapes it keeps. The step
+            is an integer, or an integer tensor inside a loop of the graph.
+        state: the state before the first step.
+
+    Returns:
+        The state after the last step.
+    """
+    if count <= UNROLLED_STEPS and not _rolled:
+        for i in range(count):
+            state = step(i, state)
+        return state
+    # The limit on iterations is what XLA needs to differentiate a loop.
+    return ops.while_loop(
+        lambda i, *_: ops.less(i, count),
+        lambda i, *now: (i + 1, *step(i, now)),
+        (ops.convert_to_tensor(0, dtype="int32"), *state),
+        maximum_iterations=count,
+    )[1:]
+
+
+def at(x: Tensor, i: Any) -> Tensor:
+    """``x[i]`` along the first axis, for an integer or an integer tensor."""
+    return x[i] if isinstance(i, int) else ops.take(x, i, axis=0)
+
+
+def put(x: Tensor, i: Any, value: Tensor) -> Tensor:
+    """``x`` with ``value`` added to its part ``i`` along the first axis."""
+    place = ops.one_hot(i, x.shape[0], dtype=x.dtype)
+    place = ops.reshape(place, (-1, *(1 for _ in value.shape)))
+    return x + place * ops.expand_dims(value, 0)
