@@ -94,6 +94,25 @@ def test_load_under_another_policy(entry, tiny_images):
     )
 
 
+def test_the_policy_is_the_argument_or_the_configured_one_or_float32(entry, tiny_images):
+    folder, flow = entry
+    images = tiny_images[:4]
+    double = zoo.load(folder, dtype="float64")
+    assert all(v.dtype in ("float64", "int32") for v in double.weights)
+    np.testing.assert_allclose(double.log_prob(images), flow.log_prob(images), rtol=1e-4)
+    config = json.loads((folder / "config.json").read_text())
+    config["config"]["dtype"] = "mixed_float16"
+    edit(folder / "config.json", **config)
+    assert zoo.load(folder).dtype_policy.name == "mixed_float16"
+    plain = zoo.load(folder, dtype="float32")
+    assert plain.dtype_policy.name == "float32"
+    np.testing.assert_array_equal(plain.log_prob(images), flow.log_prob(images))
+    config["config"]["dtype"] = "float16"
+    edit(folder / "config.json", **config)
+    with pytest.raises(ZooError, match=r"config.json does not fit MARFlow: dtype must be one of"):
+        zoo.load(folder)
+
+
 def test_a_compiled_flow_is_saved_without_its_optimizer(tiny_flow, tiny_images, tmp_path):
     zoo.save(tiny_flow, tmp_path / "before")
     tiny_flow.compile(optimizer="adam", jit_compile=False)
@@ -152,8 +171,9 @@ def test_a_saved_copy_keeps_where_it_came_from(entry, tmp_path):
 
 
 def test_bad_policy_and_missing_folder(entry):
-    with pytest.raises(ValueError, match=r"^dtype must be one of"):
-        zoo.load(entry[0], dtype="int8")
+    for wrong in ("int8", "float16", "", 16):
+        with pytest.raises(ValueError, match=rf"^dtype must be one of .*; got {wrong!r}"):
+            zoo.load(entry[0], dtype=wrong)
     with pytest.raises(ZooError, match="no folder /tmp/nowhere-at-all"):
         zoo.load("/tmp/nowhere-at-all")
 

@@ -21,7 +21,9 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
     Args:
         name: a registered name, a folder written by :func:`save`, or ``hf://user/repository``.
         weights: load the weights; False builds the untrained model.
-        dtype: policy to load under, such as ``"mixed_float16"``; float32 if not given.
+        dtype: policy to load under: ``"float32"``, ``"float64"``, ``"mixed_float16"`` or
+            ``"mixed_bfloat16"``. None takes the one that the entry's config.json names, and
+            float32 where it names none.
 
     Returns:
         A ``Flow``, not compiled.
@@ -29,6 +31,7 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
     Raises:
         ZooError: an unknown name, a missing, altered or newer file; or an entry without
             weights, with the command that trains it.
+        ValueError: ``dtype`` is none of these policies.
         ImportError: TensorFlow is not installed.
     """
     folder = locate(name)
@@ -136,14 +139,17 @@ def _build(config: dict[str, Any], dtype: str | None, name: str | Path) -> Any:
         ) from error
     from attnflow_keras.layers.flow_layer import check_policy
 
-    check_policy(dtype or "float32")
+    if dtype is not None:
+        check_policy(dtype)
     # Only models of this package are ever built from a configuration.
     kind = config.get("class")
     if kind not in models.__all__ or kind == "Flow":
         known = ", ".join(name for name in models.__all__ if name != "Flow")
         raise ZooError(f"entry {str(name)!r}: class must be one of {known}; got {kind!r}")
     try:
-        return getattr(models, kind)(**{**config["config"], "dtype": dtype or "float32"})
+        arguments = config["config"]
+        policy = arguments.get("dtype", "float32") if dtype is None else dtype
+        return getattr(models, kind)(**{**arguments, "dtype": policy})
     except (KeyError, TypeError, ValueError) as error:
         raise ZooError(f"entry {str(name)!r}: config.json does not fit {kind}: {error}") from error
 
