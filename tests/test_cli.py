@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 import zoo
 from attnflow_keras.data import save_image
+from attnflow_keras.layers.flow_layer import POLICIES
 from zoo.cli.app import app, main
+from zoo.cli.common import PRECISIONS
 
 runner = CliRunner()
 
@@ -103,6 +105,67 @@ def test_train_on_own_pictures_resumes_and_writes_an_entry(folder, pictures, tmp
     run("train", folder, *options, "--batch-size", 8, "--no-jit", "--fine-tune")
     with pytest.raises(ValueError, match="run with other settings"):
         run("train", folder, *options, "--batch-size", 4, "--no-jit", "--fine-tune")
+
+
+def test_train_options(folder, pictures, tmp_path, tiny_images):
+    out = tmp_path / "run"
+    options = ["--precision", "mixed_bfloat16", "--patience", 5, "--augment", "shift_flip"]
+    steps = ["--steps", 4, "--steps-per-epoch", 2, "--batch-size", 8, "--no-jit"]
+    text = run("train", folder, "--data", pictures, "-o", out, *options, *steps, "--tensorboard")
+    assert "54 images, 4 steps of 8 in mixed_bfloat16 on " in text
+    assert "trained 2 of at most 2 epochs; kept the weights of epoch " in text
+    entry = zoo.info(out / "entry")
+    recipe = entry["training"]["recipe"]
+    assert (recipe["precision"], recipe["patience"]) == ("mixed_bfloat16", 5)
+    assert recipe["augment"] == "shift_flip"
+    assert " ".join(map(str, options)) in entry["training"]["command"]
+    assert entry["training"]["steps"] == 4
+    assert entry["training"]["kept_step"] in (2, 4)
+    assert list((out / "tensorboard" / "train").glob("events*"))
+    # The score is that of the entry as it is loaded, in float32, with its convention.
+    metric = entry["metrics"][0]
+    bits = np.asarray(zoo.load(out / "entry").bits_per_dim(tiny_images[9:60:10])).mean()
+    assert metric["value"] == pytest.approx(bits, abs=1e-5)
+    assert f"{metric['value']:.4f} ±" in text
+    assert "64 dims, 256 levels, uniform dequantization, 1 draw" in text
+
+    # A recipe of the entry, and what turns its settings off.
+    options = ["--precision", "float32", "--patience", 0, "--augment", "none"]
+    run("train", out / "entry", "--data", pictures, "-o", tmp_path / "off", *options, *steps)
+    training = zoo.info(tmp_path / "off" / "entry")["training"]
+    assert training["recipe"]["patience"] is None
+    assert training["recipe"]["augment"] is None
+    assert "--patience 0 --augment none" in training["command"]
+    assert "kept_step" not in training
+
+
+def test_train_option_errors(folder, pictures, tmp_path, monkeypatch):
+    common = ("train", folder, "--data", pictures, "-o", tmp_path / "run")
+    for options, message in (
+        (("--precision", "float16"), r"precision must be one of 'float32', .*; got 'float16'"),
+        (("--patience", "-1"), r"patience must be an integer of at least 1 \(epochs\).*; got -1"),
+        (("--augment", "flip"), "augment must be None or one of 'shift_flip'; got 'flip'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(*common, *options)
+    few = ("train", folder, "--data", pictures / "00.png", "-o", tmp_path / "run")
+    with pytest.raises(ValueError, match="--patience needs at least 50 images, .*; got 1 in"):
+        run(*few, "--patience", 2)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'attnflow-keras\[tensorboard\]'"):
+        run(*common, "--tensorboard")
+    assert not (tmp_path / "run").exists()
+
+
+def test_score_under_another_precision(folder, tmp_path, tiny_images):
+    np.save(tmp_path / "a.npy", tiny_images[:16])
+    text = run("score", folder, tmp_path / "a.npy", "--precision", "mixed_bfloat16")
+    bits = np.asarray(zoo.load(folder, dtype="mixed_bfloat16").bits_per_dim(tiny_images[:16]))
+    assert f"{bits.mean():.4f} ±" in text
+    assert text.endswith("16 images) under mixed_bfloat16")
+    with pytest.raises(ValueError, match="--precision must be one of float32, .*; got 'float16'"):
+        run("score", folder, tmp_path / "a.npy", "--precision", "float16")
+    assert PRECISIONS == POLICIES
 
 
 def test_errors_are_one_line_and_exit_status_1(monkeypatch, capsys, tmp_path):

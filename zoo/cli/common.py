@@ -30,7 +30,7 @@ Name = Annotated[
 
 DATA_HELP = (
     "A folder of PNG or JPEG files, one picture, a .npy or .npz file (uint8), or a data set's "
-    "split: mnist:test, fashion_mnist:validation, ..."
+    "split: mnist:test, fashion_mnist:validation, cifar10:train, ..."
 )
 
 
@@ -49,6 +49,16 @@ def progress_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: progress.update(task, completed=done)
 
 
+# The policies that zoo.load takes; said here again because the library's list needs TensorFlow.
+PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
+
+
+def check_precision(precision: str | None) -> None:
+    """Raise ValueError unless it is None or a policy that ``zoo.load`` takes."""
+    if precision is not None and precision not in PRECISIONS:
+        raise ValueError(f"--precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+
+
 def load_flow(name: str, **options: Any) -> Any:
     """``zoo.load`` with a word on what takes the time."""
     import zoo
@@ -60,8 +70,13 @@ def load_flow(name: str, **options: Any) -> Any:
         return zoo.load(name, **options)
 
 
-def import_tensorflow() -> None:
-    """Import TensorFlow without the lines that its C++ part writes before it can be told not to."""
+def import_tensorflow() -> str:
+    """Import TensorFlow without the lines that its C++ part writes before it can be told not to.
+
+    Returns:
+        The device that it computes on; the memory of GPUs grows as needed. Empty where
+        TensorFlow is not installed.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -69,8 +84,12 @@ def import_tensorflow() -> None:
             os.dup2(nowhere.fileno(), 2)
             import tensorflow  # noqa: F401
             import tensorflow_probability  # noqa: F401
+
+            from attnflow_keras.training.devices import prepare_devices
+
+            return prepare_devices()
     except ImportError:
-        pass  # zoo.load says what to install
+        return ""  # zoo.load says what to install
     finally:
         os.dup2(kept, 2)
         os.close(kept)

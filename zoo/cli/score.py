@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.common import DATA_HELP, Name, console, load_data, load_flow, progress_bar
+from zoo.cli.common import (
+    DATA_HELP,
+    Name,
+    check_precision,
+    console,
+    load_data,
+    load_flow,
+    progress_bar,
+)
 from zoo.registry import info
 
 
@@ -24,6 +32,13 @@ def score_command(
     jit: Annotated[
         bool, typer.Option("--jit", help="Compile with XLA; pays on many images.")
     ] = False,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="float32, float64, mixed_float16 or mixed_bfloat16. Default: the entry's, "
+            "float32 as a rule."
+        ),
+    ] = None,
 ) -> None:
     """Bits per dimension of images: lower is more probable under the model.
 
@@ -32,9 +47,10 @@ def score_command(
     from attnflow_keras.metrics import evaluate_bits_per_dim
     from zoo.card import metric_line
 
+    check_precision(precision)
     # The data first: a wrong path should not wait for TensorFlow.
     images = load_data(data, tuple(info(name)["config"]["image_shape"]), resize)
-    flow = load_flow(name)
+    flow = load_flow(name, dtype=precision)
     flow.jit = jit
     with progress_bar("scoring", draws * len(images)) as report:
         metric = evaluate_bits_per_dim(
@@ -49,6 +65,7 @@ def score_command(
             temporary = out.with_name(f".{out.name}.part")
             temporary.write_text(text.getvalue())
             temporary.replace(out)
-    console.print(metric_line(metric), highlight=False)
+    under = f" under {precision}" if precision else ""
+    console.print(metric_line(metric) + under, highlight=False)
     if out is not None:
         console.print(f"wrote {out}")

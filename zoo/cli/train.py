@@ -1,7 +1,6 @@
 """``attnflow train``."""
 
 import datetime
-import os
 import platform
 import shlex
 from pathlib import Path
@@ -15,6 +14,9 @@ from zoo.registry import info
 
 FINE_TUNE_RATE = 1e-4
 FINE_TUNE_EMA = 0.99
+
+# What turns a setting of the entry's recipe off.
+OFF = {"augment": "none", "patience": 0}
 
 
 def train_command(
@@ -52,6 +54,32 @@ def train_command(
             help="Compile with XLA: a minute to start, then faster. Default: the recipe's."
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="float32, mixed_float16 or mixed_bfloat16 (half precision inside the "
+            "conditioners). Default: the recipe's."
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Stop after this many epochs without a better validation score and keep the "
+            "best weights; 0 to train to the end. Default: the recipe's."
+        ),
+    ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            help="shift_flip (up to 3 pixels, and mirror images), or none. Default: the recipe's."
+        ),
+    ] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Write logs for TensorBoard to OUT/tensorboard (extra package)."
+        ),
+    ] = False,
     resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
 ) -> None:
     """Train an entry by its recipe, or on your own images; resumes after a kill.
@@ -65,7 +93,7 @@ def train_command(
     if recorded is None and data is None:
         raise ZooError(f"entry {name!r} has no recipe; give your images with --data")
     with console.status("importing TensorFlow"):
-        import_tensorflow()
+        device = import_tensorflow()
     from attnflow_keras.training import Recipe
 
     changes = {
@@ -76,19 +104,24 @@ def train_command(
         "steps_per_epoch": steps_per_epoch,
         "seed": seed,
         "jit": jit,
+        "precision": precision,
+        "patience": patience,
+        "augment": augment,
         "resize": resize or None,
     }
-    settings = {**(recorded or {}), **{k: v for k, v in changes.items() if v is not None}}
+    given = {key: value for key, value in changes.items() if value is not None}
+    settings = {**(recorded or {}), **given}
+    settings.update({key: None for key in OFF if given.get(key) == OFF[key]})
     if data is not None or steps is not None:
         settings["stop_step"] = None
     if fine_tune:
         # Gentle steps, and an average that is short enough to follow them.
         settings["learning_rate"] = learning_rate or FINE_TUNE_RATE
         settings["ema"] = FINE_TUNE_EMA
-    recipe = Recipe(**settings)
+    recipe = Recipe.from_dict(settings)
     folder = out or Path("runs") / entry["name"]
     command = ["attnflow", "train", name, *_flags(changes), *(["--fine-tune"] if fine_tune else [])]
-    _run(name, entry, recipe, folder, fine_tune, data is not None, command)
+    _run(name, entry, recipe, folder, fine_tune, data is not None, command, device, tensorboard)
 
 
 def _flags(changes: dict[str, Any]) -> list[str]:
@@ -111,6 +144,8 @@ def _run(
     fine_tune: bool,
     own_data: bool,
     command: list[str],
+    device: str,
+    tensorboard: bool,
 ) -> None:
     import keras
 
@@ -118,10 +153,12 @@ def _run(
     from attnflow_keras.metrics import evaluate_bits_per_dim
     from attnflow_keras.training import train
     from attnflow_keras.training.callbacks import CURVE, read_curve
+    from attnflow_keras.training.early_stopping import standing
+    from zoo.card import metric_line
 
     keras.utils.set_random_seed(recipe.seed)
     with console.status(f"building {entry['name']}"):
-        flow = zoo.load(name, weights=fine_tune)
+        flow = zoo.load(name, weights=fine_tune, dtype=recipe.precision)
 
     shape = flow.image_shape
     if own_data:
@@ -129,6 +166,11 @@ def _run(
         # Every tenth image is held out, or none when there are too few to tell anything.
         validation = images[9::10] if len(images) >= 50 else None
         if validation is None:
+            if recipe.patience is not None:
+                raise ValueError(
+                    f"--patience needs at least 50 images, of which a tenth is held out; got "
+                    f"{len(images)} in {recipe.dataset}. Give --patience 0, or more images"
+                )
             console.print("fewer than 50 images: none is held out, so nothing is scored")
         else:
             keep = [i for i in range(len(images)) if i % 10 != 9]
@@ -141,9 +183,33 @@ def _run(
         )
     steps = recipe.epochs * recipe.steps_per_epoch
     console.print(
-        f"{len(images):,} images, {steps:,} steps of {recipe.batch_size}; run in {folder}"
+        f"{len(images):,} images, {steps:,} steps of {recipe.batch_size} in {recipe.precision} "
+        f"on {device}; run in {folder}",
+        highlight=False,
     )
-    train(flow, recipe, images, validation, folder, verbose=1 if console.is_terminal else 2)
+    train(
+        flow,
+        recipe,
+        images,
+        validation,
+        folder,
+        verbose=1 if console.is_terminal else 2,
+        tensorboard=tensorboard,
+    )
+    rows = read_curve(folder / CURVE)
+    kept = {}
+    if recipe.patience is not None:
+        best, _ = standing(rows)
+        kept = {"kept_step": best * recipe.steps_per_epoch if best else 0}
+        console.print(
+            f"trained {len(rows)} of at most {recipe.epochs} epochs; kept the weights of epoch "
+            f"{best}, the best on validation images",
+            highlight=False,
+        )
+    if recipe.precision != "float32":
+        # Scored as the entry will be loaded.
+        trained, flow = flow, zoo.load(name, weights=False, dtype="float32")
+        flow.set_weights(trained.get_weights())
 
     metrics = []
     for split, part in (("validation", validation), ("test", test)):
@@ -152,7 +218,6 @@ def _run(
                 label = f"{recipe.dataset} {split}"
                 metrics.append(evaluate_bits_per_dim(flow, part, label, progress=report))
     metrics.reverse()
-    rows = read_curve(folder / CURVE)
     metadata = {
         "name": folder.name if own_data else entry["name"],
         "description": entry.get("description", ""),
@@ -163,10 +228,11 @@ def _run(
         "training": {
             "command": shlex.join(command),
             "seed": recipe.seed,
-            "steps": recipe.epochs * recipe.steps_per_epoch,
+            "steps": int(rows[-1]["step"]) if rows else recipe.epochs * recipe.steps_per_epoch,
+            **kept,
             "images": int(rows[-1]["images"]) if rows else 0,
             "seconds": rows[-1]["seconds"] if rows else 0.0,
-            "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+            "machine": f"{device} ({platform.machine()})",
             "date": datetime.date.today().isoformat(),
             "note": "" if own_data else entry.get("training", {}).get("note", ""),
             "recipe": recipe.to_dict(),
@@ -176,5 +242,5 @@ def _run(
     curve = (folder / CURVE).read_text()
     zoo.save(flow, folder / "entry", metadata, overwrite=True, extra={CURVE: curve})
     for metric in metrics:
-        console.print(f"{metric['split']}: {metric['value']:.4f} bits/dim", highlight=False)
+        console.print(metric_line(metric), highlight=False)
     console.print(f"wrote {folder / 'entry'}")
