@@ -82,7 +82,7 @@ def graphs(flow: Any) -> list[tuple[str, Callable, list[Any]]]:
     """Name, function and input signature of each graph."""
     import tensorflow as tf
 
-    image = tf.TensorSpec((None, *flow.image_shape), tf.float32, name="image")
+    image = tf.TensorSpec((None, *flow.float_shape), tf.float32, name="image")
     latents = [
         tf.TensorSpec((None, *shape), tf.float32, name=f"latent_{i}")
         for i, shape in enumerate(flow.latent_shapes)

@@ -311,7 +311,7 @@ class _Diagnosis:
 
     def run(self, images: Any, condition: Any, seed: int) -> FlowDiagnosis:
         flow = self.flow
-        images = checks.as_images(images, flow.image_shape)
+        images = flow._as_images(images)
         # Float images count as dequantized ones.
         x = np.asarray(ops.convert_to_numpy(flow._as_floats(images, seed)))
         rng = noise.generator(seed, noise.LATENTS)
@@ -373,7 +373,8 @@ class _Diagnosis:
                     features = tree.map_structure(lambda f: ops.concatenate([f, f]), features)
             noisy = tuple(ops.convert_to_tensor(z, dtype=flow.variable_dtype) for z in drawn)
             decoded = np.asarray(flow.traced_decode(noisy, features), dtype="float64")
-        bits = 8.0 - np.asarray(log_prob, dtype="float64") / (flow.num_dims * LN2)
+        offset = 8.0 * flow.float_dims / flow.num_dims
+        bits = offset - np.asarray(log_prob, dtype="float64") / (flow.num_dims * LN2)
         back, samples = (decoded[: len(x)], decoded[len(x) :]) if sound else (math.nan, decoded)
         return bits.tolist(), np.abs(back - x.astype("float64")), samples
 

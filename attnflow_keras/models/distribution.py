@@ -40,21 +40,21 @@ class _Decode(FlowBijector):
         return self.flow.traced_decode(tuple(latents), self.features)
 
     def _forward_event_shape(self, shape: Any) -> Any:
-        return shape.__class__(self.flow.image_shape)
+        return shape.__class__(self.flow.float_shape)
 
     def _inverse_event_shape(self, shape: Any) -> Any:
-        return shape.__class__([self.flow.num_dims])
+        return shape.__class__([self.flow.float_dims])
 
     def _forward_event_shape_tensor(self, shape: Any) -> Any:
-        return ops.convert_to_tensor(self.flow.image_shape, dtype="int32")
+        return ops.convert_to_tensor(self.flow.float_shape, dtype="int32")
 
     def _inverse_event_shape_tensor(self, shape: Any) -> Any:
-        return ops.convert_to_tensor([self.flow.num_dims], dtype="int32")
+        return ops.convert_to_tensor([self.flow.float_dims], dtype="int32")
 
 
 def flow_distribution(flow: Any, features: Any) -> Any:
     """Distribution of float images under a flow; ``sample(n)`` and ``log_prob`` of batches."""
-    zero = ops.zeros((flow.num_dims,), dtype=flow.variable_dtype)
+    zero = ops.zeros((flow.float_dims,), dtype=flow.variable_dtype)
     base = tfd.Independent(tfd.Normal(zero, ops.ones_like(zero)), reinterpreted_batch_ndims=1)
     bijector: tfb.Bijector = _Decode(flow, features)
     return tfd.TransformedDistribution(base, bijector, name=flow.name)

@@ -15,7 +15,8 @@ from attnflow_keras.models.diagnosis import DiagnosisMixin
 from attnflow_keras.models.inference import InferenceMixin
 from attnflow_keras.models.peek import can_peek, first_batch
 from attnflow_keras.numerics import LN2, standard_normal_log_prob
-from attnflow_keras.step_noise import step_uniform
+from attnflow_keras.preprocess import Preprocess
+from attnflow_keras.step_noise import step_uniform, training_step
 
 Tensor = Any
 
@@ -38,7 +39,11 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
     the channels is left as a latent and the first half goes on.
 
     Args:
-        image_shape: ``(height, width, channels)``.
+        image_shape: ``(height, width, channels)`` of the images, as the data set has them.
+        preprocess: what makes them the flow's own, such as ``{"pad": 2, "replicate": 3}``, see
+            :class:`attnflow_keras.preprocess.Preprocess`. Float images, latents and densities
+            are then those of :attr:`float_shape`; uint8 images and ``bits_per_dim`` stay those
+            of ``image_shape``.
         seed: seed of the noise inside ``fit``.
         **kwargs: arguments of ``keras.Model``, such as ``dtype`` and ``name``.
     """
@@ -46,7 +51,13 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
     # Whether the flow takes a condition; a conditional model overrides it.
     conditional = False
 
-    def __init__(self, image_shape: tuple[int, int, int], seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        preprocess: dict[str, int] | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         kwargs.pop("autocast", None)
         # Without autocast=False Keras would cast images to half precision before the flow
         # sees them, which alone costs bits.
@@ -56,7 +67,11 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         if len(shape) != 3 or not all(isinstance(s, int | np.integer) and s > 0 for s in shape):
             raise ValueError(f"image_shape must be (height, width, channels); got {image_shape!r}")
         self.image_shape = (int(shape[0]), int(shape[1]), int(shape[2]))
+        self.preprocess = Preprocess.from_config(preprocess)
+        self.float_shape = self.preprocess.float_shape(self.image_shape)
+        # Bits are counted a dimension of the data; the flow may work in more of them.
         self.num_dims = math.prod(self.image_shape)
+        self.float_dims = math.prod(self.float_shape)
         self.seed = int(seed)
         self.noise_seed = self.seed
         self._compiled_methods = CompiledMethods()
@@ -87,10 +102,10 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         raise NotImplementedError(f"{type(self).__name__} does not define make_levels")
 
     def build(self, input_shape: Any = None) -> None:
-        """Create and build all layers; the shape is that of ``image_shape`` whatever is given."""
+        """Create and build all layers; the shape is ``float_shape`` whatever is given."""
         if getattr(self, "built", False):
             return
-        shape = self.image_shape
+        shape = self.float_shape
         levels = self.make_levels()
         self.num_levels = len(levels)
         latent_shapes = []
@@ -163,7 +178,7 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Check the inputs before Keras wraps the error of a wrong one in its own."""
         given = checks.unpack(inputs)
-        checks.check_shape("image", given["image"], self.image_shape)
+        self._check_image(given["image"])
         self._check_condition(given["condition"])
         return super().__call__(inputs, *args, **kwargs)
 
@@ -180,15 +195,20 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         given = checks.unpack(inputs)
         image = given["image"]
         features = self._features(given["condition"])
+        optimizer = getattr(self, "optimizer", None)
+        step = optimizer.iterations if training and optimizer is not None else 0
         if not checks.is_integer(image):
-            return self.traced_log_prob(ops.cast(image, self.variable_dtype), features)
+            return self._log_prob_of_step(ops.cast(image, self.variable_dtype), features, step)
+        image = self.preprocess.expand(image)
         u = given["noise"]
         if u is None:
-            optimizer = getattr(self, "optimizer", None)
-            step = optimizer.iterations if training and optimizer is not None else 0
             u = step_uniform(ops.shape(image), self.noise_seed, step, self.variable_dtype)
         x = checks.float_images(image, u, self.variable_dtype)
-        return self.traced_log_prob(x, features) - self.num_dims * math.log(256.0)
+        return self._log_prob_of_step(x, features, step) - self.float_dims * math.log(256.0)
+
+    def _log_prob_of_step(self, x: Tensor, features: Any, step: Tensor) -> Tensor:
+        with training_step(self.noise_seed, step):
+            return self.traced_log_prob(x, features)
 
     def compute_loss(
         self,
@@ -219,7 +239,7 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         """Adds ``bits_per_dim`` (256 levels) to the metrics given to ``compile``."""
         bits = -y_pred / (self.num_dims * LN2)
         if not checks.is_integer(checks.unpack(x)["image"]):
-            bits = bits + 8.0
+            bits = bits + 8.0 * self.float_dims / self.num_dims
         self._bits_per_dim.update_state(bits, sample_weight=sample_weight)
         return super().compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
@@ -235,7 +255,7 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         elif can_peek(x):
             # A wrong first batch is better found here than by what it does to the weights.
             image = checks.unpack(first_batch(x, ADAPT_IMAGES))["image"]
-            checks.as_images(image, self.image_shape, limit=checks.DATA_LIMIT)
+            self._as_images(image, limit=checks.DATA_LIMIT)
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._with_noise_in_tuple(kwargs["validation_data"])
         callbacks = kwargs.get("callbacks")
@@ -270,7 +290,7 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
             ValueError: a wrong shape or dtype, NaN, or a channel that is constant.
         """
         given = checks.unpack(batch)
-        image = checks.as_images(given["image"], self.image_shape, limit=checks.DATA_LIMIT)
+        image = self._as_images(given["image"], limit=checks.DATA_LIMIT)
         if checks.is_integer(image):
             # The noise of dequantization would hide it from the layers.
             checks.check_varied(image)
@@ -305,21 +325,25 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         if condition is not None and not self.conditional:
             raise ValueError(f"{self.name}: condition was given, but this flow is unconditional")
 
+    def _check_image(self, image: Any) -> None:
+        shape = self.image_shape if checks.is_integer(image) else self.float_shape
+        checks.check_shape("image", image, shape)
+
     def _check_arrays(self, x: Any) -> None:
         # Keras' own message for a wrong shape comes from deep inside a graph.
         image = checks.unpack(x)["image"] if isinstance(x, dict | np.ndarray) else None
         if isinstance(image, np.ndarray):
-            checks.as_images(image, self.image_shape, limit=checks.DATA_LIMIT)
+            self._as_images(image, limit=checks.DATA_LIMIT)
 
     def _with_noise(self, x: Any) -> Any:
         if isinstance(x, dict | np.ndarray):
             given = checks.unpack(x)
             image = given["image"]
             if isinstance(image, np.ndarray) and given["noise"] is None:
-                image = checks.as_images(image, self.image_shape)
+                image = self._as_images(image)
                 if checks.is_integer(image):
                     rng = noise.generator(0, noise.DEQUANTIZATION)
-                    given["noise"] = noise.uniform_noise(rng, image.shape)
+                    given["noise"] = noise.uniform_noise(rng, (len(image), *self.float_shape))
                     return {key: value for key, value in given.items() if value is not None}
         return x
 
@@ -334,5 +358,6 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "image_shape": list(self.image_shape),
+            "preprocess": self.preprocess.to_config(),
             "seed": self.seed,
         }

@@ -10,6 +10,7 @@ from attnflow_keras import noise
 from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.compiled import CompiledMethods
 from attnflow_keras.numerics import LN2
+from attnflow_keras.preprocess import Preprocess
 
 Tensor = Any
 
@@ -25,8 +26,11 @@ class InferenceMixin:
 
     # What ``Flow`` provides.
     image_shape: tuple[int, int, int]
+    float_shape: tuple[int, int, int]
     latent_shapes: tuple[tuple[int, int, int], ...]
     num_dims: int
+    float_dims: int
+    preprocess: Preprocess
     variable_dtype: Any
     _compiled_methods: CompiledMethods
     traced_encode: Any
@@ -50,15 +54,17 @@ class InferenceMixin:
     ) -> np.ndarray:
         """``(k + u) / 256 - 0.5`` with u uniform in (0, 1): uint8 to float32 in (-0.5, 0.5).
 
+        The result has shape ``(n, *float_shape)``, with ``preprocess`` applied.
+
         Args:
             images: uint8 ``(n, h, w, c)``.
             seed: seed of u; None for fresh noise.
             center: use u = 1/2, the middle of each grey level, instead.
         """
-        images = checks.as_images(images, self.image_shape)
+        images = images if hasattr(images, "dtype") else np.asarray(images)
         if not checks.is_integer(images):
             raise ValueError(f"dequantize takes uint8 images; got dtype {images.dtype}")
-        images = np.asarray(images)
+        images = self.preprocess.expand(np.asarray(self._as_images(images)))
         if center:
             return noise.dequantize(images, 0.5)
         rng = noise.generator(seed, noise.DEQUANTIZATION)
@@ -66,7 +72,17 @@ class InferenceMixin:
 
     def _quantize_images(self, x: Any) -> np.ndarray:
         """Grey levels (uint8) of float images, the inverse of :meth:`dequantize`."""
-        return noise.quantize(np.asarray(ops.convert_to_numpy(x)))
+        x = np.asarray(ops.convert_to_numpy(x))
+        checks.check_shape("x", x, self.float_shape)
+        return noise.quantize(self.preprocess.reduce(x))
+
+    def _as_images(
+        self, images: Any, name: str = "images", limit: float = checks.FLOAT_LIMIT
+    ) -> Any:
+        """Checked images: uint8 of ``image_shape``, or floats of ``float_shape``."""
+        images = images if hasattr(images, "dtype") else np.asarray(images)
+        shape = self.image_shape if checks.is_integer(images) else self.float_shape
+        return checks.as_images(images, shape, name, limit)
 
     # --- the map -------------------------------------------------------------------------
 
@@ -88,11 +104,12 @@ class InferenceMixin:
         Raises:
             ValueError: uint8 images, a wrong shape, NaN, a condition missing or not expected.
         """
-        x = checks.as_images(x, self.image_shape, "x")
+        x = x if hasattr(x, "dtype") else np.asarray(x)
         if checks.is_integer(x):
             raise ValueError(
                 "encode takes float images; convert uint8 images with flow.dequantize(images) first"
             )
+        x = self._as_images(x, "x")
         return self._run(
             "encode", self.traced_encode, (self._cast(x), self._features(condition)), batch_size
         )
@@ -143,8 +160,8 @@ class InferenceMixin:
             batch_size: greatest number of images at a time.
             progress: called with the number of images done after each batch.
         """
-        images = checks.as_images(images, self.image_shape)
-        constant = self.num_dims * math.log(256.0) if checks.is_integer(images) else 0.0
+        images = self._as_images(images)
+        constant = self.float_dims * math.log(256.0) if checks.is_integer(images) else 0.0
         x = self._as_floats(images, seed)
         inputs = (self._cast(x), self._features(condition))
         return self._run("log_prob", self.traced_log_prob, inputs, batch_size, progress) - constant
@@ -160,13 +177,14 @@ class InferenceMixin:
         """Bits per dimension at 256 levels, ``(n,)``; lower is better.
 
         ``-log P(image) / (D ln 2)`` with uniform dequantization. Float images must already be
-        dequantized, in [-0.5, 0.5]; the 256 levels are counted for them too.
+        dequantized, in [-0.5, 0.5]; the 256 levels are counted for them too. D counts the
+        dimensions of ``image_shape``, whatever ``preprocess`` makes of them.
         """
-        images = checks.as_images(images, self.image_shape)
+        images = self._as_images(images)
         offset = 0.0
         if not checks.is_integer(images):
             checks.check_finite("images", images, checks.DATA_LIMIT)
-            offset = 8.0
+            offset = 8.0 * self.float_dims / self.num_dims
         log_prob = self.log_prob(images, condition, seed, batch_size, progress)
         return offset - log_prob / (self.num_dims * LN2)
 
@@ -273,7 +291,7 @@ class InferenceMixin:
         return x.astype(dtype) if isinstance(x, np.ndarray) else ops.cast(x, dtype)
 
     def _as_floats(self, images: Any, seed: int | None) -> Any:
-        images = checks.as_images(images, self.image_shape)
+        images = self._as_images(images)
         if not checks.is_integer(images):
             return images
         return self.dequantize(ops.convert_to_numpy(images), seed)

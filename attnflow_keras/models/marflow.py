@@ -31,7 +31,8 @@ class MARFlow(Flow):
     An argument marked "by level" takes one value for all levels or a list with one a level.
 
     Args:
-        image_shape: ``(height, width, channels)``; both sides divisible by ``2 ** levels``.
+        image_shape: ``(height, width, channels)``; both sides, with the padding of
+            ``preprocess``, divisible by ``2 ** levels``.
         levels: number of levels, at least 1.
         steps: steps, by level.
         width: hidden channels of the conditioners, by level.
@@ -54,6 +55,7 @@ class MARFlow(Flow):
         conditioner_options: further arguments of the conditioner, such as ``{"blocks": 2}``.
         conv_init: start of the 1x1 convolutions, ``"orthogonal"`` or ``"identity"``, by level.
         conv_layout: ``"full_lu"`` or ``"packed"``.
+        preprocess: see :class:`Flow`.
         seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
         **kwargs: arguments of ``keras.Model``.
     """
@@ -79,10 +81,11 @@ class MARFlow(Flow):
         conditioner_options: dict[str, Any] | None = None,
         conv_init: str | list[str] = "orthogonal",
         conv_layout: str = "full_lu",
+        preprocess: dict[str, int] | None = None,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(image_shape, seed=seed, **kwargs)
+        super().__init__(image_shape, preprocess=preprocess, seed=seed, **kwargs)
         _choose("attention", attention, (None, *ATTENTIONS))
         _choose("position", position, (1, 2, 3, 4))
         _choose("coupling", coupling, COUPLINGS)
@@ -90,10 +93,10 @@ class MARFlow(Flow):
         _choose("conditioner", conditioner, CONDITIONERS)
         if not isinstance(levels, int) or levels < 1:
             raise ValueError(f"levels must be an integer of at least 1; got {levels!r}")
-        height, width_, _ = self.image_shape
+        height, width_, _ = self.float_shape
         if height % 2**levels or width_ % 2**levels:
             raise ValueError(
-                f"image_shape {self.image_shape} can't be squeezed {levels} times; height and "
+                f"image_shape {self.float_shape} can't be squeezed {levels} times; height and "
                 f"width must be divisible by {2**levels}"
             )
         if attention != "itrans" and heads != 1:
@@ -122,7 +125,7 @@ class MARFlow(Flow):
         }
         grids = _grids(grid, levels)
         if attention == "itrans":
-            _check_grids(grids, self.image_shape)
+            _check_grids(grids, self.float_shape)
         self._by_level = {
             "steps": _by_level("steps", steps, levels),
             "width": _by_level("width", width, levels),
@@ -137,7 +140,7 @@ class MARFlow(Flow):
 
     def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer]]:
         levels = []
-        shape = self.image_shape
+        shape = self.float_shape
         count = self._config["levels"]
         for level in range(count):
             height, width, channels = shape[0] // 2, shape[1] // 2, shape[2] * 4

@@ -1,0 +1,68 @@
+"""From a data set's own shape to the one that a flow works in, and back."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+
+class Preprocess:
+    """Zero padding and replication of channels, before dequantization.
+
+    Both keep all information, so the code length of the larger image is one of the image
+    itself. ``{"pad": 2, "replicate": 3}`` makes 28x28x1 digits the paper's 32x32x3 images.
+
+    Args:
+        pad: black pixels added on each side.
+        replicate: copies of the channels, one after another.
+    """
+
+    def __init__(self, pad: int = 0, replicate: int = 1) -> None:
+        for name, value, least in (("pad", pad, 0), ("replicate", replicate, 1)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(
+                    f"preprocess: {name} must be an integer of at least {least}; got {value!r}"
+                )
+        self.pad = pad
+        self.replicate = replicate
+
+    @classmethod
+    def from_config(cls, config: Any) -> "Preprocess":
+        """From a dict of the arguments, or None for nothing to do."""
+        if config is not None and not isinstance(config, dict):
+            raise ValueError(f"preprocess must be a dict or None; got {config!r}")
+        unknown = sorted(set(config or {}) - {"pad", "replicate"})
+        if unknown:
+            raise ValueError(
+                f"preprocess takes pad and replicate; got {', '.join(map(str, unknown))}"
+            )
+        return cls(**(config or {}))
+
+    def float_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Shape that the flow works in, for images of ``(height, width, channels)``."""
+        height, width, channels = image_shape
+        return height + 2 * self.pad, width + 2 * self.pad, channels * self.replicate
+
+    def expand(self, images: Any) -> Any:
+        """Grey levels ``(n, *image_shape)`` to ``(n, *float_shape)``, NumPy or tensor."""
+        xp: Any = np if isinstance(images, np.ndarray) else ops
+        if self.pad:
+            sides = [(0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0)]
+            images = xp.pad(images, sides)
+        if self.replicate > 1:
+            images = xp.concatenate([images] * self.replicate, axis=-1)
+        return images
+
+    def reduce(self, x: np.ndarray) -> np.ndarray:
+        """Float images ``(n, *float_shape)`` to ``(n, *image_shape)``: crop, average copies."""
+        if self.pad:
+            x = x[:, self.pad : -self.pad, self.pad : -self.pad]
+        if self.replicate > 1:
+            x = x.reshape(*x.shape[:-1], self.replicate, -1).mean(axis=-2)
+        return x
+
+    def to_config(self) -> dict[str, int] | None:
+        """The arguments, None where nothing is done."""
+        if self.pad == 0 and self.replicate == 1:
+            return None
+        return {"pad": self.pad, "replicate": self.replicate}
