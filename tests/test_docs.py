@@ -4,9 +4,14 @@ import importlib
 import importlib.util
 import inspect
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
+import typer
+
+from zoo.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 
@@ -116,3 +121,61 @@ def test_the_reference_renders(build_api, tmp_path, capsys):
 def test_the_reference_fails_on_a_module_that_can_not_be_imported(build_api, tmp_path):
     with pytest.raises(ModuleNotFoundError, match="nothing"):
         build_api.main(tmp_path, ("attnflow_keras.nothing",))
+
+
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+
+# The numbers in capitals, as small as they go.
+SMALL = {"STEPS": 2, "PICTURES": 8, "EPOCHS": 1, "DRAWS": 2, "IMAGES": 2, "PATIENTS": 2}
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", TUTORIAL, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def eager():
+    # What is compiled is compiled in other tests; tracing would take most of the time here.
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_the_python_of_the_tutorial_runs(tmp_path, monkeypatch, capsys, eager, digits):
+    code = blocks("python")
+    assert len(code) >= 8
+    for name in SMALL:
+        assert any(re.search(rf"^{name} = \d+", block, re.MULTILINE) for block in code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("attnflow_keras.data.mnist_sample", lambda: digits[:80])
+    namespace = {}
+    for number, block in enumerate(code, start=1):
+        for name, value in SMALL.items():
+            block = re.sub(rf"^{name} = \d+", f"{name} = {value}", block, flags=re.MULTILINE)
+        exec(compile(block, f"tutorial block {number}", "exec"), namespace)
+    assert (tmp_path / "runs" / "small" / "curve.csv").exists()
+    assert (tmp_path / "my-flow" / "model.weights.h5").exists()
+    assert namespace["after"].mean() < namespace["before"].mean()
+    assert namespace["report"].ok
+    printed = capsys.readouterr().out
+    assert "level_2.step_3.actnorm/bias" in printed
+    assert "upside down" in printed
+
+
+def test_the_commands_of_the_tutorial_exist():
+    command = typer.main.get_command(app)
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line]
+    lines += re.findall(r"`(attnflow [^`]+)`", TUTORIAL)
+    assert len(lines) >= 5
+    for line in lines:
+        program, *arguments = shlex.split(line)
+        assert program == "attnflow"
+        context = command.make_context(program, list(arguments))
+        name, subcommand, rest = command.resolve_command(context, arguments)
+        if rest and not rest[0].startswith("-"):  # a sentence may leave the arguments out
+            subcommand.make_context(name, rest, parent=context)
+
+
+def test_the_links_of_the_tutorial_exist():
+    for path in re.findall(r"`((?:zoo|docs|attnflow_keras)/[\w./-]+)`", TUTORIAL):
+        assert (ROOT / path).exists(), path
