@@ -28,6 +28,8 @@ MODULES = (
     "attnflow_keras.bijectors",
     "attnflow_keras.networks",
     "attnflow_keras.priors",
+    "attnflow_keras.masks",
+    "attnflow_keras.preprocess",
     "attnflow_keras.data",
     "attnflow_keras.metrics",
     "attnflow_keras.training",

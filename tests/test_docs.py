@@ -94,7 +94,7 @@ def build_api():
 
 
 def test_the_reference_covers_the_public_modules(build_api):
-    assert set(build_api.MODULES) == set(PACKAGES)
+    assert set(build_api.MODULES) >= set(PACKAGES)
 
 
 def test_the_reference_renders(build_api, tmp_path, capsys):

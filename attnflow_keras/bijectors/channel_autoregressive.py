@@ -24,6 +24,7 @@ class ChannelAutoregressive(FlowBijector):
         start: from any ``(n, h, w, 1)`` tensor to the state before the first channel.
         step: from the channel before ``(n, h, w, 1)`` (zeros at first) and the state to mean,
             log-sd ``(n, h, w, 1)`` and the next state, a tuple of tensors.
+        name: name of the bijector.
     """
 
     def __init__(

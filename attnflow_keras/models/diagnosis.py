@@ -12,7 +12,6 @@ from attnflow_keras import noise
 from attnflow_keras.layers import Chain, FlowLayer
 from attnflow_keras.layers.flow_layer import merge_statistics
 from attnflow_keras.layers.observer import observing
-from attnflow_keras.models import inputs as checks
 from attnflow_keras.numerics import LN2, standard_normal_log_prob
 
 __all__ = ["FlowDiagnosis", "LayerDiagnosis"]
