@@ -1,8 +1,11 @@
 """Mixture-of-logistics CDF transformation, exact in both tails."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors.base import FlowBijector, value_range
@@ -10,9 +13,15 @@ from attnflow_keras.numerics import sum_event
 
 Tensor = Any
 
-# Every third step halves the bracket, so that 36 steps shrink it at least 4096 times even
-# if Newton's method never helps; where it does, convergence is quadratic.
+# Every third step halves the bracket, so that these steps shrink it at least 4096 times even
+# if Newton's method never helps; where it does, convergence is quadratic and a few suffice.
 INVERSE_STEPS = 36
+# Steps in plain sums before those in logarithms, and how far they go.
+QUICK_STEPS = 15
+QUICK_TOLERANCE = 1e-3
+TINY = 1e-37
+# Keeps a Newton step finite where F is flat; the bracket then takes over.
+SLOPE_RANGE = (1e-13, 1e13)
 
 
 class MixtureLogisticCDF(FlowBijector):
@@ -79,8 +88,8 @@ class MixtureLogisticCDF(FlowBijector):
         start = ops.stop_gradient(self._solve(target))
         # One more Newton step with a constant slope: it polishes the root, and its gradient
         # is that of the implicit function, which the search itself does not have.
-        logit, log_slope = self._logit_and_log_slope(start)
-        x = start - (logit - target) * ops.exp(-ops.stop_gradient(log_slope))
+        logit, slope = self._logit_and_slope(start)
+        x = start - (logit - target) / ops.stop_gradient(slope)
         log_slope = self._logit_and_log_slope(x)[1]
         return x, -sum_event(log_slope + self.log_scale)
 
@@ -105,21 +114,78 @@ class MixtureLogisticCDF(FlowBijector):
         quantiles = self.means + ops.exp(self.log_scales) * ops.expand_dims(target, -2)
         low = ops.min(quantiles, axis=-2)
         high = ops.max(quantiles, axis=-2)
+        # Sums of plain probabilities cost a third of sums in logarithms. They underflow far in
+        # the tails, so the exact form has the last word: it starts from a fresh bracket.
+        quick = self._plain_logit_and_slope()
+        x = _newton(quick, target, 0.5 * (low + high), low, high, QUICK_STEPS, QUICK_TOLERANCE)
+        x = ops.minimum(ops.maximum(x, low), high)
+        tolerance = 8.0 * float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps)
+        exact = self._logit_and_slope
+        return _newton(exact, target, x, low, high, INVERSE_STEPS, tolerance)
 
-        def step(i: Tensor, state: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-            x, low, high = state
-            logit, log_slope = self._logit_and_log_slope(x)
-            below = ops.less(logit, target)
-            low = ops.where(below, x, low)
-            high = ops.where(below, high, x)
-            middle = 0.5 * (low + high)
-            newton = x - (logit - target) * ops.exp(
-                -ops.minimum(ops.maximum(log_slope, -30.0), 30.0)
-            )
-            inside = ops.logical_and(ops.greater(newton, low), ops.less(newton, high))
-            halve = ops.equal(ops.mod(i, 3), 2)
-            use_newton = ops.logical_and(inside, ops.logical_not(halve))
-            return ops.where(use_newton, newton, middle), low, high
+    def _logit_and_slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        logit, log_slope = self._logit_and_log_slope(x)
+        return logit, ops.clip(ops.exp(ops.minimum(log_slope, 30.0)), *SLOPE_RANGE)
 
-        start = (0.5 * (low + high), low, high)
-        return ops.fori_loop(0, INVERSE_STEPS, step, start)[0]
+    def _plain_logit_and_slope(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """As :meth:`_logit_and_slope`, from sums of probabilities; right while none underflows."""
+        weights = ops.exp(self.log_weights)
+        rates = ops.exp(-self.log_scales)
+
+        def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
+            z = (ops.expand_dims(x, -2) - self.means) * rates
+            small = ops.exp(-ops.abs(z))
+            larger = 1.0 / (1.0 + small)
+            smaller = small * larger
+            above = ops.greater(z, 0.0)
+            cdf = ops.sum(weights * ops.where(above, larger, smaller), axis=-2)
+            survival = ops.sum(weights * ops.where(above, smaller, larger), axis=-2)
+            pdf = ops.sum(weights * rates * larger * smaller, axis=-2)
+            cdf, survival = ops.maximum(cdf, TINY), ops.maximum(survival, TINY)
+            slope = pdf / ops.maximum(cdf * survival, TINY)
+            return ops.log(cdf) - ops.log(survival), ops.clip(slope, *SLOPE_RANGE)
+
+        return evaluate
+
+
+def _newton(
+    function: Callable[[Tensor], tuple[Tensor, Tensor]],
+    target: Tensor,
+    start: Tensor,
+    low: Tensor,
+    high: Tensor,
+    steps: int,
+    tolerance: float,
+) -> Tensor:
+    """Where an increasing function has a value: Newton's method inside a shrinking bracket.
+
+    It ends when no element moves by more than the tolerance, or after the given steps.
+    """
+
+    def step(i: Tensor, _: Tensor, x: Tensor, low: Tensor, high: Tensor) -> Any:
+        value, slope = function(x)
+        error = value - target
+        below = ops.less(error, 0.0)
+        low = ops.where(below, x, low)
+        high = ops.where(below, high, x)
+        newton = x - error / slope
+        inside = ops.logical_and(ops.greater_equal(newton, low), ops.less_equal(newton, high))
+        halve = ops.equal(ops.mod(i, 3), 2)
+        far = ops.abs(newton - x) > tolerance * ops.maximum(ops.abs(x), 1.0)
+        # A bracket is halved only where Newton's method has not arrived.
+        use_newton = ops.logical_and(inside, ops.logical_not(ops.logical_and(halve, far)))
+        moved = ops.where(use_newton, newton, 0.5 * (low + high))
+        going = ops.any(ops.abs(moved - x) > tolerance * ops.maximum(ops.abs(x), 1.0))
+        return i + 1, going, moved, low, high
+
+    return ops.while_loop(
+        lambda i, going, *_: ops.logical_and(going, ops.less(i, steps)),
+        step,
+        (
+            ops.convert_to_tensor(0, dtype="int32"),
+            ops.convert_to_tensor(True, dtype="bool"),
+            start,
+            low,
+            high,
+        ),
+    )[2]

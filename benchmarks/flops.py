@@ -1,0 +1,56 @@
+"""Count the arithmetic of a model's convolutions and matrix products."""
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+from unittest import mock
+
+import keras
+
+from attnflow_keras import loops
+
+
+def count_flops(function: Callable[[], Any]) -> int:
+    """Operations (a multiply-add is two) of the convolutions and products that a call makes.
+
+    Zero padding counts as if it were data. Loops are counted in full. The function must call
+    into ``keras.ops`` anew, not a compiled graph.
+    """
+    total = 0
+    conv, matmul = keras.ops.conv, keras.ops.matmul
+
+    def counted_conv(inputs: Any, kernel: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal total
+        outputs = conv(inputs, kernel, *args, **kwargs)
+        total += 2 * math.prod(outputs.shape[:-1]) * math.prod(kernel.shape)
+        return outputs
+
+    def counted_matmul(a: Any, b: Any) -> Any:
+        nonlocal total
+        outputs = matmul(a, b)
+        total += 2 * math.prod(outputs.shape) * int(a.shape[-1])
+        return outputs
+
+    with ExitStack() as stack:
+        for module in (keras.ops, keras.src.ops):
+            stack.enter_context(mock.patch.object(module, "conv", counted_conv))
+            stack.enter_context(mock.patch.object(module, "matmul", counted_matmul))
+        stack.enter_context(mock.patch.object(loops, "UNROLLED_STEPS", 10_000))
+        function()
+    return total
+
+
+def matrix_product_gflops(size: int = 2048, repeats: int = 5) -> float:
+    """What a float32 product of two square matrices reaches in TensorFlow, best of some runs."""
+    import time
+
+    import tensorflow as tf
+
+    a = tf.random.normal((size, size))
+    best = math.inf
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        tf.linalg.matmul(a, a).numpy()
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best / 1e9

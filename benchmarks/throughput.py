@@ -1,0 +1,169 @@
+"""Images a second in training, scoring and sampling.
+
+``python -m benchmarks.throughput`` measures the pretrained entries at their recipe's batch and
+the paper's smallest flow (2 steps, width 48, 32x32x3) at batch 16, without attention and with
+each. Every figure is the best of some calls after a first one, for plain graphs and for XLA;
+the faster of the two counts. Run it on a machine that does nothing else.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.flops import count_flops, matrix_product_gflops
+
+# mAR-SCF's own PyTorch code, measured on a machine whose matrix product reaches 112 GFLOP/s.
+REFERENCE = {"train": 2.7, "score": 9.3, "sample": 4.5}
+REFERENCE_GFLOPS = 112.0
+TASKS = ("train", "score", "sample")
+EXACT = {
+    "marflow 2/48": {},
+    "attnflow-imap 2/48": {"attention": "imap"},
+    "attnflow-itrans 2/48": {
+        "attention": "itrans",
+        "heads": 5,
+        "attention_options": {"expansion": 2},
+    },
+}
+
+
+def main() -> None:
+    """Measure, print a table, and write it as JSON if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--models", nargs="*", help="entries or 'marflow 2/48' and the like")
+    parser.add_argument("--tasks", nargs="*", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--jit", choices=("both", "on", "off"), default="both")
+    parser.add_argument("--precision", default="float32", help="policy of the flows")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
+    parser.add_argument("--json", type=Path, help="file to write")
+    given = parser.parse_args()
+    modes = {"both": (False, True), "on": (True,), "off": (False,)}[given.jit]
+
+    import zoo
+
+    names = given.models or [*zoo.list(pretrained=True), *EXACT]
+    machine = matrix_product_gflops()
+    print(f"matrix product: {machine:.0f} GFLOP/s; policy {given.precision}", flush=True)
+    rows = []
+    for name in names:
+        flow, batch = _model(name, given.precision)
+        work = _gflop(flow)
+        for task in given.tasks:
+            rates = {jit: _measure(flow, task, batch, jit, given.seconds) for jit in modes}
+            best = max(rates, key=lambda jit: rates[jit])
+            row = {
+                "model": name,
+                "task": task,
+                "batch": batch,
+                "images_per_second": round(rates[best], 2),
+                "xla": best,
+                # Backward passes count twice the forward one; a sample runs the same networks.
+                "gflops": round(rates[best] * work * (3 if task == "train" else 1), 1),
+            }
+            rows.append(row)
+            print(_line(row, rows, machine), flush=True)
+    if given.json:
+        content = {"matrix_product_gflops": round(machine, 1), "rows": rows}
+        temporary = given.json.with_name(f".{given.json.name}.part")
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.replace(given.json)
+
+
+def _model(name: str, precision: str) -> tuple[Any, int]:
+    import zoo
+    from attnflow_keras.models import MARFlow
+
+    if name in EXACT:
+        options = EXACT[name]
+        flow = MARFlow((32, 32, 3), levels=3, steps=2, width=48, dtype=precision, **options)
+        return flow, 16
+    recipe = zoo.info(name).get("training", {}).get("recipe", {})
+    return zoo.load(name, dtype=precision), recipe.get("batch_size", 32)
+
+
+def _images(flow: Any, n: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (n, *flow.image_shape)).astype("uint8")
+
+
+def _gflop(flow: Any) -> float:
+    """GFLOP of one image's forward pass."""
+    from keras import ops
+
+    x = ops.convert_to_tensor(flow.dequantize(_images(flow, 1)), dtype=flow.variable_dtype)
+    return count_flops(lambda: flow.traced_log_prob(x)) / 1e9
+
+
+def _measure(flow: Any, task: str, batch: int, jit: bool, seconds: float) -> float:
+    """Images a second."""
+    call = {"train": _train, "score": _score, "sample": _sample}[task](flow, batch, jit)
+    call()
+    best, spent = math.inf, 0.0
+    while spent < seconds:
+        start = time.perf_counter()
+        call()
+        took = time.perf_counter() - start
+        best, spent = min(best, took), spent + took
+    return batch / best
+
+
+def _train(flow: Any, batch: int, jit: bool) -> Callable[[], Any]:
+    import keras
+
+    images = _images(flow, batch)
+    if not flow.is_adapted:
+        flow.adapt(images)
+    before = flow.get_weights()
+    # A rate that moves nothing far: the same weights are scored afterwards.
+    flow.compile(optimizer=keras.optimizers.Adam(1e-8), jit_compile=jit)
+    flow.set_weights(before)
+    return lambda: flow.train_on_batch(images)
+
+
+def _score(flow: Any, batch: int, jit: bool) -> Callable[[], Any]:
+    flow.jit = jit
+    x = flow.dequantize(_images(flow, batch))
+    return lambda: np.asarray(flow.log_prob(x, batch_size=batch))
+
+
+def _sample(flow: Any, batch: int, jit: bool) -> Callable[[], Any]:
+    flow.jit = jit
+    return lambda: flow.sample(batch, seed=0, batch_size=batch)
+
+
+def _line(row: dict[str, Any], rows: list[dict[str, Any]], machine: float) -> str:
+    text = (
+        f"{row['model']:28} {row['task']:7} batch {row['batch']:3} "
+        f"{row['images_per_second']:8.2f} images/s {'XLA  ' if row['xla'] else 'plain'} "
+        f"{row['gflops']:6.1f} GFLOP/s"
+    )
+    if row["model"] == "marflow 2/48":
+        ratio = row["images_per_second"] / REFERENCE[row["task"]]
+        text += (
+            f"  {ratio:.1f}x the reference ({ratio * REFERENCE_GFLOPS / machine:.1f}x at equal "
+            "matrix product)"
+        )
+    control = _control(row, rows)
+    if control:
+        overhead = 100 * (control["images_per_second"] / row["images_per_second"] - 1)
+        text += f"  attention costs {overhead:+.0f} %"
+    return text
+
+
+def _control(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The row of the same flow without attention, if it has been measured."""
+    name = row["model"].replace("attnflow-imap", "marflow").replace("attnflow-itrans", "marflow")
+    if name == row["model"]:
+        return None
+    same = (r for r in rows if r["model"] == name and r["task"] == row["task"])
+    return next(same, None)
+
+
+if __name__ == "__main__":
+    main()
