@@ -9,9 +9,10 @@ Importing this package and listing entries does not import TensorFlow.
 
 from typing import Any
 
+from zoo.errors import ZooError
 from zoo.registry import info, list_entries
 
-__all__ = ["info", "list", "load", "save"]
+__all__ = ["ZooError", "info", "list", "load", "save"]
 
 list = list_entries
 

@@ -9,7 +9,8 @@ def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
     lines = [f"# {name}", ""]
     if metadata.get("description"):
         lines += [metadata["description"], ""]
-    lines += ["```python", "import zoo", f'flow = zoo.load("{name}")', "```", ""]
+    load = f'zoo.load("{name}")' if "bytes" in metadata else f'zoo.load("{name}", weights=False)'
+    lines += ["```python", "import zoo", f"flow = {load}", "```", ""]
     rows = [
         ("task", metadata.get("task")),
         ("data set", metadata.get("dataset")),
@@ -17,13 +18,15 @@ def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
         ("licence of the weights", metadata.get("license")),
         ("architecture", config["class"]),
         ("parameters", f"{metadata['parameters']:,}"),
-        ("size", f"{metadata['bytes'] / 1e6:.2f} MB"),
+        ("size", f"{metadata['bytes'] / 1e6:.2f} MB" if "bytes" in metadata else "no weights"),
     ]
     lines += ["| | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in rows if value]
     lines.append("")
     for metric in metadata.get("metrics", []):
         lines += [f"- {metric_line(metric)}"]
+    if metadata.get("paper"):
+        lines += ["", "## In the paper", "", metadata["paper"]]
     training = metadata.get("training")
     if training:
         lines += ["", "## Training", ""]
@@ -31,7 +34,8 @@ def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
             if key in training:
                 value = training[key]
                 lines.append(f"- {key}: {f'`{value}`' if key == 'command' else value}")
-        lines += ["", "`curve.csv` has the curve. " + training.get("note", "")]
+        curve = "`curve.csv` has the curve. " if "bytes" in metadata else ""
+        lines += ["", curve + training.get("note", "")]
     return "\n".join(lines).rstrip() + "\n"
 
 
