@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras.bijectors import ChannelAutoregressive
+from attnflow_keras.bijectors.base import value_range
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.initializers import fan_in_uniform
@@ -60,6 +61,18 @@ class AutoregressivePrior(FlowLayer):
         if not lstm.built:  # a deserialized one is
             lstm.build((None, None, *shape[:2], lstm.width))
         self._conv("moments", lstm.width, 2, 3)
+
+    # Log-sds approach it, never reach it.
+    log_scale_bound = LOG_SD_BOUND
+
+    def statistics(self, x: Tensor, condition: Tensor | None = None) -> dict[str, Any]:
+        self._check_condition(x, condition)
+        x, condition = (
+            None if t is None else ops.cast(ops.convert_to_tensor(t), self.variable_dtype)
+            for t in (x, condition)
+        )
+        _, log_sd = self.bijector_given(condition).all_at_once(x)
+        return {"log_scale": value_range(-log_sd)}
 
     def transform(
         self, x: Tensor, condition: Tensor | None, inverse: bool
