@@ -1,6 +1,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests run side by side in this many processes, each of which takes some 2 GB.
+WORKERS ?= 2
 
 .PHONY: setup demo test lint docs lock clean
 
@@ -18,7 +20,7 @@ demo: setup
 	$(BIN)/attnflow demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
