@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 
 class Preprocess:
@@ -45,7 +44,10 @@ class Preprocess:
 
     def expand(self, images: Any) -> Any:
         """Grey levels ``(n, *image_shape)`` to ``(n, *float_shape)``, NumPy or tensor."""
-        xp: Any = np if isinstance(images, np.ndarray) else ops
+        xp: Any = np
+        if not isinstance(images, np.ndarray):
+            # Only here: a runtime without Keras expands arrays too.
+            from keras import ops as xp
         if self.pad:
             sides = [(0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0)]
             images = xp.pad(images, sides)

@@ -1,14 +1,10 @@
 """Entries as folders: load a flow from one, save a flow to one."""
 
-import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from attnflow_keras.files import replacing_folder, sha256, write_json
 from zoo.errors import ZooError
 from zoo.registry import FORMAT, locate, read_json
 
@@ -100,22 +96,21 @@ def save(
     if metadata is None:
         metadata = json.loads(getattr(flow, "origin", "{}"))
     config = {"format": FORMAT, "class": type(flow).__name__, "config": _portable(flow)}
-    with _replacing(folder, overwrite) as part:
+    with replacing_folder(folder, overwrite) as part:
         # An uncompiled copy: a compiled model would write its optimizer too.
         copy = _build(config, None, folder)
         copy.set_weights(flow.get_weights())
         copy.save_weights(part / WEIGHTS)
-        content = (part / WEIGHTS).read_bytes()
         full = {
             "format": FORMAT,
             "name": folder.name,
             **(metadata or {}),
             "parameters": int(sum(np.prod(v.shape) for v in flow.trainable_variables)),
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": (part / WEIGHTS).stat().st_size,
+            "sha256": sha256(part / WEIGHTS),
         }
-        _write_json(part / "config.json", config)
-        _write_json(part / "metadata.json", full)
+        write_json(part / "config.json", config)
+        write_json(part / "metadata.json", full)
         (part / "card.md").write_text(render(full, config), encoding="utf-8")
         for name, text in (extra or {}).items():
             (part / name).write_text(text, encoding="utf-8")
@@ -155,37 +150,10 @@ def _build(config: dict[str, Any], dtype: str | None, name: str | Path) -> Any:
 
 
 def _check_hash(path: Path, metadata: dict[str, Any], name: str | Path) -> None:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = sha256(path)
     expected = metadata.get("sha256")
     if found != expected:
         raise ZooError(
             f"entry {str(name)!r}: {path} is damaged or altered: sha256 is {found}, metadata.json "
             f"says {expected}; fetch the entry again"
         )
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _replacing(folder: Path, overwrite: bool) -> Iterator[Path]:
-    """A temporary folder that takes the place of ``folder`` when the block succeeds."""
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file; give the name of a folder")
-    if folder.exists() and not overwrite:
-        raise FileExistsError(f"{folder} exists; pass overwrite=True to replace it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        yield part
-        part.chmod(0o755)
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-            folder.rename(old / folder.name)
-            part.rename(folder)
-            shutil.rmtree(old)
-        else:
-            part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
