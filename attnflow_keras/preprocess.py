@@ -47,7 +47,9 @@ class Preprocess:
         xp: Any = np
         if not isinstance(images, np.ndarray):
             # Only here: a runtime without Keras expands arrays too.
-            from keras import ops as xp
+            from keras import ops
+
+            xp = ops
         if self.pad:
             sides = [(0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0)]
             images = xp.pad(images, sides)

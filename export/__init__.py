@@ -1,19 +1,30 @@
 """Export flows for deployment.
 
 >>> import export
->>> export.onnx(flow, "out/onnx")      # encode.onnx, decode.onnx, log_prob.onnx
+>>> export.onnx(flow, "out/onnx")                 # graphs and manifest.json
+>>> export.saved_model(flow, "out/saved_model")   # encode, decode, log_prob, sample
+>>> export.triton(flow, "model_repository")       # for NVIDIA Triton
+>>> from export.runtime import Session            # NumPy and onnxruntime only
 
 Importing this package does not import TensorFlow.
 """
 
+import importlib
 from typing import Any
 
-__all__ = ["ExportError", "onnx"]
+from export.errors import ExportError
+
+_FUNCTIONS = {
+    "onnx": "export.to_onnx",
+    "saved_model": "export.to_saved_model",
+    "triton": "export.to_triton",
+    "verify": "export.verification",
+}
+
+__all__ = ["ExportError", *_FUNCTIONS]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from export import to_onnx
-
-        return getattr(to_onnx, name)
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(_FUNCTIONS[name]), name)
     raise AttributeError(f"module 'export' has no attribute {name!r}")

@@ -96,9 +96,10 @@ class ConditionalFlow(Flow):
     """The smallest conditional flow: one level, the condition feeds the coupling."""
 
     conditional = True
+    condition_shape = (4, 4, 3)
 
-    def __init__(self, **kwargs):
-        super().__init__((4, 4, 2), **kwargs)
+    def __init__(self, image_shape=(4, 4, 2), **kwargs):
+        super().__init__(image_shape, **kwargs)
         self.build()
 
     def make_levels(self):

@@ -48,8 +48,10 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         **kwargs: arguments of ``keras.Model``, such as ``dtype`` and ``name``.
     """
 
-    # Whether the flow takes a condition; a conditional model overrides it.
+    # Whether the flow takes a condition; a conditional model overrides these.
     conditional = False
+    condition_shape: tuple[int, ...] | None = None  # of one raw condition, for exports
+    condition_dtype = "float32"
 
     def __init__(
         self,
@@ -134,6 +136,10 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
     def encode_condition(self, condition: Any) -> Any:
         """Features of a condition, which every ``condition=`` takes in place of the condition."""
         self._check_condition(condition)
+        return self.traced_condition(condition)
+
+    def traced_condition(self, condition: Any) -> Any:
+        """Features of a raw condition, without checks, for graphs."""
         return condition
 
     def level_condition(self, features: Any, level: int) -> Any:

@@ -1,0 +1,100 @@
+"""Recorded inputs of an export with what Keras made of them, and how far a session differs.
+
+NumPy alone, so that ``attnflow verify`` needs no TensorFlow.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NAME = "fixtures.npz"
+COUNT = 4
+
+# What an export may differ from Keras: log_prob in bits per dimension; latents and images
+# relative to max(1, |value|), for this share of the elements.
+SHARE = 0.999
+LIMITS = {
+    "float32": {"log_prob": 2e-5, "latents": 1e-4, "image": 1e-4, "wrong_levels": 0},
+    # Half precision moves what networks say, and with it latents and samples; the score is
+    # what must not change.
+    "float16": {"log_prob": 1e-2},
+}
+
+
+def record(flow: Any, images: np.ndarray, condition: Any = None) -> dict[str, np.ndarray]:
+    """Images, latents that no image gave, and Keras' outputs for both."""
+    from attnflow_keras import noise
+
+    images = images[:COUNT]
+    if condition is not None:
+        condition = condition[:COUNT]
+    x = flow.dequantize(images)
+    latents, log_det = flow.encode(x, condition)
+    rng = noise.generator(0, noise.LATENTS)
+    drawn = noise.normal_latents(rng, len(x), list(flow.latent_shapes))
+    arrays = {
+        "images": images,
+        "image": x,
+        "log_det": np.asarray(log_det),
+        "log_prob": np.asarray(flow.log_prob(x, condition)),
+        "decoded": np.asarray(flow.decode(drawn, condition)),
+        **{f"latent_{i}": np.asarray(z) for i, z in enumerate(latents)},
+        **{f"drawn_{i}": z for i, z in enumerate(drawn)},
+    }
+    if condition is not None:
+        arrays["condition"] = np.asarray(condition)
+    return arrays
+
+
+def save(folder: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write the fixtures into an export's folder."""
+    np.savez(folder / NAME, allow_pickle=False, **arrays)
+
+
+def load(folder: Path) -> dict[str, np.ndarray]:
+    """Read the fixtures of an export."""
+    with np.load(folder / NAME, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def compare(session: Any, fixtures: dict[str, np.ndarray]) -> dict[str, float]:
+    """How far a session is from Keras on the fixtures.
+
+    Returns:
+        ``log_prob`` in bits per dimension; ``latents`` and ``image`` (of drawn latents)
+        relative to max(1, |value|), for 99.9 % of the elements; ``round_trip``, the error of
+        decode(encode(x)); ``wrong_levels``, how many grey levels it changes.
+    """
+    count = sum(name.startswith("latent_") for name in fixtures)
+    condition = fixtures.get("condition")
+    latents, _ = session.encode(fixtures["image"], condition)
+    drawn = tuple(fixtures[f"drawn_{i}"] for i in range(count))
+    back = session.decode(latents, condition)
+    difference = session.log_prob(fixtures["image"], condition) - fixtures["log_prob"]
+    wrong = session.quantize(back) != fixtures["images"]
+    return {
+        "log_prob": float(np.abs(difference).max() / (session.num_dims * np.log(2.0))),
+        "latents": max(_relative(z, fixtures[f"latent_{i}"]) for i, z in enumerate(latents)),
+        "image": _relative(session.decode(drawn, condition), fixtures["decoded"]),
+        "round_trip": float(np.abs(back - fixtures["image"]).max()),
+        "wrong_levels": int(wrong.sum()),
+    }
+
+
+def failures(report: dict[str, float], precision: str) -> list[str]:
+    """What is beyond the limits, in words; empty when all is well."""
+    return [
+        f"{name} differs from Keras by {report[name]:.3g}, more than {limit:.3g}"
+        if name != "wrong_levels"
+        else f"decode(encode(x)) changes {report[name]} grey levels"
+        for name, limit in LIMITS[precision].items()
+        if not report[name] <= limit
+    ]
+
+
+def _relative(a: np.ndarray, b: np.ndarray) -> float:
+    if not np.isfinite(a).all():
+        return float("nan")
+    error = np.abs(a.astype("float64") - b) / np.maximum(1.0, np.abs(b))
+    return float(np.quantile(error, SHARE))

@@ -1,0 +1,338 @@
+"""Run an export with NumPy and onnxruntime alone.
+
+>>> from export.runtime import Session
+>>> s = Session("out/onnx")                 # CUDA where it is there, else CPU
+>>> s.bits_per_dim(images)                  # the figures of the Keras flow, same noise
+>>> s.sample(64, temperature=0.8, seed=0)   # uint8
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnflow_keras import noise
+from attnflow_keras.preprocess import Preprocess
+from export import manifest
+from export.errors import ExportError
+
+BATCH_SIZE = 64
+SHORT_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class Session:
+    """An exported flow, served by onnxruntime.
+
+    Graphs are loaded when they are first used. Arrays are NumPy; :meth:`run` also takes and
+    gives onnxruntime's own values, which may live on a GPU.
+
+    Args:
+        folder: a folder that ``export.onnx`` wrote.
+        providers: None for CUDA where onnxruntime has it and else the CPU; ``"cpu"``,
+            ``"cuda"``, or a list as onnxruntime takes it, with options:
+            ``[("CUDAExecutionProvider", {"device_id": 1})]``.
+        threads: threads of one operation on the CPU; None for all cores.
+        check_files: compare every file with its recorded sha256.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ExportError: not a sound export, see ``export.manifest.read``.
+        ValueError: a provider that this onnxruntime doesn't have.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        providers: Any = None,
+        threads: int | None = None,
+        check_files: bool = True,
+    ) -> None:
+        self.folder = Path(folder)
+        self.manifest = manifest.read(folder, check_files)
+        self.providers = choose_providers(providers)
+        if threads is not None and (isinstance(threads, bool) or not threads >= 1):
+            raise ValueError(f"threads must be an integer of at least 1, or None; got {threads!r}")
+        self.threads = threads
+        image = self.manifest["image"]
+        self.image_shape: tuple[int, ...] = tuple(image["shape"])
+        self.float_shape: tuple[int, ...] = tuple(image["float_shape"])
+        self.num_dims = int(np.prod(self.image_shape))
+        self.float_dims = int(np.prod(self.float_shape))
+        self.latent_shapes = tuple(tuple(z["shape"]) for z in self.manifest["latents"])
+        self.conditional: bool = self.manifest["condition"] is not None
+        self._preprocess = Preprocess.from_config(image["preprocess"])
+        self._graphs: dict[str, Any] = {}
+
+    # --- images --------------------------------------------------------------------------
+
+    def dequantize(self, images: np.ndarray, seed: int | None = 0) -> np.ndarray:
+        """``(k + u) / 256 - 0.5``: uint8 to float32, with the noise that Keras draws too."""
+        images = np.asarray(images)
+        if images.dtype != np.uint8:
+            raise ValueError(f"dequantize takes uint8 images; got dtype {images.dtype}")
+        images = self._preprocess.expand(self._images(images))
+        rng = noise.generator(seed, noise.DEQUANTIZATION)
+        return noise.dequantize(images, noise.uniform_noise(rng, images.shape))
+
+    def quantize(self, x: np.ndarray) -> np.ndarray:
+        """Grey levels (uint8) of float images."""
+        return noise.quantize(self._preprocess.reduce(np.asarray(x)))
+
+    # --- the map -------------------------------------------------------------------------
+
+    def encode(
+        self, x: np.ndarray, condition: Any = None, batch_size: int = BATCH_SIZE
+    ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """Latents of float images ``(n, *float_shape)``, and the log-determinant ``(n,)``."""
+        x = np.asarray(x)
+        if x.dtype == np.uint8:
+            raise ValueError(
+                "encode takes float images; convert uint8 images with dequantize(images) first"
+            )
+        inputs = {"image": self._images(x, "x"), **self.features(condition, len(x))}
+        outputs = self._batches("encode", inputs, batch_size)
+        return tuple(outputs[z["name"]] for z in self.manifest["latents"]), outputs["log_det"]
+
+    def decode(
+        self, latents: Any, condition: Any = None, batch_size: int = BATCH_SIZE
+    ) -> np.ndarray:
+        """Float images ``(n, *float_shape)`` of latents."""
+        latents = tuple(latents) if isinstance(latents, list | tuple) else (latents,)
+        if len(latents) != len(self.latent_shapes):
+            raise ValueError(
+                f"latents must be a tuple of {len(self.latent_shapes)} arrays with shapes "
+                f"(n, *s) for s in {self.latent_shapes}; got {len(latents)}"
+            )
+        inputs: dict[str, np.ndarray] = {}
+        for i, (z, shape) in enumerate(zip(latents, self.latent_shapes, strict=True)):
+            inputs[f"latent_{i}"] = _floats(f"latents[{i}]", z, shape)
+        counts = {len(z) for z in inputs.values()}
+        if len(counts) != 1:
+            raise ValueError(f"latents must hold the same number of images each; got {counts}")
+        inputs |= self.features(condition, counts.pop())
+        return self._batches("decode", inputs, batch_size)["image"]
+
+    def log_prob(
+        self,
+        images: np.ndarray,
+        condition: Any = None,
+        seed: int | None = 0,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Log-probability in nats ``(n,)``: of uint8 images a bound, of floats the density."""
+        images = np.asarray(images)
+        constant = 0.0
+        if images.dtype == np.uint8:
+            constant = self.float_dims * np.log(256.0)
+            images = self.dequantize(images, seed)
+        inputs = {"image": self._images(images), **self.features(condition, len(images))}
+        return self._batches("log_prob", inputs, batch_size)["log_prob"] - np.float32(constant)
+
+    def bits_per_dim(
+        self,
+        images: np.ndarray,
+        condition: Any = None,
+        seed: int | None = 0,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Bits per dimension at 256 levels, ``(n,)``; dimensions are those of uint8 images."""
+        images = np.asarray(images)
+        offset = 0.0 if images.dtype == np.uint8 else 8.0 * self.float_dims / self.num_dims
+        log_prob = self.log_prob(images, condition, seed, batch_size)
+        return offset - log_prob / np.float32(self.num_dims * np.log(2.0))
+
+    def sample(
+        self,
+        n: int = 1,
+        condition: Any = None,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        as_float: bool = False,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Draw images, uint8 ``(n, *image_shape)``; the same as Keras for the same seed."""
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise ValueError(f"n must be an integer of at least 1; got {n!r}")
+        number = isinstance(temperature, int | float | np.number)
+        if not number or isinstance(temperature, bool) or not 0 <= temperature < np.inf:
+            raise ValueError(f"temperature must be a number of at least 0; got {temperature!r}")
+        rng = noise.generator(seed, noise.LATENTS)
+        drawn = noise.normal_latents(rng, int(n), list(self.latent_shapes))
+        latents = tuple(np.float32(temperature) * z for z in drawn)
+        x = self.decode(latents, condition, batch_size)
+        return x if as_float else self.quantize(x)
+
+    def features(self, condition: Any, n: int) -> dict[str, Any]:
+        """Named features of a condition, by the ``condition`` graph; features pass as they are.
+
+        Args:
+            condition: the raw condition ``(n, ...)``, or what this method gave for it.
+            n: number of images; a single condition is repeated for all of them.
+        """
+        if condition is None:
+            if self.conditional:
+                shape = tuple(self.manifest["condition"]["shape"])
+                raise ValueError(f"condition is missing; expected shape (n, {_sides(shape)})")
+            return {}
+        if not self.conditional:
+            raise ValueError("condition was given, but this export is unconditional")
+        if not isinstance(condition, dict):
+            given = self.manifest["condition"]
+            array = np.asarray(condition)
+            if array.shape[1:] != tuple(given["shape"]):
+                raise ValueError(
+                    f"condition must have shape (n, {_sides(given['shape'])}); got {array.shape}"
+                )
+            condition = self.run("condition", {"condition": array.astype(given["dtype"])})
+        counts = {len(part) for part in condition.values()}
+        if counts == {1} and n != 1:
+            return {name: np.repeat(part, n, axis=0) for name, part in condition.items()}
+        if counts != {n}:
+            found = " or ".join(map(str, sorted(counts)))
+            raise ValueError(f"condition holds {found} items for {n} images")
+        return condition
+
+    # --- graphs --------------------------------------------------------------------------
+
+    def graph(self, name: str) -> Any:
+        """The ``onnxruntime.InferenceSession`` of ``encode``, ``decode``, ``log_prob`` or
+        ``condition``."""
+        if name not in self.manifest["graphs"]:
+            known = ", ".join(self.manifest["graphs"])
+            raise ValueError(f"graph must be one of {known}; got {name!r}")
+        if name not in self._graphs:
+            path = self.folder / self.manifest["graphs"][name]["file"]
+            self._graphs[name] = load_graph(path, self.providers, self.threads)
+        return self._graphs[name]
+
+    def run(
+        self, name: str, inputs: dict[str, Any], device: str | None = None, device_id: int = 0
+    ) -> dict[str, Any]:
+        """Run one graph on one batch.
+
+        Args:
+            name: the graph.
+            inputs: NumPy arrays, or ``onnxruntime.OrtValue`` on any device: those are bound
+                where they are, without a copy through the CPU.
+            device: None gives NumPy arrays; ``"cpu"`` or ``"cuda"`` gives ``OrtValue`` there.
+            device_id: which device.
+
+        Returns:
+            Output name -> array.
+        """
+        graph = self.graph(name)
+        names = [output.name for output in graph.get_outputs()]
+        bound = device is not None or any(not isinstance(v, np.ndarray) for v in inputs.values())
+        if not bound:
+            return dict(zip(names, graph.run(names, inputs), strict=True))
+        binding = graph.io_binding()
+        for key, value in inputs.items():
+            if isinstance(value, np.ndarray):
+                binding.bind_cpu_input(key, np.ascontiguousarray(value))
+            else:
+                binding.bind_ortvalue_input(key, value)
+        for key in names:
+            binding.bind_output(key, device or "cpu", device_id)
+        graph.run_with_iobinding(binding)
+        values = binding.get_outputs()
+        if device is None:
+            values = [value.numpy() for value in values]
+        return dict(zip(names, values, strict=True))
+
+    def _batches(self, name: str, inputs: dict[str, Any], batch_size: int) -> dict[str, np.ndarray]:
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size must be an integer of at least 1; got {batch_size!r}")
+        n = len(next(iter(inputs.values())))
+        parts = [
+            self.run(name, {key: value[i : i + batch_size] for key, value in inputs.items()})
+            for i in range(0, n, batch_size)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def _images(self, images: np.ndarray, name: str = "images") -> np.ndarray:
+        if images.dtype == np.uint8:
+            shape = self.image_shape
+            if images.shape[1:] != shape or images.ndim != len(shape) + 1 or not len(images):
+                raise ValueError(f"{name} must have shape (n, {_sides(shape)}); got {images.shape}")
+            return images
+        if not np.issubdtype(images.dtype, np.floating):
+            raise ValueError(
+                f"{name} must be uint8 (0 to 255) or floats in [-0.5, 0.5]; got dtype "
+                f"{images.dtype}"
+            )
+        return _floats(name, images, self.float_shape)
+
+
+def choose_providers(providers: Any) -> list[Any]:
+    """Providers as onnxruntime takes them.
+
+    Raises:
+        ValueError: one that this onnxruntime doesn't have; the message lists those it has.
+    """
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    if providers is None:
+        wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        return [name for name in wanted if name in available]
+    if isinstance(providers, str):
+        providers = [providers]
+    chosen = []
+    for given in providers:
+        name = given if isinstance(given, str) else given[0]
+        full = SHORT_NAMES.get(name, name)
+        if full not in available:
+            hint = (
+                "; CUDA needs onnxruntime-gpu instead of onnxruntime, and CUDA's libraries"
+                if full == "CUDAExecutionProvider"
+                else ""
+            )
+            raise ValueError(
+                f"provider {name!r} is not in this onnxruntime, which has "
+                f"{', '.join(available)}{hint}"
+            )
+        chosen.append(full if isinstance(given, str) else (full, given[1]))
+    return chosen
+
+
+def load_graph(path: Path, providers: list[Any], threads: int | None = None) -> Any:
+    """An inference session of one file.
+
+    Raises:
+        ExportError: onnxruntime can't load it.
+        ValueError: a provider was asked for that onnxruntime then left out.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:
+        raise ExportError(f"onnxruntime can't load {path.name}: {error}") from error
+    first = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    if first not in session.get_providers():
+        # onnxruntime falls back to the CPU with no more than a warning.
+        raise ValueError(
+            f"provider {first!r} could not be started; onnxruntime would use "
+            f"{', '.join(session.get_providers())}"
+        )
+    return session
+
+
+def _floats(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    array = np.asarray(value)
+    if array.ndim != len(shape) + 1 or array.shape[1:] != tuple(shape) or not len(array):
+        raise ValueError(f"{name} must have shape (n, {_sides(shape)}); got {array.shape}")
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"{name} must hold floats; got dtype {array.dtype}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite; got NaN or Inf")
+    return np.ascontiguousarray(array, dtype="float32")
+
+
+def _sides(shape: Any) -> str:
+    return ", ".join(map(str, shape))

@@ -1,0 +1,86 @@
+"""Write a flow as an NVIDIA Triton model repository."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from attnflow_keras.files import check_free, replacing_folder
+from export import manifest
+
+TYPES = {"float32": "TYPE_FP32", "uint8": "TYPE_UINT8", "int32": "TYPE_INT32"}
+
+
+def triton(
+    flow: Any,
+    folder: str | Path,
+    overwrite: bool = False,
+    max_batch_size: int = 64,
+    max_queue_delay_us: int = 1000,
+    **options: Any,
+) -> dict[str, float]:
+    """Export a flow to ``folder/<name>_<graph>/{config.pbtxt, 1/model.onnx}``.
+
+    One Triton model for each graph of ``export.onnx``, with dynamic batching, for its ONNX
+    Runtime backend. Images become floats, and latents are drawn, on the client's side.
+
+    Args:
+        flow: a flow, or a folder that ``export.onnx`` wrote.
+        folder: the model repository to write.
+        overwrite: replace a folder that exists.
+        max_batch_size: greatest batch that Triton makes of requests.
+        max_queue_delay_us: how long it waits for more of them, in microseconds.
+        **options: arguments of ``export.onnx``.
+
+    Returns:
+        Differences from Keras, as ``export.onnx`` gives them.
+
+    Raises:
+        FileExistsError: the folder exists and ``overwrite`` is False.
+        ExportError: as in ``export.onnx``.
+    """
+    for name, value, least in (
+        ("max_batch_size", max_batch_size, 1),
+        ("max_queue_delay_us", max_queue_delay_us, 0),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
+    check_free(Path(folder), overwrite)
+    with replacing_folder(folder, overwrite) as part:
+        if isinstance(flow, str | Path):
+            source = Path(flow)
+        else:
+            from export.to_onnx import onnx
+
+            source = part / "onnx"
+            onnx(flow, source, **options)
+        content = manifest.read(source)
+        for name, graph in content["graphs"].items():
+            model = part / f"{content['name']}_{name}"
+            (model / "1").mkdir(parents=True)
+            shutil.copyfile(source / graph["file"], model / "1" / "model.onnx")
+            text = _config(model.name, graph, max_batch_size, max_queue_delay_us)
+            (model / "config.pbtxt").write_text(text)
+        if source.parent == part:
+            shutil.rmtree(source)
+    return content["parity"]
+
+
+def _config(name: str, graph: dict[str, Any], max_batch_size: int, delay: int) -> str:
+    """A model configuration in protobuf's text format."""
+    parts = [
+        f'name: "{name}"',
+        'backend: "onnxruntime"',
+        f"max_batch_size: {max_batch_size}",
+    ]
+    for key in ("input", "output"):
+        for value in graph[f"{key}s"]:
+            # The batch is not among the dims; a value of one number an image has the dim 1.
+            dims = value["shape"][1:]
+            shape = "" if dims else " reshape { shape: [ ] }"
+            listed = ", ".join(map(str, dims or [1]))
+            parts.append(
+                f'{key} {{ name: "{value["name"]}" data_type: {TYPES[value["dtype"]]} '
+                f"dims: [ {listed} ]{shape} }}"
+            )
+    parts.append(f"dynamic_batching {{ max_queue_delay_microseconds: {delay} }}")
+    return "\n".join(parts) + "\n"

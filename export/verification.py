@@ -1,0 +1,76 @@
+"""Check an export as it lies on the disk, without TensorFlow."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from export import fixtures, manifest
+from export.runtime import Session
+
+
+class Check(NamedTuple):
+    """One thing that was looked at: what, whether it is right, and the figure or the reason."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def verify(folder: str | Path, providers: Any = "cpu") -> list[Check]:
+    """Look at everything that can be known of an export without the flow it came from.
+
+    Hashes of all files; onnx.checker on each graph, if the package onnx is installed; that
+    each loads; and against the recorded fixtures the score, latents and images, and that
+    decode(encode(x)) gives back every grey level.
+
+    Args:
+        folder: a folder that ``export.onnx`` wrote.
+        providers: see ``export.runtime.Session``.
+
+    Returns:
+        The checks, in order; all that can still be made after a failure are made.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ExportError: it has no readable manifest.
+        ValueError: a provider that this onnxruntime doesn't have.
+    """
+    folder = Path(folder)
+    content = manifest.read(folder, check_files=False)
+    checks = [
+        _attempt(f"sha256 of {name}", manifest.check_file, folder, name, content)
+        for name in content["files"]
+    ]
+    session = Session(folder, providers, check_files=False)
+    for name, graph in content["graphs"].items():
+        checks.append(_attempt(f"onnx.checker {name}", _check_model, folder / graph["file"]))
+        checks.append(_attempt(f"load {name}", session.graph, name))
+    if not all(check.ok for check in checks):
+        return checks
+    try:
+        report = fixtures.compare(session, fixtures.load(folder))
+    except Exception as error:
+        return [*checks, Check("fixtures", False, str(error))]
+    limits = fixtures.LIMITS[content["precision"]]
+    for name, value in report.items():
+        limit = limits.get(name)
+        ok = limit is None or value <= limit
+        allowed = "" if limit is None else f" (at most {limit:.3g})"
+        checks.append(Check(name, ok, f"{value:.3g}{allowed}"))
+    return checks
+
+
+def _attempt(name: str, function: Any, *arguments: Any) -> Check:
+    try:
+        detail = function(*arguments)
+    except Exception as error:
+        return Check(name, False, str(error))
+    return Check(name, True, detail if isinstance(detail, str) else "")
+
+
+def _check_model(path: Path) -> str:
+    try:
+        import onnx
+    except ImportError:
+        return "skipped, the package onnx is not installed"
+    onnx.checker.check_model(str(path), full_check=True)
+    return ""

@@ -1,0 +1,297 @@
+"""export.runtime.Session: the exported flow without TensorFlow."""
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+import export
+from export import manifest
+from export.runtime import Session, choose_providers
+from tests.conftest import make_tiny_flow
+from tests.helpers import perturb
+from tests.test_flow_errors import CONDITION, IMAGES, ConditionalFlow
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, tiny_images):
+    flow = make_tiny_flow()
+    flow.adapt(tiny_images)
+    perturb(flow, 0.05)
+    folder = tmp_path_factory.mktemp("runtime") / "onnx"
+    export.onnx(flow, folder, images=tiny_images)
+    return flow, folder
+
+
+@pytest.fixture
+def session(exported):
+    return Session(exported[1], providers="cpu")
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    """A folder of the same files, to be damaged."""
+    target = tmp_path / "copy"
+    target.mkdir()
+    for path in exported[1].iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    return target
+
+
+def test_the_manifest_says_what_a_program_needs(exported):
+    flow, folder = exported
+    content = json.loads((folder / "manifest.json").read_text())
+    assert content["format"] == 1
+    assert content["image"]["shape"] == [8, 8, 1]
+    assert [z["shape"] for z in content["latents"]] == [list(s) for s in flow.latent_shapes]
+    encode = content["graphs"]["encode"]
+    assert encode["inputs"] == [{"name": "image", "dtype": "float32", "shape": ["batch", 8, 8, 1]}]
+    assert {"name": "log_det", "dtype": "float32", "shape": ["batch"]} in encode["outputs"]
+    assert set(content["files"]) == {p.name for p in folder.iterdir()} - {"manifest.json"}
+    assert content["parity"]["wrong_levels"] == 0
+    assert content["fixtures"]["images"] == "real"
+
+
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_it_agrees_with_keras(exported, session, tiny_images, batch_size):
+    flow, _ = exported
+    images = tiny_images[:8]
+    x = session.dequantize(images, seed=5)
+    np.testing.assert_array_equal(x, flow.dequantize(images, seed=5))
+    bits = session.bits_per_dim(images, batch_size=batch_size)
+    np.testing.assert_allclose(bits, flow.bits_per_dim(images), atol=2e-5)
+    np.testing.assert_allclose(
+        session.bits_per_dim(x, batch_size=batch_size), flow.bits_per_dim(x), atol=2e-5
+    )
+    np.testing.assert_allclose(session.log_prob(images), flow.log_prob(images), rtol=1e-5)
+    latents, log_det = session.encode(x, batch_size=batch_size)
+    expected, expected_log_det = flow.encode(x)
+    for a, b in zip(latents, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+    np.testing.assert_allclose(log_det, expected_log_det, rtol=1e-5)
+    back = session.decode(latents, batch_size=batch_size)
+    np.testing.assert_array_equal(session.quantize(back), images)
+
+
+def test_the_same_seed_gives_the_same_samples(exported, session):
+    flow, _ = exported
+    ours = session.sample(5, temperature=0.8, seed=3, as_float=True)
+    theirs = flow.sample(5, temperature=0.8, seed=3, as_float=True)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    images = session.sample(5, temperature=0.8, seed=3)
+    assert images.dtype == np.uint8
+    assert images.shape == (5, 8, 8, 1)
+    assert (session.sample(2) != session.sample(2)).any()
+
+
+def test_values_on_a_device_are_bound_where_they_are(session, exported, tiny_images):
+    x = session.dequantize(tiny_images[:4])
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(x, "cpu", 0)
+    outputs = session.run("encode", {"image": value}, device="cpu")
+    assert all(isinstance(v, onnxruntime.OrtValue) for v in outputs.values())
+    latents = {name: v for name, v in outputs.items() if name.startswith("latent_")}
+    back = session.run("decode", latents)["image"]
+    np.testing.assert_allclose(back, x, atol=1e-4)
+
+
+def test_a_conditional_flow(tmp_path):
+    flow = ConditionalFlow()
+    flow.adapt({"image": IMAGES, "condition": CONDITION})
+    perturb(flow, 0.1)
+    export.onnx(flow, tmp_path / "onnx", images=IMAGES, condition=CONDITION)
+    session = Session(tmp_path / "onnx", "cpu")
+    assert set(session.manifest["graphs"]) == {"condition", "encode", "decode", "log_prob"}
+    bits = session.bits_per_dim(IMAGES, CONDITION)
+    np.testing.assert_allclose(bits, flow.bits_per_dim(IMAGES, CONDITION), atol=2e-5)
+    features = session.features(CONDITION, len(IMAGES))
+    np.testing.assert_array_equal(session.bits_per_dim(IMAGES, features), bits)
+    # One condition, many samples.
+    samples = session.sample(3, CONDITION[:1], seed=0, as_float=True)
+    repeated = np.repeat(CONDITION[:1], 3, axis=0)
+    expected = flow.sample(3, repeated, seed=0, as_float=True)
+    np.testing.assert_allclose(samples, expected, atol=1e-4)
+    with pytest.raises(ValueError, match=r"condition is missing; expected shape \(n, 4, 4, 3\)"):
+        session.sample(2)
+    with pytest.raises(ValueError, match=r"condition must have shape \(n, 4, 4, 3\); got"):
+        session.sample(2, CONDITION[:, :2])
+    with pytest.raises(ValueError, match="condition holds 4 items for 2 images"):
+        session.sample(2, CONDITION[:4])
+
+
+FLOATS = np.zeros((1, 8, 8, 1))
+LATENTS = [np.zeros((1, 4, 4, 2)), np.zeros((1, 2, 2, 8))]
+BAD_INPUTS = {
+    "size": ("bits_per_dim", np.zeros((2, 9, 8, 1), "uint8"), r"shape \(n, 8, 8, 1\); got \(2, 9"),
+    "none": ("bits_per_dim", np.zeros((0, 8, 8, 1), "uint8"), "images must have shape"),
+    "dtype": ("bits_per_dim", np.zeros((2, 8, 8, 1), "int64"), "must be uint8 .* got dtype int64"),
+    "uint8": ("encode", np.zeros((2, 8, 8, 1), "uint8"), "encode takes float images"),
+    "nan": ("encode", FLOATS + np.nan, "x must be finite"),
+    "floats": ("dequantize", FLOATS, "dequantize takes uint8 images; got dtype float64"),
+    "one latent": ("decode", LATENTS[:1], "latents must be a tuple of 2 arrays"),
+    "order": ("decode", LATENTS[::-1], r"latents\[0\] must have shape \(n, 4, 4, 2\)"),
+    "counts": ("decode", [np.zeros((2, 4, 4, 2)), LATENTS[1]], "same number of images"),
+    "integers": ("decode", [z.astype(int) for z in LATENTS], "must hold floats; got dtype int64"),
+    "n": ("sample", 0, "n must be an integer of at least 1; got 0"),
+    "graph": ("graph", "invert", "graph must be one of encode, decode, log_prob; got 'invert'"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(BAD_INPUTS))
+def test_bad_inputs(session, case):
+    method, value, message = BAD_INPUTS[case]
+    with pytest.raises(ValueError, match=message):
+        getattr(session, method)(value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1.0}, "temperature must be a number of at least 0; got -1.0"),
+        ({"temperature": "hot"}, "temperature must be a number of at least 0; got 'hot'"),
+        ({"seed": -1}, "seed must be"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1; got 0"),
+        ({"condition": np.zeros(3)}, "condition was given, but this export is unconditional"),
+    ],
+)
+def test_bad_options_of_sample(session, options, message):
+    with pytest.raises(ValueError, match=message):
+        session.sample(1, **options)
+
+
+@pytest.mark.parametrize("providers", ["cuda", "TensorrtExecutionProvider", ["npu"]])
+def test_a_provider_that_is_not_there(exported, providers):
+    if not isinstance(providers, list) and providers != "cuda":
+        providers = [(providers, {"device_id": 0})]
+    with pytest.raises(ValueError, match=r"provider .* is not in this onnxruntime"):
+        Session(exported[1], providers)
+
+
+def test_cuda_is_chosen_where_it_is_there(monkeypatch):
+    both = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    assert choose_providers(None) == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    options = [("cuda", {"device_id": 1}), "cpu"]
+    assert choose_providers(options) == [
+        ("CUDAExecutionProvider", {"device_id": 1}),
+        "CPUExecutionProvider",
+    ]
+
+
+def test_a_provider_that_does_not_start_is_an_error(exported, monkeypatch):
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    with pytest.raises((ValueError, export.ExportError), match=r"could not be started|can't load"):
+        Session(exported[1], "cuda").sample(1)
+
+
+def test_folders_that_are_no_exports(copy, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        Session(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(export.ExportError, match=r"is not an export: it has no manifest\.json"):
+        Session(tmp_path / "empty")
+    path = copy / "manifest.json"
+    content = json.loads(path.read_text())
+    path.write_text("{")
+    with pytest.raises(export.ExportError, match="can't read"):
+        Session(copy)
+    path.write_text(json.dumps({**content, "format": 99}))
+    with pytest.raises(export.ExportError, match="has format 99, this version reads up to 1"):
+        Session(copy)
+    path.write_text("[]")
+    with pytest.raises(export.ExportError, match="names no format or files"):
+        Session(copy)
+
+
+def test_files_that_are_missing_or_altered(copy):
+    damaged = bytearray((copy / "decode.onnx").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (copy / "decode.onnx").write_bytes(damaged)
+    with pytest.raises(export.ExportError, match=r"decode\.onnx is damaged or altered"):
+        Session(copy)
+    (copy / "decode.onnx").unlink()
+    with pytest.raises(export.ExportError, match=r"is incomplete: decode\.onnx is missing"):
+        Session(copy)
+
+
+def test_verify(exported, copy):
+    checks = export.verify(exported[1])
+    assert all(check.ok for check in checks)
+    names = [check.name for check in checks]
+    assert "sha256 of decode.onnx" in names
+    assert "onnx.checker log_prob" in names
+    assert {"log_prob", "latents", "image", "round_trip", "wrong_levels"} <= set(names)
+
+    (copy / "decode.onnx").write_bytes(b"not a graph")
+    failed = {check.name for check in export.verify(copy) if not check.ok}
+    assert failed == {"sha256 of decode.onnx", "onnx.checker decode", "load decode"}
+
+
+def test_verify_finds_figures_that_differ(copy):
+    path = copy / "fixtures.npz"
+    with np.load(path) as arrays:
+        changed = {name: arrays[name] for name in arrays.files}
+    changed["log_prob"] = changed["log_prob"] + 1.0
+    np.savez(path, **changed)
+    content = json.loads((copy / "manifest.json").read_text())
+    manifest.write(copy, {k: v for k, v in content.items() if k not in ("format", "files")})
+    assert [check.name for check in export.verify(copy) if not check.ok] == ["log_prob"]
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from export.runtime import Session
+import export
+
+folder = sys.argv[1]
+session = Session(folder)
+with np.load(folder + "/fixtures.npz") as f:
+    bits = session.bits_per_dim(f["images"])
+    score = session.log_prob(f["image"])
+    assert np.abs(score - f["log_prob"]).max() < 1e-2, (score, f["log_prob"])
+    latents, _ = session.encode(f["image"])
+    assert (session.quantize(session.decode(latents)) == f["images"]).all()
+assert session.sample(3, temperature=0.8, seed=0).shape[0] == 3
+assert all(check.ok for check in export.verify(folder))
+loaded = {name.split(".")[0] for name in sys.modules}
+forbidden = {"tensorflow", "keras", "tensorflow_probability", "tf_keras", "onnx"} & loaded
+assert not forbidden, forbidden
+for name in ("tensorflow", "keras", "tensorflow_probability"):
+    try:
+        __import__(name)
+    except ImportError:
+        continue
+    raise AssertionError(name + " is there")
+print("ran without TensorFlow")
+"""
+
+
+def test_it_runs_in_an_environment_without_tensorflow(exported, tmp_path):
+    """A fresh environment that holds NumPy, Pillow, onnxruntime and what they load."""
+    venv.create(tmp_path / "env", with_pip=False, symlinks=True)
+    python = tmp_path / "env" / "bin" / "python"
+    packages = next((tmp_path / "env" / "lib").glob("python*")) / "site-packages"
+    site = Path(np.__file__).parents[1]
+    wanted = ("numpy", "PIL", "pillow", "onnxruntime", "flatbuffers", "google", "packaging")
+    for path in site.iterdir():
+        if path.name.lower().split(".")[0].split("-")[0] in {w.lower() for w in wanted}:
+            (packages / path.name).symlink_to(path)
+    root = Path(export.__file__).parents[1]
+    for name in ("export", "attnflow_keras"):
+        (packages / name).symlink_to(root / name)
+    result = subprocess.run(
+        [python, "-c", SCRIPT, str(exported[1])],
+        capture_output=True,
+        text=True,
+        env={"PATH": "", "HOME": str(tmp_path)},
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "ran without TensorFlow" in result.stdout
+    assert sys.prefix != str(tmp_path / "env")
