@@ -58,8 +58,12 @@ def solve_and_log_det(
 
 def _pivot_to_top(work: Tensor, count: int) -> Tensor:
     """Exchange the first of ``count`` rows with that of the largest first element."""
-    largest = ops.argmax(ops.abs(work[..., 0]), axis=-1)
-    chosen = ops.expand_dims(ops.one_hot(largest, count, dtype=work.dtype), -1)
+    size = ops.abs(work[..., 0])
+    # The first of the largest, without argmax, which ONNX gets from Keras in a form it can't run.
+    is_largest = ops.greater_equal(size, ops.max(size, axis=-1, keepdims=True))
+    places = ops.cast(np.arange(count), work.dtype)
+    first_place = ops.min(ops.where(is_largest, places, float(count)), axis=-1, keepdims=True)
+    chosen = ops.expand_dims(ops.cast(ops.equal(places, first_place), work.dtype), -1)
     first = ops.cast(np.eye(count, 1), work.dtype)
     pivot_row = ops.sum(chosen * work, axis=-2, keepdims=True)
     top_row = work[..., :1, :]

@@ -78,7 +78,7 @@ def onnx(
         described = {}
         for graph in graphs(exported):
             say(f"converting {graph.name}")
-            described[graph.name] = _convert(graph, part / f"{graph.name}.onnx")
+            described[graph.name] = convert(graph, part / f"{graph.name}.onnx")
         say("recording Keras' outputs")
         recorded = fixtures.record(reference, np.asarray(images), condition)
         fixtures.save(part, recorded)
@@ -103,7 +103,7 @@ def _compare(folder: Path, recorded: dict[str, np.ndarray], precision: str) -> d
     return report
 
 
-def _convert(graph: Graph, path: Path) -> dict[str, Any]:
+def convert(graph: Graph, path: Path) -> dict[str, Any]:
     """Write one graph; returns its entry in the manifest."""
     import onnx as onnx_package
     import tensorflow as tf

@@ -4,9 +4,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import tensorflow as tf
 
 import export
+from attnflow_keras.elimination import solve_and_log_det
 from export import to_onnx
+from export.graphs import Graph
 from export.runtime import Session
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
@@ -116,8 +119,6 @@ def test_a_graph_that_differs_is_not_kept(tiny_flow, tmp_path, monkeypatch):
 
 
 def test_an_op_without_conversion_is_not_kept(tiny_flow, tmp_path, monkeypatch):
-    import tensorflow as tf
-
     honest = to_onnx.graphs
 
     def unsupported(flow):
@@ -157,17 +158,25 @@ def test_the_backbone_of_the_paper_exports_with_loops(tmp_path, tiny_images):
     )
 
 
-@pytest.mark.filterwarnings("ignore:iTrans with form='paper'")
-def test_the_papers_form_of_itrans_exports_with_pivoting(tmp_path, tiny_images):
-    flow = make_tiny_flow(
-        attention="itrans",
-        attention_options={"form": "paper"},
-        grid=[(2, 2), (1, 2)],
-        coupling="affine",
+def test_elimination_with_pivoting_converts(tmp_path):
+    def solve(matrix, right):
+        solved, log_det = solve_and_log_det(matrix, right, pivot=True)
+        return {"solved": solved, "log_det": log_det}
+
+    signature = [
+        tf.TensorSpec((None, 2, 4, 4), tf.float32, name="matrix"),
+        tf.TensorSpec((None, 2, 4, 3), tf.float32, name="right"),
+    ]
+    to_onnx.convert(Graph("solve", solve, signature), tmp_path / "solve.onnx")
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(9, 2, 4, 4)).astype("float32")
+    matrix[..., 0, 0] = 0.0
+    right = rng.normal(size=(9, 2, 4, 3)).astype("float32")
+    solved, log_det = session(tmp_path, "solve").run(
+        ["solved", "log_det"], {"matrix": matrix, "right": right}
     )
-    flow.adapt(tiny_images)
-    perturb(flow, 0.5)
-    export.onnx(flow, tmp_path / "onnx", images=tiny_images)
+    np.testing.assert_allclose(matrix @ solved, right, atol=1e-3)
+    np.testing.assert_allclose(log_det, np.linalg.slogdet(matrix)[1], atol=1e-4)
 
 
 def test_float16_has_half_precision_in_the_networks_only(tmp_path, tiny_images):
@@ -177,10 +186,14 @@ def test_float16_has_half_precision_in_the_networks_only(tmp_path, tiny_images):
     report = export.onnx(flow, tmp_path / "onnx", images=tiny_images, precision="float16")
     assert 0 < report["log_prob"] < 0.01
     model = onnx.load(tmp_path / "onnx" / "log_prob.onnx")
-    half = onnx.TensorProto.FLOAT16
-    kernels = [t for t in model.graph.initializer if len(t.dims) == 4]
-    assert kernels
-    assert all(t.data_type == half for t in kernels)
+    weights = {t.name: t.data_type for t in model.graph.initializer}
+    kernels = [n.input[1] for n in model.graph.node if n.op_type == "Conv"]
+    # The prior's own convolution decides the latents and stays in float32.
+    assert {weights[name] for name in kernels if name in weights} == {
+        onnx.TensorProto.FLOAT16,
+        onnx.TensorProto.FLOAT,
+    }
+    assert onnx.TensorProto.FLOAT in {t.data_type for t in model.graph.initializer}
     assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     session = Session(tmp_path / "onnx", "cpu")
     bits = session.bits_per_dim(tiny_images[:8])
