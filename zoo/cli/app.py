@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 
 from attnflow_keras import __version__
-from zoo.cli import demo, doctor, listing, sample, score, train
+from export.errors import ExportError
+from zoo.cli import demo, doctor, export, listing, sample, score, train
 
 app = typer.Typer(
     name="attnflow",
@@ -51,6 +52,9 @@ app.command("sample")(sample.sample_command)
 app.command("score")(score.score_command)
 app.command("train")(train.train_command)
 app.command("doctor")(doctor.doctor_command)
+app.command("export")(export.export_command)
+app.command("verify")(export.verify_command)
+app.command("bench")(export.bench_command)
 app.command("demo")(demo.demo_command)
 
 
@@ -58,7 +62,7 @@ def main() -> None:
     """Run the command line; an expected error is one line and exit status 1."""
     try:
         app()
-    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+    except (ValueError, OSError, ImportError, FloatingPointError, ExportError) as error:
         if os.environ.get("ATTNFLOW_TRACEBACK"):
             raise
         Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)

@@ -1,0 +1,79 @@
+"""Latency and throughput of an export, by task and batch size; NumPy and onnxruntime alone."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from export.runtime import Session
+
+TASKS = ("score", "sample", "encode", "decode")
+
+
+class Timing(NamedTuple):
+    """Seconds of one call with a batch: median and 90th percentile; images a second at median."""
+
+    task: str
+    batch: int
+    median: float
+    p90: float
+    images_per_second: float
+
+
+def measure(
+    session: Session,
+    batches: Any = (1, 16, 64),
+    tasks: Any = TASKS,
+    seconds: float = 2.0,
+) -> Iterator[Timing]:
+    """Time a session; one row for each task and batch size, as they come.
+
+    Args:
+        session: the export.
+        batches: batch sizes.
+        tasks: some of ``score``, ``sample``, ``encode``, ``decode``.
+        seconds: of each measurement, after one call that doesn't count.
+
+    Raises:
+        ValueError: an unknown task, a batch below 1, a conditional export.
+    """
+    unknown = sorted(set(tasks) - set(TASKS))
+    if unknown:
+        raise ValueError(f"tasks must be some of {', '.join(TASKS)}; got {', '.join(unknown)}")
+    if min(batches) < 1:
+        raise ValueError(f"batches must be at least 1; got {min(batches)}")
+    if session.conditional:
+        raise ValueError("this export takes a condition; time it with Session and your own data")
+    for task in tasks:
+        for batch in batches:
+            call = _call(session, task, batch)
+            took = timed(call, seconds)
+            median = float(np.median(took))
+            yield Timing(task, batch, median, float(np.quantile(took, 0.9)), batch / median)
+
+
+def timed(call: Callable[[], Any], seconds: float) -> list[float]:
+    """Seconds of each call, for some time after one that doesn't count; at least three."""
+    call()
+    took: list[float] = []
+    while len(took) < 3 or sum(took) < seconds:
+        start = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - start)
+    return took
+
+
+def _call(session: Session, task: str, batch: int) -> Callable[[], Any]:
+    rng = np.random.default_rng(0)
+    if task == "sample":
+        return lambda: session.sample(batch, seed=0, batch_size=batch)
+    latents = tuple(
+        rng.standard_normal((batch, *s), dtype=np.float32) for s in session.latent_shapes
+    )
+    if task == "decode":
+        return lambda: session.decode(latents, batch_size=batch)
+    x = session.dequantize(session.sample(batch, temperature=0.8, seed=0))
+    if task == "encode":
+        return lambda: session.encode(x, batch_size=batch)
+    return lambda: session.log_prob(x, batch_size=batch)

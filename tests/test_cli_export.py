@@ -1,0 +1,81 @@
+"""attnflow export, verify and bench."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import zoo
+from tests.conftest import make_tiny_flow
+from tests.helpers import perturb
+from zoo.cli import app
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, tiny_images):
+    flow = make_tiny_flow(coupling="affine")
+    flow.adapt(tiny_images)
+    root = tmp_path_factory.mktemp("cli")
+    zoo.save(perturb(flow, 0.05), root / "entry")
+    np.save(root / "images.npy", tiny_images[:8])
+    arguments = ["export", str(root / "entry"), "-o", str(root / "onnx")]
+    result = RUNNER.invoke(app, [*arguments, "--images", str(root / "images.npy")])
+    assert result.exit_code == 0, result.output
+    return root, result.output
+
+
+def test_export_says_what_was_measured(exported):
+    root, output = exported
+    assert "log_prob: " in output
+    assert "wrong_levels: 0" in output
+    assert (root / "onnx" / "manifest.json").exists()
+
+
+def test_verify(exported, tmp_path):
+    root, _ = exported
+    result = RUNNER.invoke(app, ["verify", str(root / "onnx")])
+    assert result.exit_code == 0
+    assert "wrong_levels" in result.output
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for path in (root / "onnx").iterdir():
+        (damaged / path.name).write_bytes(path.read_bytes())
+    (damaged / "decode.onnx").unlink()
+    result = RUNNER.invoke(app, ["verify", str(damaged)])
+    assert result.exit_code == 1
+    assert "FAILS" in result.output
+    assert "sha256 of decode.onnx" in str(result.exception)
+
+
+def test_bench(exported):
+    root, _ = exported
+    options = ["--batches", "1,2", "--seconds", "0.01", "--threads", "1"]
+    result = RUNNER.invoke(app, ["bench", str(root / "onnx"), *options])
+    assert result.exit_code == 0, result.output
+    for word in ("score", "sample", "encode", "decode", "CPUExecutionProvider"):
+        assert word in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--to", "tflite"], "--to must be one of onnx, saved-model, triton; got 'tflite'"),
+        (["--to", "saved-model", "--precision", "float16"], "are options of ONNX"),
+        (["--precision", "int8"], "precision must be one of float32, float16; got 'int8'"),
+    ],
+)
+def test_bad_arguments(exported, tmp_path, arguments, message):
+    root, _ = exported
+    result = RUNNER.invoke(
+        app, ["export", str(root / "entry"), "-o", str(tmp_path / "x"), *arguments]
+    )
+    assert result.exit_code == 1
+    assert message in str(result.exception)
+
+
+def test_an_existing_folder_is_found_before_the_work(exported):
+    root, _ = exported
+    result = RUNNER.invoke(app, ["export", str(root / "entry"), "-o", str(root / "onnx")])
+    assert result.exit_code == 1
+    assert "exists" in str(result.exception)

@@ -1,0 +1,117 @@
+"""``attnflow export``, ``verify`` and ``bench``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from zoo.cli.common import DATA_HELP, Name, console, load_data, load_flow
+from zoo.registry import info
+
+FORMATS = ("onnx", "saved-model", "triton")
+
+Folder = Annotated[Path, typer.Argument(help="A folder that 'attnflow export' wrote.")]
+Provider = Annotated[
+    str | None,
+    typer.Option(help="cpu, cuda, or onnxruntime's own name. Default: CUDA if it is there."),
+]
+
+
+def export_command(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    to: Annotated[str, typer.Option(help=f"One of {', '.join(FORMATS)}.")] = "onnx",
+    precision: Annotated[
+        str, typer.Option(help="float32, or float16: half precision in the networks only (ONNX).")
+    ] = "float32",
+    images: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Images to record and compare on (ONNX). {DATA_HELP} Default: MNIST digits that "
+            "come with the package if they fit, else samples."
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
+) -> None:
+    """Export an entry for deployment; it is checked against Keras before it is kept."""
+    if to not in FORMATS:
+        raise ValueError(f"--to must be one of {', '.join(FORMATS)}; got {to!r}")
+    if to == "saved-model" and (images is not None or precision != "float32"):
+        raise ValueError("--images and --precision are options of ONNX, not of saved-model")
+    from attnflow_keras.files import check_free
+
+    check_free(out, overwrite)
+    chosen = None if to == "saved-model" else _images(info(name), images)
+    flow = load_flow(name)
+    import export
+
+    with console.status(f"exporting {name}") as status:
+        options: dict[str, Any] = {"overwrite": overwrite}
+        if to != "saved-model":
+            options |= {
+                "images": chosen,
+                "precision": precision,
+                "progress": lambda stage: status.update(f"exporting {name}: {stage}"),
+            }
+        function = {"onnx": export.onnx, "saved-model": export.saved_model, "triton": export.triton}
+        report = function[to](flow, out, **options)
+    for key, value in report.items():
+        console.print(f"{key}: {value:.2g}", highlight=False)
+    console.print(f"wrote {out}")
+
+
+def verify_command(folder: Folder, provider: Provider = "cpu") -> None:
+    """Check an export: hashes, onnx.checker, recorded fixtures, round trip. No TensorFlow.
+
+    Exit status 1 when something is not as it was recorded.
+    """
+    import export
+
+    with console.status(f"verifying {folder}"):
+        checks = export.verify(folder, provider)
+    table = Table("check", "", "figure or reason")
+    for check in checks:
+        table.add_row(check.name, "ok" if check.ok else "[red]FAILS[/red]", check.detail)
+    console.print(table)
+    failed = [check.name for check in checks if not check.ok]
+    if failed:
+        raise export.ExportError(f"{folder} is not sound: {', '.join(failed)}")
+
+
+def bench_command(
+    folder: Folder,
+    provider: Provider = None,
+    batches: Annotated[str, typer.Option(help="Batch sizes, with commas.")] = "1,16,64",
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of an operation on the CPU. Default: all cores.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Seconds of each measurement.")] = 2.0,
+) -> None:
+    """Latency and throughput of an export by batch size. No TensorFlow."""
+    try:
+        sizes = [int(size) for size in batches.split(",")]
+    except ValueError:
+        raise ValueError(f"--batches must be integers with commas; got {batches!r}") from None
+    from export.runtime import Session
+    from export.timing import measure
+
+    session = Session(folder, provider, threads)
+    table = Table("task", "batch", "median ms", "90 % ms", "images/s")
+    with console.status("measuring") as status:
+        for row in measure(session, sizes, seconds=seconds):
+            status.update(f"measured {row.task}, batch {row.batch}")
+            figures = (f"{1e3 * row.median:.1f}", f"{1e3 * row.p90:.1f}")
+            table.add_row(row.task, str(row.batch), *figures, f"{row.images_per_second:.1f}")
+    console.print(f"{folder}, {', '.join(session.graph('encode').get_providers())}")
+    console.print(table)
+
+
+def _images(entry: dict[str, Any], given: str | None) -> Any:
+    shape = tuple(entry["config"]["image_shape"])
+    if given is not None:
+        return load_data(given, shape, resize=False)
+    from attnflow_keras.data import mnist_sample
+
+    digits = mnist_sample()
+    return digits if digits.shape[1:] == shape and entry.get("dataset") == "mnist" else None
