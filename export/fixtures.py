@@ -14,8 +14,10 @@ COUNT = 4
 # What an export may differ from Keras: log_prob in bits per dimension; latents and images
 # relative to max(1, |value|), for this share of the elements.
 SHARE = 0.999
+# Trained flows amplify the rounding of convolutions, whose order of sums differs: latents and
+# images of a sound graph differ by some 1e-4, of a wrong one by far more than this.
 LIMITS = {
-    "float32": {"log_prob": 2e-5, "latents": 1e-4, "image": 1e-4, "wrong_levels": 0},
+    "float32": {"log_prob": 2e-5, "latents": 1e-3, "image": 1e-3, "wrong_levels": 0},
     # Half precision moves what networks say, and with it latents and samples; the score is
     # what must not change.
     "float16": {"log_prob": 1e-2},

@@ -104,7 +104,7 @@ LAYERS = {
     "itrans_paper_16_cells": (itrans(form="paper", grid=(4, 4)), (8, 4, 2), 0),
     "autoregressive_prior": (autoregressive(), (3, 4, 3), 0),
     "autoregressive_prior_dilated": (autoregressive(kernel_size=5, dilation=2), (5, 6, 3), 2),
-    "autoregressive_prior_loop": (autoregressive(depth=1), (2, 1, 18), 1),
+    "autoregressive_prior_loop": (autoregressive(depth=1), (3, 1, 18), 1),
     "gaussian_prior": (priors.GaussianPrior, (3, 5, 3), 0),
     "gaussian_split_prior": (priors.GaussianPrior, (3, 5, 3), 2),
     "chain": (chain, (4, 4, 1), 0),
