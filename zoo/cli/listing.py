@@ -1,10 +1,11 @@
 """``attnflow list`` and ``attnflow info``."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.table import Column, Table
+from rich import box
+from rich.table import Table
 
 from zoo.card import metric_line
 from zoo.cli.common import Name, console
@@ -18,23 +19,32 @@ def list_command(
     names = list_entries(pattern)
     if not names:
         raise ValueError(f"no entry matches {pattern!r}")
-    table = Table(Column("name", no_wrap=True, overflow="fold"))
-    for title in ("task", "parameters", "bits/dim", "measured on", "weights"):
-        table.add_column(title)
+    columns = ["name", "task", "data", "params", "bits/dim", "dims", "weights"]
+    if console.width < 100:
+        columns = ["name", "data", "params", "bits/dim", "weights"]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for title in columns:
+        text = title in ("name", "task", "data")
+        table.add_column(title, no_wrap=True, justify="left" if text else "right")
     for name in names:
-        entry = info(name)
-        metric = next(iter(entry.get("metrics", [])), None)
-        table.add_row(
-            name,
-            entry.get("task", ""),
-            f"{entry['parameters']:,}" if "parameters" in entry else "",
-            f"{metric['value']:.3f} ± {metric['standard_error']:.3f}" if metric else "",
-            f"{metric['split']}, {metric['items']:,} images, {metric['dims']} dims"
-            if metric
-            else "",
-            "yes" if entry["pretrained"] else "no",
-        )
+        row = _row(info(name))
+        table.add_row(*(row[title] for title in columns))
     console.print(table)
+    console.print("bits/dim: whole test split; attnflow info NAME has its convention.", style="dim")
+
+
+def _row(entry: dict[str, Any]) -> dict[str, str]:
+    metric = next(iter(entry.get("metrics", [])), None)
+    score = f"{metric['value']:.3f} ± {metric['standard_error']:.3f}" if metric else ""
+    return {
+        "name": entry["name"],
+        "task": entry.get("task", ""),
+        "data": entry.get("dataset", ""),
+        "params": f"{entry['parameters'] / 1e6:.1f} M" if "parameters" in entry else "",
+        "bits/dim": score,
+        "dims": str(metric["dims"]) if metric else "",
+        "weights": f"{entry['bytes'] / 1e6:.1f} MB" if entry["pretrained"] else "none",
+    }
 
 
 def info_command(
