@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 class Graph(NamedTuple):
     """One function of an export.
 
-    ``function`` takes tensors in the order of ``signature`` and returns a dict of tensors.
+    ``function`` takes tensors in the order of ``signature`` and returns a dict of tensors, whose
+    shapes without the batch are in ``shapes``; tracing does not always find them.
     """
 
     name: str
     function: Callable[..., dict[str, Any]]
     signature: list[Any]
+    shapes: dict[str, tuple[int, ...]] = {}  # noqa: RUF012
 
 
 def graphs(flow: Any) -> list[Graph]:
@@ -47,7 +49,8 @@ def graphs(flow: Any) -> list[Graph]:
             spec(tuple(part.shape[1:]), f"feature_{i}")
             for i, part in enumerate(tree.flatten(structure))
         ]
-        found.append(Graph("condition", encode_condition, [condition]))
+        shapes = {spec.name: tuple(spec.shape[1:]) for spec in features}
+        found.append(Graph("condition", encode_condition, [condition], shapes))
 
     def packed(parts: Any) -> Any:
         return tree.pack_sequence_as(structure, list(parts)) if parts else None
@@ -63,11 +66,12 @@ def graphs(flow: Any) -> list[Graph]:
     def log_prob(image: Any, *parts: Any) -> dict[str, Any]:
         return {"log_prob": flow.traced_log_prob(image, packed(parts))}
 
+    codes = {spec.name: tuple(spec.shape[1:]) for spec in latents}
     return [
         *found,
-        Graph("encode", encode, [image, *features]),
-        Graph("decode", decode, [*latents, *features]),
-        Graph("log_prob", log_prob, [image, *features]),
+        Graph("encode", encode, [image, *features], {**codes, "log_det": ()}),
+        Graph("decode", decode, [*latents, *features], {"image": flow.float_shape}),
+        Graph("log_prob", log_prob, [image, *features], {"log_prob": ()}),
     ]
 
 

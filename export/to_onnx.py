@@ -119,6 +119,11 @@ def convert(graph: Graph, path: Path) -> dict[str, Any]:
     for value in (*model.graph.input, *model.graph.output):
         # One name for the batch, which the converter leaves as an unknown at each place.
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    for value in model.graph.output:
+        for dim, side in zip(
+            value.type.tensor_type.shape.dim[1:], graph.shapes.get(value.name, ()), strict=False
+        ):
+            dim.dim_value = side
     onnx_package.save(model, path)
     try:
         onnx_package.checker.check_model(str(path), full_check=True)
