@@ -46,6 +46,23 @@ def quantize(x: np.ndarray) -> np.ndarray:
     return np.clip(np.floor((x.astype("float64") + 0.5) * 256.0), 0, 255).astype("uint8")
 
 
+def draw_latents(
+    n: int, shapes: list[tuple[int, ...]], temperature: float, seed: int | None
+) -> tuple[np.ndarray, ...]:
+    """Latents to sample n images from: those of a seed, times the temperature.
+
+    Raises:
+        ValueError: n below 1, a temperature that is no finite number of at least 0, a bad seed.
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"n must be an integer of at least 1; got {n!r}")
+    number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
+    if not number or not np.isfinite(temperature) or temperature < 0:
+        raise ValueError(f"temperature must be a number of at least 0; got {temperature!r}")
+    drawn = normal_latents(generator(seed, LATENTS), int(n), shapes)
+    return tuple(np.float32(temperature) * z for z in drawn)
+
+
 def normal_latents(
     rng: np.random.Generator, n: int, shapes: list[tuple[int, ...]]
 ) -> list[np.ndarray]:

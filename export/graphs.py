@@ -75,11 +75,6 @@ def graphs(flow: Any) -> list[Graph]:
     ]
 
 
-def float32_copy(flow: Any) -> Any:
-    """The same flow under the float32 policy; half-precision convolutions don't convert."""
-    return copy_under(flow, "float32")
-
-
 def copy_under(flow: Any, dtype: str) -> Any:
     """The same flow, uncompiled, under another dtype policy."""
     copy = type(flow).from_config({**flow.get_config(), "dtype": dtype})

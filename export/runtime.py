@@ -151,14 +151,7 @@ class Session:
         batch_size: int = BATCH_SIZE,
     ) -> np.ndarray:
         """Draw images, uint8 ``(n, *image_shape)``; the same as Keras for the same seed."""
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise ValueError(f"n must be an integer of at least 1; got {n!r}")
-        number = isinstance(temperature, int | float | np.number)
-        if not number or isinstance(temperature, bool) or not 0 <= temperature < np.inf:
-            raise ValueError(f"temperature must be a number of at least 0; got {temperature!r}")
-        rng = noise.generator(seed, noise.LATENTS)
-        drawn = noise.normal_latents(rng, int(n), list(self.latent_shapes))
-        latents = tuple(np.float32(temperature) * z for z in drawn)
+        latents = noise.draw_latents(n, list(self.latent_shapes), temperature, seed)
         x = self.decode(latents, condition, batch_size)
         return x if as_float else self.quantize(x)
 

@@ -16,15 +16,19 @@ def batch(shape, n=2, seed=1, dtype="float64"):
     return np.random.default_rng(seed).normal(size=(n, *shape)).astype(dtype)
 
 
-def jacobian_log_det(function, x):
-    """log|det| of the Jacobian of ``function`` at each sample of ``x``, by autodiff."""
+def jacobian(function, x):
+    """The Jacobian ``(n, d, d)`` of ``function`` at each sample of ``x``, by autodiff."""
     x = tf.convert_to_tensor(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = function(x)
-    jacobian = tape.batch_jacobian(y, x).numpy()
     size = int(np.prod(x.shape[1:]))
-    return np.linalg.slogdet(jacobian.reshape(len(x), size, size))[1]
+    return tape.batch_jacobian(y, x).numpy().reshape(len(x), size, size)
+
+
+def jacobian_log_det(function, x):
+    """log|det| of the Jacobian of ``function`` at each sample of ``x``, by autodiff."""
+    return np.linalg.slogdet(jacobian(function, x))[1]
 
 
 def fresh(x):

@@ -174,6 +174,8 @@ def test_errors_are_one_line_and_exit_status_1(monkeypatch, capsys, tmp_path):
         (["score", "nothing-like-it", "x.npy"], "no entry"),
         (["list", "zzz*"], "no entry matches"),
         (["train", str(tmp_path)], "is not an entry"),
+        # Square brackets are not markup.
+        (["score", "attnflow-imap-mnist", str(tmp_path / "a[red]b.npy")], "a[red]b.npy"),
     ):
         monkeypatch.setattr("sys.argv", ["attnflow", *arguments])
         with pytest.raises(SystemExit) as stop:

@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 
 from attnflow_keras import layers
-from attnflow_keras.bijectors import ChannelMatmul, FlowBijector, TokenMixing
+from attnflow_keras.bijectors import (
+    ChannelAutoregressive,
+    ChannelMatmul,
+    FlowBijector,
+    TokenMixing,
+)
 from attnflow_keras.layers.flow_layer import FlowLayer, merge_statistics
 from attnflow_keras.models import Flow
 from attnflow_keras.models.diagnosis import leaf_layers
 from tests.conftest import make_tiny_flow
-from tests.helpers import batch, perturb
+from tests.helpers import batch, jacobian, perturb
 from tests.layer_table import LAYERS, build
 
 # Layers that scale nothing and multiply by no matrix.
@@ -72,6 +77,14 @@ def test_statistics_agree_with_numpy(name):
             assert found["condition_number"] == pytest.approx(
                 np.linalg.cond(np.asarray(bijector.kernel()))
             )
+        elif isinstance(bijector, ChannelAutoregressive):
+            scales = np.log(
+                np.diagonal(
+                    jacobian(lambda v: layer(v, condition=condition)[0], x), axis1=1, axis2=2
+                )
+            )
+            found = layer.statistics(x, condition)
+            assert found["log_scale"] == pytest.approx((scales.min(), scales.max()))
         elif isinstance(bijector, TokenMixing):
             matrices = np.asarray(bijector.matrix)
             worst = max(np.linalg.cond(m) for image in matrices for m in image)
@@ -255,7 +268,7 @@ class Rounding(FlowBijector):
 
 
 class Lossy(FlowLayer):
-    def bijector(self):
+    def bijector(self, condition=None):
         return Rounding("rounding")
 
 

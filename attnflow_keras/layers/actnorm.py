@@ -32,7 +32,7 @@ class ActNorm(FlowLayer):
         self.bias = self.add_weight((channels,), "zeros", name="bias", autocast=False)
         self.log_scale = self.add_weight((channels,), "zeros", name="log_scale", autocast=False)
 
-    def bijector(self) -> ShiftScale:
+    def bijector(self, condition: Any = None) -> ShiftScale:
         return ShiftScale(
             ops.convert_to_tensor(self.bias),
             soft_clamp(ops.convert_to_tensor(self.log_scale), LOG_SCALE_BOUND),

@@ -97,11 +97,11 @@ class FlowLayer(keras.layers.Layer):
 
     def transform(self, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
         """The map itself, on checked inputs of the variable dtype."""
-        bijector = self.bijector()
+        bijector = self.bijector(condition)
         return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
 
-    def bijector(self) -> Any:
-        """The layer's map for its current variables; built anew in every call."""
+    def bijector(self, condition: Any = None) -> Any:
+        """The layer's map for its current variables and a condition; built anew in every call."""
         raise NotImplementedError(f"{type(self).__name__} defines neither transform nor bijector")
 
     def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
@@ -112,7 +112,7 @@ class FlowLayer(keras.layers.Layer):
             condition: the condition, when the layer takes one.
         """
         overridden = type(self).bijector is not FlowLayer.bijector
-        return [self.bijector()] if overridden else []
+        return [self.bijector(condition)] if overridden else []
 
     def statistics(self, x: Tensor, condition: Tensor | None = None) -> dict[str, Any]:
         """What the layer's bijectors say of themselves for an input, see

@@ -68,7 +68,7 @@ class InvertibleConv1x1(FlowLayer):
             packed = np.tril(lower, -1) + np.triu(upper, 1) + np.diag(raw)
             self.packed = self._trained("packed", packed)
 
-    def bijector(self) -> ChannelMatmul:
+    def bijector(self, condition: Any = None) -> ChannelMatmul:
         channels = self.map_shape[-1]
         below = ops.cast(np.tril(np.ones((channels, channels)), -1), self.variable_dtype)
         identity = ops.cast(np.eye(channels), self.variable_dtype)

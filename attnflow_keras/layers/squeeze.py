@@ -39,7 +39,7 @@ class Squeeze(FlowLayer):
                 f"divisible by {self.factor}"
             )
 
-    def bijector(self) -> bijectors.Squeeze:
+    def bijector(self, condition: Any = None) -> bijectors.Squeeze:
         return bijectors.Squeeze(self.factor)
 
     def output_map_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -54,5 +54,5 @@ class Squeeze(FlowLayer):
 class FlipHalves(FlowLayer):
     """Swap the two halves of the channels, so that the next coupling transforms the other."""
 
-    def bijector(self) -> bijectors.FlipHalves:
+    def bijector(self, condition: Any = None) -> bijectors.FlipHalves:
         return bijectors.FlipHalves()

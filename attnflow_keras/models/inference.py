@@ -210,12 +210,7 @@ class InferenceMixin:
             batch_size: greatest number of images at a time.
         """
         n = 1 if n is None else n
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise ValueError(f"n must be an integer of at least 1; got {n!r}")
-        temperature = checks.check_temperature(temperature)
-        rng = noise.generator(seed, noise.LATENTS)
-        drawn = noise.normal_latents(rng, int(n), list(self.latent_shapes))
-        latents = tuple(np.float32(temperature) * z for z in drawn)
+        latents = noise.draw_latents(n, list(self.latent_shapes), temperature, seed)
         x = ops.convert_to_numpy(self.decode(latents, condition, batch_size))
         if not np.isfinite(x).all():
             raise ValueError(

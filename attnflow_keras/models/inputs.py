@@ -91,14 +91,6 @@ def check_finite(name: str, x: Any, limit: float | None = None, images: bool = F
         )
 
 
-def check_temperature(temperature: float) -> float:
-    """Raise unless the temperature is a finite number of at least 0."""
-    number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
-    if not number or not np.isfinite(temperature) or temperature < 0:
-        raise ValueError(f"temperature must be a number of at least 0; got {temperature!r}")
-    return float(temperature)
-
-
 def float_images(image: Tensor, noise: Tensor, dtype: str) -> Tensor:
     """``(k + u) / 256 - 0.5`` in the graph."""
     return (ops.cast(image, dtype) + ops.cast(noise, dtype)) / 256.0 - 0.5

@@ -71,17 +71,10 @@ class AutoregressivePrior(FlowLayer):
             None if t is None else ops.cast(ops.convert_to_tensor(t), self.variable_dtype)
             for t in (x, condition)
         )
-        _, log_sd = self.bijector_given(condition).all_at_once(x)
+        _, log_sd = self.bijector(condition).all_at_once(x)
         return {"log_scale": value_range(-log_sd)}
 
-    def transform(
-        self, x: Tensor, condition: Tensor | None, inverse: bool
-    ) -> tuple[Tensor, Tensor]:
-        bijector = self.bijector_given(condition)
-        return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
-
-    def bijector_given(self, condition: Tensor | None) -> ChannelAutoregressive:
-        """The map to latents for a condition ``(n, h, w, condition_channels)`` or None."""
+    def bijector(self, condition: Any = None) -> ChannelAutoregressive:
         maps = None
         if condition is not None:
             maps = self.condition_out(ops.relu(self.condition_in(condition)))

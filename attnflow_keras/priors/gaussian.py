@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras.bijectors import FlowBijector, ShiftScale
+from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.numerics import soft_clamp
 
@@ -45,16 +45,7 @@ class GaussianPrior(FlowLayer):
             self.mean = self.add_weight((channels,), "zeros", name="mean", autocast=False)
             self.log_sd = self.add_weight((channels,), "zeros", name="log_sd", autocast=False)
 
-    def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
-        return [self._standardize(condition)]
-
-    def transform(
-        self, x: Tensor, condition: Tensor | None, inverse: bool
-    ) -> tuple[Tensor, Tensor]:
-        bijector = self._standardize(condition)
-        return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
-
-    def _standardize(self, condition: Tensor | None) -> ShiftScale:
+    def bijector(self, condition: Any = None) -> ShiftScale:
         if condition is None:
             mean, log_sd = ops.convert_to_tensor(self.mean), ops.convert_to_tensor(self.log_sd)
         else:

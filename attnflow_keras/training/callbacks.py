@@ -20,6 +20,7 @@ COLUMNS = (
     "bits_per_dim",
     "val_bits_per_dim",
 )
+COUNTS = ("epoch", "step", "images")
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -84,7 +85,13 @@ def read_curve(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        return [
+            {
+                key: int(float(value)) if key in COUNTS else float(value)
+                for key, value in row.items()
+            }
+            for row in csv.DictReader(file)
+        ]
 
 
 def save_weights(model: keras.Model, path: Path, epoch: int) -> None:

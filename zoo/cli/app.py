@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from attnflow_keras import __version__
 from export.errors import ExportError
@@ -65,7 +66,8 @@ def main() -> None:
     except (ValueError, OSError, ImportError, FloatingPointError, ExportError) as error:
         if os.environ.get("ATTNFLOW_TRACEBACK"):
             raise
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        line = Text.assemble(("error:", "red"), f" {error}")
+        Console(stderr=True).print(line, highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -18,7 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-console = Console()
+# Without markup: paths and install hints hold square brackets that Rich would take for it.
+console = Console(markup=False)
 
 Name = Annotated[
     str,
@@ -93,6 +94,14 @@ def import_tensorflow() -> str:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def bundled_images(image_shape: Any) -> Any:
+    """The MNIST digits that come with the package if they have this shape, else None."""
+    from attnflow_keras.data import mnist_sample
+
+    digits = mnist_sample()
+    return digits if digits.shape[1:] == tuple(image_shape) else None
 
 
 def load_data(data: str, image_shape: Any, resize: bool) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from zoo.cli.common import console, load_flow, progress_bar
 
@@ -30,11 +31,12 @@ def demo_command(
     started = time.monotonic()
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.monotonic() - started:5.0f} s[/dim]  {text}", highlight=False)
+        elapsed = (f"{time.monotonic() - started:5.0f} s", "dim")
+        console.print(Text.assemble(elapsed, f"  {text}"), highlight=False)
 
     entry = info(name)
     flow = load_flow(name)
-    say(f"[bold]{name}[/bold]: {entry['parameters']:,} parameters loaded, sha256 checked")
+    say(f"{name}: {entry['parameters']:,} parameters loaded, sha256 checked")
     for metric in entry.get("metrics", []):
         say(metric_line(metric))
 

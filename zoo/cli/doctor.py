@@ -5,7 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.cli.common import DATA_HELP, Name, console, load_data, load_flow, progress_bar
+from zoo.cli.common import (
+    DATA_HELP,
+    Name,
+    bundled_images,
+    console,
+    load_data,
+    load_flow,
+    progress_bar,
+)
 from zoo.registry import info
 
 COUNT = 32
@@ -57,14 +65,13 @@ def doctor_command(
 
 
 def _images(entry: dict[str, Any], data: str | None, resize: bool) -> Any:
-    from attnflow_keras.data import mnist_sample
     from attnflow_keras.data.datasets import DATASETS
 
     shape = tuple(entry["config"]["image_shape"])
     if data is not None:
         return load_data(data, shape, resize)
-    digits = mnist_sample()
-    if digits.shape[1:] == shape:
+    digits = bundled_images(shape)
+    if digits is not None:
         return digits
     dataset = entry.get("dataset")
     if dataset in DATASETS:

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from zoo.cli.common import DATA_HELP, Name, console, load_data, load_flow
+from zoo.cli.common import DATA_HELP, Name, bundled_images, console, load_data, load_flow
 from zoo.registry import info
 
 FORMATS = ("onnx", "saved-model", "triton")
@@ -72,7 +73,8 @@ def verify_command(folder: Folder, provider: Provider = "cpu") -> None:
         checks = export.verify(folder, provider)
     table = Table("check", "", "figure or reason")
     for check in checks:
-        table.add_row(check.name, "ok" if check.ok else "[red]FAILS[/red]", check.detail)
+        state = Text("ok") if check.ok else Text("FAILS", "red")
+        table.add_row(check.name, state, check.detail)
     console.print(table)
     failed = [check.name for check in checks if not check.ok]
     if failed:
@@ -111,7 +113,4 @@ def _images(entry: dict[str, Any], given: str | None) -> Any:
     shape = tuple(entry["config"]["image_shape"])
     if given is not None:
         return load_data(given, shape, resize=False)
-    from attnflow_keras.data import mnist_sample
-
-    digits = mnist_sample()
-    return digits if digits.shape[1:] == shape and entry.get("dataset") == "mnist" else None
+    return bundled_images(shape) if entry.get("dataset") == "mnist" else None

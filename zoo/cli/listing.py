@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from zoo.card import metric_line
 from zoo.cli.common import Name, console
@@ -56,7 +57,7 @@ def info_command(
     if as_json:
         print(json.dumps(entry, indent=2))
         return
-    console.print(f"[bold]{entry['name']}[/bold]  {entry.get('description', '')}")
+    console.print(Text.assemble((entry["name"], "bold"), f"  {entry.get('description', '')}"))
     for metric in entry.get("metrics", []):
         console.print("  " + metric_line(metric), highlight=False)
     table = Table(show_header=False)
