@@ -17,7 +17,16 @@ from export import manifest
 from export.errors import ExportError
 
 BATCH_SIZE = 64
-SHORT_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+SHORT_NAMES = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+# Where a provider's arrays live, other than in the CPU's memory.
+DEVICES = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
+# Ampere and later GPUs round the factors of products to 10 bits unless told not to, and a
+# likelihood sums thousands of such products. Who names the provider in full decides himself.
+EXACT = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 
 
 class Session:
@@ -29,8 +38,9 @@ class Session:
     Args:
         folder: a folder that ``export.onnx`` wrote.
         providers: None for CUDA where onnxruntime has it and else the CPU; ``"cpu"``,
-            ``"cuda"``, or a list as onnxruntime takes it, with options:
-            ``[("CUDAExecutionProvider", {"device_id": 1})]``.
+            ``"cuda"``, ``"tensorrt"``, or a list as onnxruntime takes it, with options:
+            ``[("cuda", {"device_id": 1}), "cpu"]``. The short name ``"cuda"`` turns TF32 off
+            unless an option says otherwise; ``"CUDAExecutionProvider"`` is passed on as it is.
         threads: threads of one operation on the CPU; None for all cores.
         check_files: compare every file with its recorded sha256.
 
@@ -212,9 +222,14 @@ class Session:
 
         Returns:
             Output name -> array.
+
+        Raises:
+            ValueError: other names of inputs than the graph's, something that is neither kind
+                of array, or a device that no provider of this session serves.
         """
         graph = self.graph(name)
         names = [output.name for output in graph.get_outputs()]
+        self._check_run(graph, inputs, device)
         bound = device is not None or any(not isinstance(v, np.ndarray) for v in inputs.values())
         if not bound:
             return dict(zip(names, graph.run(names, inputs), strict=True))
@@ -231,6 +246,26 @@ class Session:
         if device is None:
             values = [value.numpy() for value in values]
         return dict(zip(names, values, strict=True))
+
+    def _check_run(self, graph: Any, inputs: dict[str, Any], device: str | None) -> None:
+        import onnxruntime
+
+        wanted = [value.name for value in graph.get_inputs()]
+        if set(inputs) != set(wanted):
+            raise ValueError(
+                f"inputs must be named {', '.join(wanted)}; got {', '.join(inputs) or 'none'}"
+            )
+        for key, value in inputs.items():
+            if not isinstance(value, np.ndarray | onnxruntime.OrtValue):
+                raise ValueError(
+                    f"inputs[{key!r}] must be a NumPy array or an onnxruntime.OrtValue; got "
+                    f"{type(value).__name__}"
+                )
+        devices = {"cpu"} | {DEVICES[p] for p in graph.get_providers() if p in DEVICES}
+        if device is not None and device not in devices:
+            raise ValueError(
+                f"device must be one of {', '.join(sorted(devices))}, or None; got {device!r}"
+            )
 
     def _batches(self, name: str, inputs: dict[str, Any], batch_size: int) -> dict[str, np.ndarray]:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
@@ -262,19 +297,21 @@ def choose_providers(providers: Any) -> list[Any]:
     """Providers as onnxruntime takes them.
 
     Raises:
-        ValueError: one that this onnxruntime doesn't have; the message lists those it has.
+        ValueError: one that this onnxruntime doesn't have, the message lists those it has; or
+            something that is no name and no pair of a name and options.
     """
     import onnxruntime
 
     available = onnxruntime.get_available_providers()
     if providers is None:
-        wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-        return [name for name in wanted if name in available]
+        providers = [name for name in ("cuda", "cpu") if SHORT_NAMES[name] in available]
     if isinstance(providers, str):
         providers = [providers]
+    if not isinstance(providers, list | tuple) or not providers:
+        raise ValueError(f"providers must be a name, a list or None; got {providers!r}")
     chosen = []
     for given in providers:
-        name = given if isinstance(given, str) else given[0]
+        name, options = _name_and_options(given)
         full = SHORT_NAMES.get(name, name)
         if full not in available:
             hint = (
@@ -286,8 +323,21 @@ def choose_providers(providers: Any) -> list[Any]:
                 f"provider {name!r} is not in this onnxruntime, which has "
                 f"{', '.join(available)}{hint}"
             )
-        chosen.append(full if isinstance(given, str) else (full, given[1]))
+        if name != full:
+            options = {**EXACT.get(full, {}), **options}
+        chosen.append((full, options) if options else full)
     return chosen
+
+
+def _name_and_options(given: Any) -> tuple[str, dict[str, Any]]:
+    if isinstance(given, str):
+        return given, {}
+    pair = isinstance(given, list | tuple) and len(given) == 2
+    if not pair or not isinstance(given[0], str) or not isinstance(given[1], dict):
+        raise ValueError(
+            f"providers must hold names or pairs (name, dict of options); got {given!r}"
+        )
+    return given[0], given[1]
 
 
 def load_graph(path: Path, providers: list[Any], threads: int | None = None) -> Any:
@@ -306,13 +356,15 @@ def load_graph(path: Path, providers: list[Any], threads: int | None = None) -> 
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:
         raise ExportError(f"onnxruntime can't load {path.name}: {error}") from error
-    first = providers[0] if isinstance(providers[0], str) else providers[0][0]
-    if first not in session.get_providers():
-        # onnxruntime falls back to the CPU with no more than a warning.
-        raise ValueError(
-            f"provider {first!r} could not be started; onnxruntime would use "
-            f"{', '.join(session.get_providers())}"
-        )
+    started = session.get_providers()
+    for given in providers:
+        name = given if isinstance(given, str) else given[0]
+        if name not in started:
+            # onnxruntime leaves it out with no more than a warning.
+            raise ValueError(
+                f"provider {name!r} could not be started; onnxruntime would use "
+                f"{', '.join(started)}. Leave it out of providers if that will do"
+            )
     return session
 
 

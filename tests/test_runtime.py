@@ -17,6 +17,8 @@ from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
 from tests.test_flow_errors import CONDITION, IMAGES, ConditionalFlow
 
+X = np.zeros((2, 8, 8, 1), "float32")
+
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, tiny_images):
@@ -99,6 +101,41 @@ def test_values_on_a_device_are_bound_where_they_are(session, exported, tiny_ima
     np.testing.assert_allclose(back, x, atol=1e-4)
 
 
+def test_device_arrays_stay_in_place_and_may_be_mixed(session, tiny_images):
+    x = session.dequantize(tiny_images[:4])
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(x, "cpu", 0)
+    expected = session.run("log_prob", {"image": x})["log_prob"]
+    bound = session.run("log_prob", {"image": value}, device="cpu")["log_prob"]
+    assert bound.device_name() == "cpu"
+    np.testing.assert_array_equal(bound.numpy(), expected)
+    latents = session.run("encode", {"image": value}, device="cpu")
+    mixed = {"latent_0": latents["latent_0"], "latent_1": latents["latent_1"].numpy()}
+    both = {name: latents[name] for name in mixed}
+    np.testing.assert_array_equal(
+        session.run("decode", mixed)["image"], session.run("decode", both)["image"]
+    )
+    # Memory that is written anew is read anew: nothing was copied when it was made.
+    value.update_inplace(x[::-1].copy())
+    np.testing.assert_allclose(
+        session.run("log_prob", {"image": value})["log_prob"], expected[::-1], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "device", "message"),
+    [
+        ({"picture": X}, None, "inputs must be named image; got picture"),
+        ({}, None, "inputs must be named image; got none"),
+        ({"image": X, "latent_0": X}, None, "inputs must be named image; got image, latent_0"),
+        ({"image": X.tolist()}, None, r"inputs\['image'\] must be a NumPy array or .* got list"),
+        ({"image": X}, "cuda", "device must be one of cpu, or None; got 'cuda'"),
+    ],
+)
+def test_bad_inputs_of_run(session, inputs, device, message):
+    with pytest.raises(ValueError, match=message):
+        session.run("log_prob", inputs, device)
+
+
 def test_a_conditional_flow(tmp_path):
     flow = ConditionalFlow()
     flow.adapt({"image": IMAGES, "condition": CONDITION})
@@ -174,12 +211,35 @@ def test_a_provider_that_is_not_there(exported, providers):
 def test_cuda_is_chosen_where_it_is_there(monkeypatch):
     both = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
-    assert choose_providers(None) == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    exact = ("CUDAExecutionProvider", {"use_tf32": "0"})
+    assert choose_providers(None) == [exact, "CPUExecutionProvider"]
+    assert choose_providers("cuda") == [exact]
+    assert choose_providers("tensorrt") == ["TensorrtExecutionProvider"]
     options = [("cuda", {"device_id": 1}), "cpu"]
     assert choose_providers(options) == [
-        ("CUDAExecutionProvider", {"device_id": 1}),
+        ("CUDAExecutionProvider", {"use_tf32": "0", "device_id": 1}),
         "CPUExecutionProvider",
     ]
+
+
+def test_whoever_names_a_provider_in_full_decides_about_tf32(monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    assert choose_providers("CUDAExecutionProvider") == ["CUDAExecutionProvider"]
+    rounded = [("cuda", {"use_tf32": "1"})]
+    assert choose_providers(rounded) == [("CUDAExecutionProvider", {"use_tf32": "1"})]
+
+
+def test_options_reach_the_provider(exported):
+    session = Session(exported[1], [("cpu", {"use_arena": "0"})])
+    assert session.providers == [("CPUExecutionProvider", {"use_arena": "0"})]
+    assert session.graph("encode").get_providers() == ["CPUExecutionProvider"]
+    assert session.sample(1).shape == (1, 8, 8, 1)
+
+
+@pytest.mark.parametrize("providers", [[], {}, 3, [("cpu",)], [("cpu", "fast")], [3]])
+def test_providers_that_are_neither_names_nor_pairs(exported, providers):
+    with pytest.raises(ValueError, match=r"providers must (be a name|hold names or pairs)"):
+        Session(exported[1], providers)
 
 
 def test_a_provider_that_does_not_start_is_an_error(exported, monkeypatch):
