@@ -43,6 +43,48 @@ def test_evaluate_reports_bits_per_dim(tiny_flow, tiny_images):
     assert floats["loss"] == pytest.approx(expected - 8.0, rel=1e-4)
 
 
+def test_sample_weight_counts(tiny_flow, tiny_images):
+    flow = compiled(tiny_flow)
+    images, weight = tiny_images[:48], np.linspace(0, 3, 48).astype("float32")
+    bits = np.asarray(flow.bits_per_dim(images))
+    expected = float((bits * weight).sum() / weight.sum())
+    for found in (
+        flow.evaluate(images, sample_weight=weight, verbose=0, return_dict=True),
+        flow.evaluate({"image": images}, sample_weight=weight, verbose=0, return_dict=True),
+    ):
+        assert found["bits_per_dim"] == pytest.approx(expected, rel=1e-5)
+    # As in Keras, weights scale the loss: it divides by the number of images.
+    whole = flow.evaluate(images, sample_weight=weight, batch_size=48, verbose=0, return_dict=True)
+    assert whole["loss"] == pytest.approx(float((bits * weight).mean()), rel=1e-5)
+
+
+def test_sample_weight_trains(tiny_images):
+    results = []
+    for weighted in (False, True):
+        keras.utils.set_random_seed(0)
+        flow = compiled()
+        flow.adapt(tiny_images[:32])
+        if weighted:  # the second half counts for nothing
+            weight = np.repeat([2.0, 0.0], 32)
+            flow.fit(
+                tiny_images[:64], sample_weight=weight, batch_size=64, shuffle=False, verbose=0
+            )
+        else:
+            flow.fit(tiny_images[:64], batch_size=64, shuffle=False, verbose=0)
+        results.append(float(np.mean(flow.bits_per_dim(tiny_images[:32]))))
+    assert results[1] < results[0] - 1e-3
+
+
+def test_validation_data_with_weights(tiny_images):
+    flow = compiled()
+    weight = np.arange(32.0)
+    data = (tiny_images[:32], None, weight)
+    history = flow.fit(tiny_images[:32], validation_data=data, verbose=0).history
+    bits = np.asarray(flow.bits_per_dim(tiny_images[:32]))
+    expected = (bits * weight).sum() / weight.sum()
+    assert history["val_bits_per_dim"][-1] == pytest.approx(float(expected), abs=1e-4)
+
+
 class Batches(keras.utils.PyDataset):
     def __init__(self, images):
         super().__init__()

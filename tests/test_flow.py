@@ -170,6 +170,34 @@ def test_as_distribution(tiny_flow, tiny_images):
     assert tuple(distribution.event_shape) == (8, 8, 1)
 
 
+def test_as_distribution_takes_any_batch_shape(tiny_flow, tiny_images):
+    distribution = tiny_flow.as_distribution()
+    one = distribution.sample(seed=1)
+    assert one.shape == (8, 8, 1)
+    many = distribution.sample((2, 3), seed=1)
+    assert many.shape == (2, 3, 8, 8, 1)
+    x = tiny_flow.dequantize(tiny_images[:6])
+    expected = np.asarray(tiny_flow.log_prob(x))
+    np.testing.assert_allclose(distribution.log_prob(x[0]), expected[0], rtol=1e-5)
+    nested = distribution.log_prob(x.reshape(2, 3, 8, 8, 1))
+    np.testing.assert_allclose(nested, expected.reshape(2, 3), rtol=1e-5)
+
+
+def test_as_distribution_checks_its_value(tiny_flow, tiny_images):
+    distribution = tiny_flow.as_distribution()
+    x = tiny_flow.dequantize(tiny_images[:2])
+    for value, message in (
+        (tiny_images[:2], "value must be float images"),
+        (x[:, :4], r"value must have shape \(\.\.\., 8, 8, 1\); got \(2, 4, 8, 1\)"),
+        (x * np.nan, "value must be finite"),
+        (x + 0.5, "value: float images must lie in"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            distribution.log_prob(value)
+        with pytest.raises(ValueError, match=message):
+            distribution.prob(value)
+
+
 def fresh_copy(x):
     return tf.constant(np.array(x))
 
@@ -201,6 +229,19 @@ def test_save_and_load_give_the_same_flow(tiny_flow, tiny_images, tmp_path, suff
         loaded.dequantize(tiny_images[:4]),
         atol=1e-4,
     )
+
+
+def test_a_compiled_flow_goes_on_training_after_loading(tiny_flow, tiny_images, tmp_path):
+    tiny_flow.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
+    tiny_flow.fit(tiny_images[:32], batch_size=32, shuffle=False, verbose=0)
+    tiny_flow.save(tmp_path / "flow.keras")
+    loaded = keras.saving.load_model(tmp_path / "flow.keras")
+    assert int(loaded.optimizer.iterations) == 1
+    results = []
+    for flow in (tiny_flow, loaded):
+        flow.fit(tiny_images[:32], batch_size=32, shuffle=False, verbose=0)
+        results.append(flow.evaluate(tiny_images[:32], verbose=0, return_dict=True))
+    assert results[1]["bits_per_dim"] == pytest.approx(results[0]["bits_per_dim"], abs=1e-4)
 
 
 def test_decode_is_finite_at_1_2_sigma(tiny_flow):

@@ -35,8 +35,16 @@ NAN = np.full((2, 8, 8, 1), np.nan, "float32")
         (lambda f: f.log_prob(X + np.float32(0.9)), "images: float images must lie in"),
         (lambda f: f.log_prob(X[:0]), "images holds no image"),
         (lambda f: f.fit(X + np.float32(0.9)), "images: float images must lie in"),
-        (lambda f: f.fit(None), "x is missing"),
+        (lambda f: f.fit(None), "x must be an image batch"),
         (lambda f: f.compile(loss="mse"), "loss must be None"),
+        (lambda f: f.compile(metrics=["mae"]), r"metrics must be None, .* got \['mae'\]"),
+        (lambda f: f.fit(X, class_weight={0: 1.0}), "class_weight must be None"),
+        (lambda f: f.fit(X, sample_weight=[1.0]), r"sample_weight must have shape \(2,\)"),
+        (lambda f: f.evaluate(X, sample_weight=[1.0, -1.0]), "sample_weight must hold finite"),
+        (lambda f: f.evaluate("x", sample_weight=[1.0]), "x must be an image batch"),
+        (lambda f: f.predict([X, X, X]), "got a sequence of 3"),
+        (lambda f: f.predict("a"), "x must be an image batch"),
+        (lambda f: f("a"), "inputs must be an image batch.*got str"),
         (
             lambda f: f.decode(
                 [np.zeros((n, *s), "float32") for n, s in zip((2, 3), f.latent_shapes, strict=True)]
@@ -65,7 +73,8 @@ NAN = np.full((2, 8, 8, 1), np.nan, "float32")
         (lambda f: f.sample(1, temperature=float("nan")), "temperature must be"),
         (lambda f: f.sample(1, seed=1.5), "seed must be"),
         (lambda f: f.interpolate(X, X[:1]), "a and b must have the same shape"),
-        (lambda f: f.interpolate(X, X), "dequantize takes uint8"),
+        (lambda f: f.interpolate(X, X), "a must be uint8 images; got dtype float32"),
+        (lambda f: f.quantize(X.astype("uint8")), "quantize takes float images"),
         (lambda f: f.interpolate(X, X, steps=1), "steps must be an integer of at least 2"),
         (lambda f: f({"picture": X}), "got a dict with keys picture"),
         (lambda f: f((X, X, X)), "got a sequence of 3"),

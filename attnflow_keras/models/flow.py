@@ -33,7 +33,11 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
 
     Images are uint8 ``(n, h, w, c)`` or floats ``(k + u) / 256 - 0.5``. Scores of uint8
     images dequantize inside and bound the log-probability of the image; scores of float
-    images are the density.
+    images are the density. ``bits_per_dim`` counts 256 levels for both; the loss of float
+    images is that of the density, 8 bits a dimension of ``float_shape`` less.
+
+    In :meth:`log_prob` and its kin, uint8 images with ``preprocess`` get noise in every
+    dimension of ``float_shape``, copies of a channel each their own.
 
     A subclass gives :meth:`make_levels`; after every level but the last, the second half of
     the channels is left as a latent and the first half goes on.
@@ -65,7 +69,7 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         # sees them, which alone costs bits.
         super().__init__(autocast=False, **kwargs)
         check_policy(self.dtype_policy.name)
-        shape = tuple(image_shape)
+        shape = tuple(image_shape) if isinstance(image_shape, list | tuple) else ()
         if len(shape) != 3 or not all(isinstance(s, int | np.integer) and s > 0 for s in shape):
             raise ValueError(f"image_shape must be (height, width, channels); got {image_shape!r}")
         self.image_shape = (int(shape[0]), int(shape[1]), int(shape[2]))
@@ -74,6 +78,8 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         # Bits are counted a dimension of the data; the flow may work in more of them.
         self.num_dims = math.prod(self.image_shape)
         self.float_dims = math.prod(self.float_shape)
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(f"seed must be an integer of at least 0; got {seed!r}")
         self.seed = int(seed)
         self.noise_seed = self.seed
         self._compiled_methods = CompiledMethods()
@@ -189,12 +195,28 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         return super().__call__(inputs, *args, **kwargs)
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, **kwargs: Any) -> None:
-        """As ``keras.Model.compile``, without a loss: a flow has its own."""
+        """As ``keras.Model.compile``, without loss and metrics: a flow has its own.
+
+        Raises:
+            ValueError: a loss, loss weights or metrics; there is no target that they could
+                compare with.
+        """
         if loss is not None:
             raise ValueError(
                 f"loss must be None, a flow minimizes bits per dimension; got {loss!r}"
             )
+        for name in ("loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name):
+                raise ValueError(
+                    f"{name} must be None, a flow has no target and reports bits_per_dim; got "
+                    f"{kwargs[name]!r}"
+                )
         super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile a loaded flow as it was when it was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def call(self, inputs: Any, training: bool = False) -> Tensor:
         """Log-probability in nats, ``(n,)``, of images or ``{"image", "condition"}``."""
@@ -224,19 +246,20 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """``-mean(log_prob) / (D ln 2)`` plus the layers' own losses."""
+        """``-mean(log_prob) / (D ln 2)`` plus the layers' own losses.
+
+        With weights ``-mean(weight log_prob) / (D ln 2)``, as Keras' own losses.
+        """
         if y is not None and self.conditional:
             raise ValueError(
                 f"{self.name}: got a second element as target y; Keras reads (a, b) as (x, y). "
                 f"A conditional flow takes {checks.FORMS}"
             )
         log_prob = y_pred
-        if sample_weight is not None:
-            weight = ops.cast(sample_weight, log_prob.dtype)
-            mean = ops.sum(log_prob * weight) / ops.sum(weight)
-        else:
-            mean = ops.mean(log_prob)
-        loss = -mean / (self.num_dims * LN2)
+        weight = self._weight(x, sample_weight)
+        if weight is not None:
+            log_prob = log_prob * ops.cast(weight, log_prob.dtype)
+        loss = -ops.mean(log_prob) / (self.num_dims * LN2)
         return loss + sum(self.losses) if self.losses else loss
 
     def compute_metrics(
@@ -246,16 +269,24 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         bits = -y_pred / (self.num_dims * LN2)
         if not checks.is_integer(checks.unpack(x)["image"]):
             bits = bits + 8.0 * self.float_dims / self.num_dims
-        self._bits_per_dim.update_state(bits, sample_weight=sample_weight)
+        weight = self._weight(x, sample_weight)
+        self._bits_per_dim.update_state(bits, sample_weight=weight)
         return super().compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As ``keras.Model.fit``, with two additions.
 
         Data-dependent initialization comes first if it is still due, and training stops at a
-        loss that is NaN or Inf.
+        loss that is NaN or Inf. An unconditional flow ignores a target ``y``, so that data sets
+        of (image, label) serve; a conditional one refuses it.
         """
-        self._check_arrays(x)
+        if kwargs.get("class_weight") is not None:
+            raise ValueError(
+                "class_weight must be None, a flow has no classes; got "
+                f"{kwargs['class_weight']!r}. Weight images with sample_weight"
+            )
+        self._check_data(x)
+        x = self._with_weight(x, kwargs.pop("sample_weight", None))
         if not self.is_adapted:
             self.adapt(first_batch(x, ADAPT_IMAGES))
         elif can_peek(x):
@@ -271,10 +302,13 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As ``keras.Model.evaluate``; uint8 arrays get the noise of seed 0."""
+        self._check_data(x)
+        x = self._with_weight(x, kwargs.pop("sample_weight", None))
         return super().evaluate(self._with_noise(x), *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Log-probabilities ``(n,)``; uint8 arrays get the noise of seed 0, as in log_prob."""
+        self._check_data(x)
         return super().predict(self._with_noise(x), *args, **kwargs)
 
     # --- initialization ------------------------------------------------------------------
@@ -335,11 +369,40 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
         shape = self.image_shape if checks.is_integer(image) else self.float_shape
         checks.check_shape("image", image, shape)
 
-    def _check_arrays(self, x: Any) -> None:
+    def _check_data(self, x: Any) -> None:
         # Keras' own message for a wrong shape comes from deep inside a graph.
-        image = checks.unpack(x)["image"] if isinstance(x, dict | np.ndarray) else None
-        if isinstance(image, np.ndarray):
-            self._as_images(image, limit=checks.DATA_LIMIT)
+        if x is None or isinstance(x, str | int | float):
+            raise ValueError(f"x must be {checks.FORMS}; got {x!r}")
+        if isinstance(x, dict | list | tuple | np.ndarray):
+            image = checks.unpack(x)["image"]
+            if isinstance(image, np.ndarray):
+                self._as_images(image, limit=checks.DATA_LIMIT)
+
+    def _weight(self, x: Any, sample_weight: Any) -> Any:
+        """Weights of the images, from the data set or from ``sample_weight=``."""
+        given = checks.unpack(x)["weight"] if isinstance(x, dict) else None
+        return sample_weight if given is None else given
+
+    def _with_weight(self, x: Any, sample_weight: Any) -> Any:
+        # Keras drops the weights when there is no y, so they go with the images.
+        if sample_weight is None:
+            return x
+        if not isinstance(x, dict | np.ndarray):
+            raise ValueError(
+                "sample_weight goes with an image array or a dict of arrays; got x of type "
+                f"{type(x).__name__}. A data set gives its weights itself, as (x, y, weight)"
+            )
+        given = checks.unpack(x)
+        weight = np.asarray(ops.convert_to_numpy(sample_weight), dtype="float32")
+        expected = (len(given["image"]),)
+        if weight.shape != expected:
+            raise ValueError(
+                f"sample_weight must have shape {expected}, one number an image; got {weight.shape}"
+            )
+        if not np.isfinite(weight).all() or weight.min() < 0:
+            raise ValueError("sample_weight must hold finite numbers of at least 0")
+        given["weight"] = weight
+        return {key: value for key, value in given.items() if value is not None}
 
     def _with_noise(self, x: Any) -> Any:
         if isinstance(x, dict | np.ndarray):
@@ -355,7 +418,10 @@ class Flow(InferenceMixin, DiagnosisMixin, keras.Model):
 
     def _with_noise_in_tuple(self, data: Any) -> Any:
         if isinstance(data, list | tuple):
-            return (self._with_noise(data[0]), *data[1:])
+            x, y, weight = (*data, None, None)[:3]
+            if y is None:
+                return self._with_noise(self._with_weight(x, weight))
+            return (self._with_noise(x), *data[1:])
         return self._with_noise(data)
 
     def get_config(self) -> dict[str, Any]:

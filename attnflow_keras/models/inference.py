@@ -73,6 +73,8 @@ class InferenceMixin:
     def _quantize_images(self, x: Any) -> np.ndarray:
         """Grey levels (uint8) of float images, the inverse of :meth:`dequantize`."""
         x = np.asarray(ops.convert_to_numpy(x))
+        if checks.is_integer(x):
+            raise ValueError("quantize takes float images, as decode gives them; got uint8")
         checks.check_shape("x", x, self.float_shape)
         return noise.quantize(self.preprocess.reduce(x))
 
@@ -248,6 +250,9 @@ class InferenceMixin:
         if a.shape != b.shape:
             raise ValueError(f"a and b must have the same shape; got {a.shape} and {b.shape}")
         single = a.ndim == 3
+        for name, image in (("a", a), ("b", b)):
+            if image.dtype != "uint8":
+                raise ValueError(f"{name} must be uint8 images; got dtype {image.dtype}")
         if single:
             a, b = a[None], b[None]
         ends = [
@@ -268,7 +273,11 @@ class InferenceMixin:
         return images[0] if single else images
 
     def as_distribution(self, condition: Any = None) -> Any:
-        """The density of float images as a TFP distribution, with ``log_prob`` and ``sample``."""
+        """The density of float images ``(..., h, w, c)`` as a TFP distribution.
+
+        ``sample()`` is one image, ``sample((2, 3))`` gives ``(2, 3, h, w, c)``; ``log_prob``
+        takes any batch shape. With a condition, the number of images is that of the condition.
+        """
         from attnflow_keras.models.distribution import flow_distribution
 
         return flow_distribution(self, self._features(condition))

@@ -12,6 +12,9 @@ from attnflow_keras.numerics import Tensor
 FLOAT_LIMIT = 16.0
 DATA_LIMIT = 0.5
 
+# Noise and weight are put there by fit, evaluate and predict.
+PARTS = ("image", "condition", "noise", "weight")
+
 FORMS = (
     'an image batch, {"image": images, "condition": conditions}, or a data set that yields '
     "((image, condition),)"
@@ -19,19 +22,21 @@ FORMS = (
 
 
 def unpack(inputs: Any) -> dict[str, Any]:
-    """Sort the input of ``Flow.call`` into ``image``, ``condition`` and ``noise``."""
+    """Sort the input of ``Flow.call`` into ``image``, ``condition``, ``noise`` and ``weight``."""
     if isinstance(inputs, dict):
-        unknown = sorted(set(inputs) - {"image", "condition", "noise"})
+        unknown = set(inputs) - set(PARTS)
         if unknown or "image" not in inputs:
             raise ValueError(
-                f"inputs must be {FORMS}; got a dict with keys {', '.join(sorted(inputs))}"
+                f"inputs must be {FORMS}; got a dict with keys {', '.join(map(str, inputs))}"
             )
-        return {"condition": None, "noise": None, **inputs}
+        return {**dict.fromkeys(PARTS), **inputs}
     if isinstance(inputs, list | tuple):
         if len(inputs) != 2:
             raise ValueError(f"inputs must be {FORMS}; got a sequence of {len(inputs)}")
-        return {"image": inputs[0], "condition": inputs[1], "noise": None}
-    return {"image": inputs, "condition": None, "noise": None}
+        return {**dict.fromkeys(PARTS), "image": inputs[0], "condition": inputs[1]}
+    if not hasattr(inputs, "shape"):
+        raise ValueError(f"inputs must be {FORMS}; got {type(inputs).__name__}")
+    return {**dict.fromkeys(PARTS), "image": inputs}
 
 
 def is_integer(x: Any) -> bool:
