@@ -1,0 +1,428 @@
+"""Serve an export over HTTP: score, sample and restore images, without TensorFlow.
+
+    pip install ".[runtime,serve]"
+    attnflow export attnflow-imap-mnist -o out/onnx
+    python examples/http_server.py out/onnx --port 8000
+    ATTNFLOW_EXPORT=out/onnx uvicorn examples.http_server:app    # the same
+
+    curl localhost:8000/model
+    curl -F images=@a.png -F images=@b.png localhost:8000/score
+    curl -F images=@a.png "localhost:8000/round-trip?output=list"
+    curl --json '{"n": 16, "temperature": 0.8, "seed": 0}' localhost:8000/sample -o samples.png
+
+Conditional exports restore pictures, and take the conditions of scores and round trips besides:
+
+    curl -F conditions=@low.png "localhost:8000/restore?n=4" -o restored.png
+    curl -F images=@a.png -F conditions=@low.png localhost:8000/score
+
+Bad requests get one JSON error: which field, what came, what was expected.
+"""
+
+import argparse
+import asyncio
+import base64
+import io
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from PIL import Image, UnidentifiedImageError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from export.runtime import Session
+
+# What a PNG may be so that turning it into grey or RGB loses nothing.
+MODES = {"L": ("L", "1"), "RGB": ("RGB", "L", "1", "P")}
+
+
+class Limits(NamedTuple):
+    """What one request may ask for, and how many may be at work or wait."""
+
+    images: int = 64
+    body_bytes: int = 8_000_000
+    pixels: int = 1_000_000
+    requests: int = 8
+
+
+class Refusal(Exception):  # noqa: N818
+    """A request that is not served: which field, what came, what was expected."""
+
+    def __init__(self, status: int, field: str, got: Any, expected: str, **headers: str) -> None:
+        super().__init__(f"{field}: got {got}, expected {expected}")
+        self.status, self.headers = status, headers
+        self.detail = {"field": field, "got": str(got)[:200], "expected": expected}
+
+
+class Output(BaseModel):
+    """How images come back: one PNG with all of them, or JSON with a base64 PNG for each."""
+
+    model_config = ConfigDict(extra="forbid")
+    output: Literal["grid", "list"] = "grid"
+
+
+class Draw(Output):
+    """What to draw."""
+
+    n: int = Field(1, ge=1)
+    temperature: float = Field(1.0, ge=0.0, le=10.0, allow_inf_nan=False)
+    seed: int | None = Field(None, ge=0, lt=2**63)
+
+
+class Seed(BaseModel):
+    """The seed of the dequantization noise."""
+
+    model_config = ConfigDict(extra="forbid")
+    seed: int = Field(0, ge=0, lt=2**63)
+
+
+class BodyLimit:
+    """Middleware that counts the bytes of a body while they come in.
+
+    A Content-Length may lie or be absent, so it only serves to refuse sooner.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with a ``receive`` that refuses what is too long."""
+        taken = 0
+        expected = f"at most {self.most} bytes"
+        declared = dict(scope.get("headers", ())).get(b"content-length", b"0")
+
+        async def counted() -> Message:
+            nonlocal taken
+            if declared.isdigit() and int(declared) > self.most:
+                raise Refusal(413, "body", f"{int(declared)} bytes", expected)
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self.most:
+                raise Refusal(413, "body", f"more than {self.most} bytes", expected)
+            return message
+
+        await self.app(scope, counted, send)
+
+
+class Worker:
+    """Runs the session in a thread, one request after another, so that the loop stays free.
+
+    onnxruntime uses all cores for one request; two at once would only slow each other down.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.inside = most, 0
+        self.turn = asyncio.Semaphore(1)
+
+    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The function's result, or a Refusal when too many requests wait already."""
+        if self.inside >= self.most:
+            got = f"a request beside {self.inside} that run or wait"
+            expected = f"at most {self.most} at a time; try again"
+            raise Refusal(503, "request", got, expected, **{"Retry-After": "1"})
+        self.inside += 1
+        try:
+            async with self.turn:
+                return await run_in_threadpool(function, *arguments)
+        finally:
+            self.inside -= 1
+
+
+def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B008
+    """The application for one export; its graphs are loaded here, not by the first request."""
+    if session.image_shape[-1] not in (1, 3):
+        raise ValueError(
+            f"session must have images of 1 or 3 channels, to be PNG; got {session.image_shape}"
+        )
+    for name in session.manifest["graphs"]:
+        session.graph(name)
+    api = FastAPI(title=session.manifest["name"])
+    api.add_middleware(BodyLimit, most=limits.body_bytes)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(Refusal, _refused)
+    api.add_exception_handler(HTTPException, _unknown)
+    api.add_exception_handler(Exception, _failed)
+    worker = Worker(limits.requests)
+    condition = session.manifest["condition"]
+
+    @api.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ready"}
+
+    @api.get("/model")
+    async def model() -> dict[str, Any]:
+        keys = ("name", "metadata", "precision", "image", "latents", "condition", "versions")
+        return {**{key: session.manifest[key] for key in keys}, "limits": limits._asdict()}
+
+    @api.post("/score")
+    async def score(request: Request, options: Annotated[Seed, Query()]) -> dict[str, Any]:
+        uploads = await _uploads(request, _fields(session), limits)
+
+        def work() -> Any:
+            images, given = _images(session, uploads, limits)
+            return session.log_prob(images, given, options.seed)
+
+        nats = await worker.run(work)
+        # As in Session.bits_per_dim, which would run the graph once more.
+        bits = -nats / np.float32(session.num_dims * np.log(2.0))
+        names = [name for name, _ in uploads["images"]]
+        return {
+            "images": [
+                {"name": name, "log_prob": float(a), "bits_per_dim": float(b)}
+                for name, a, b in zip(names, nats, bits, strict=True)
+            ]
+        }
+
+    @api.post("/round-trip")
+    async def round_trip(request: Request, options: Annotated[Output, Query()]) -> Response:
+        uploads = await _uploads(request, _fields(session), limits)
+
+        def work() -> Response:
+            images, given = _images(session, uploads, limits)
+            features = session.features(given, len(images))
+            latents, _ = session.encode(session.dequantize(images), features or None)
+            back = session.quantize(session.decode(latents, features or None))
+            wrong = (back != images).reshape(len(images), -1).sum(axis=1)
+            return _pictures(back, options.output, wrong_levels=[int(count) for count in wrong])
+
+        return await worker.run(work)
+
+    @api.post("/sample")
+    async def sample(request: Request) -> Response:
+        if condition:
+            expected = "POST /restore, which takes the conditions"
+            raise Refusal(400, "conditions", "none, and this export is conditional", expected)
+        options = await _json(request, Draw)
+        _at_most(options.n, limits)
+
+        def work() -> Response:
+            images = session.sample(options.n, None, options.temperature, options.seed)
+            return _pictures(images, options.output)
+
+        return await worker.run(work)
+
+    @api.post("/restore")
+    async def restore(request: Request, options: Annotated[Draw, Query()]) -> Response:
+        if not condition:
+            expected = "an unconditional export takes POST /sample or /round-trip"
+            raise Refusal(400, "conditions", "a request to restore images", expected)
+        uploads = await _uploads(request, ("conditions",), limits)
+        total = options.n * len(uploads["conditions"])
+        _at_most(total, limits)
+
+        def work() -> Response:
+            given = _conditions(session, uploads["conditions"], limits)
+            # The features of a condition are made once for all of its images.
+            features = {
+                name: np.repeat(part, options.n, axis=0)
+                for name, part in session.features(given, len(given)).items()
+            }
+            images = session.sample(total, features, options.temperature, options.seed)
+            return _pictures(images, options.output)
+
+        return await worker.run(work)
+
+    return api
+
+
+# --- requests ----------------------------------------------------------------------------
+
+
+def _fields(session: Session) -> tuple[str, ...]:
+    return ("images", "conditions") if session.conditional else ("images",)
+
+
+def _at_most(n: int, limits: Limits) -> None:
+    if n > limits.images:
+        raise Refusal(422, "n", f"{n} images", f"at most {limits.images} images a request")
+
+
+async def _json(request: Request, model: type[Draw]) -> Draw:
+    kind = request.headers.get("content-type", "none")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        raise Refusal(415, "Content-Type", kind, "application/json")
+    body = await request.body()
+    try:
+        # Strict, or "3" and true would be numbers.
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        raise _refusal(error.errors()[0], ()) from error
+
+
+async def _uploads(
+    request: Request, fields: tuple[str, ...], limits: Limits
+) -> dict[str, list[tuple[str, bytes]]]:
+    """Names and contents of the files of each field, at least one and at most the limit."""
+    kind = request.headers.get("content-type", "none")
+    if kind.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise Refusal(415, "Content-Type", kind, "multipart/form-data")
+    found: dict[str, list[tuple[str, bytes]]] = {field: [] for field in fields}
+    try:
+        # Some more than are allowed, so that the error can tell the number.
+        async with request.form(max_files=4 * limits.images, max_fields=4) as form:
+            for field, value in form.multi_items():
+                if field not in found:
+                    expected = f"files in {' and '.join(fields)}"
+                    raise Refusal(422, field, "an unknown field", expected)
+                if isinstance(value, str):
+                    raise Refusal(422, field, "text", "files, as curl -F sends them with @")
+                found[field].append((value.filename or "", await value.read()))
+    except HTTPException as error:
+        status = 413 if str(error.detail).startswith("Too many") else 400
+        expected = f"multipart/form-data with at most {limits.images} files in a field"
+        raise Refusal(status, "body", error.detail, expected) from error
+    for field, files in found.items():
+        if not files:
+            raise Refusal(422, field, "no file", f"1 to {limits.images} PNG files")
+        if len(files) > limits.images:
+            raise Refusal(413, field, f"{len(files)} files", f"at most {limits.images}")
+    return found
+
+
+def _images(
+    session: Session, uploads: dict[str, list[tuple[str, bytes]]], limits: Limits
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The images, and their conditions where the export takes some."""
+    images = _read("images", uploads["images"], session.image_shape, limits)
+    if not session.conditional:
+        return images, None
+    conditions = _conditions(session, uploads["conditions"], limits)
+    if len(conditions) not in (1, len(images)):
+        expected = f"1 file, or one for each of {len(images)} images"
+        raise Refusal(422, "conditions", f"{len(conditions)} files", expected)
+    return images, conditions
+
+
+def _conditions(session: Session, files: list[tuple[str, bytes]], limits: Limits) -> np.ndarray:
+    """Conditions as the manifest describes them, which must be pictures."""
+    given = session.manifest["condition"]
+    shape = tuple(given["shape"])
+    if given["dtype"] != "uint8" or len(shape) != 3 or shape[-1] not in (1, 3):
+        got = f"an export with conditions of shape {shape} and dtype {given['dtype']}"
+        raise Refusal(501, "conditions", got, "conditions that are uint8 pictures, grey or RGB")
+    return _read("conditions", files, shape, limits)
+
+
+def _read(
+    field: str, files: list[tuple[str, bytes]], shape: tuple[int, ...], limits: Limits
+) -> np.ndarray:
+    """PNG files as uint8 ``(n, h, w, c)``."""
+    return np.stack(
+        [_png(f"{field}[{i}]", content, shape, limits) for i, (_, content) in enumerate(files)]
+    )
+
+
+def _png(field: str, content: bytes, shape: tuple[int, ...], limits: Limits) -> np.ndarray:
+    height, width, channels = shape
+    mode = "L" if channels == 1 else "RGB"
+    expected = f"a PNG of {width}x{height} pixels, {'grey' if mode == 'L' else 'RGB'}, 8 bits"
+    try:
+        # Only the header is read here: a small file may hold a picture that fills the memory.
+        picture = Image.open(io.BytesIO(content), formats=["PNG"])
+    except Image.DecompressionBombError as error:
+        raise Refusal(413, field, error, f"at most {limits.pixels} pixels; {expected}") from error
+    except UnidentifiedImageError as error:
+        raise Refusal(415, field, f"{len(content)} bytes that are no PNG", expected) from error
+    except Exception as error:  # Pillow has many kinds for a damaged file
+        raise Refusal(422, field, f"a PNG that can't be read: {error}", expected) from error
+    with picture:
+        size = f"{picture.width}x{picture.height} pixels"
+        if picture.width * picture.height > limits.pixels:
+            raise Refusal(413, field, size, f"at most {limits.pixels} pixels; {expected}")
+        if picture.size != (width, height) or picture.mode not in MODES[mode]:
+            raise Refusal(422, field, f"{size}, mode {picture.mode}", expected)
+        try:
+            return np.asarray(picture.convert(mode)).reshape(shape)
+        except Exception as error:
+            raise Refusal(422, field, f"a PNG that can't be read: {error}", expected) from error
+
+
+# --- responses ---------------------------------------------------------------------------
+
+
+def _pictures(images: np.ndarray, output: str, **more: Any) -> Response:
+    if output == "list":
+        encoded = [base64.b64encode(_encode(image)).decode() for image in images]
+        return JSONResponse({"images": encoded, **more})
+    n, height, width, channels = images.shape
+    columns = math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    grid = np.zeros((rows * columns, height, width, channels), "uint8")
+    grid[:n] = images
+    grid = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    sheet = grid.reshape(rows * height, columns * width, channels)
+    return Response(_encode(sheet), media_type="image/png")
+
+
+def _encode(image: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(content, format="PNG")
+    return content.getvalue()
+
+
+def _refusal(error: Any, place: tuple[str, ...]) -> Refusal:
+    """What pydantic found, in the form of all errors."""
+    malformed = error["type"] == "json_invalid"
+    where = [str(part) for part in error["loc"] if part not in place]
+    field = ".".join(where) or "body"
+    got = error["msg"] if malformed else repr(error["input"])
+    expected = "a JSON object" if malformed else error["msg"]
+    return Refusal(400 if malformed else 422, field, got, expected)
+
+
+async def _invalid(request: Request, error: Any) -> Response:
+    return await _refused(request, _refusal(error.errors()[0], ("query",)))
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    return JSONResponse({"error": error.detail}, error.status, error.headers)
+
+
+async def _unknown(request: Request, error: Any) -> Response:
+    got = f"{request.method} {request.url.path}"
+    refusal = Refusal(error.status_code, "path", got, "a path and method that /docs lists")
+    return await _refused(request, refusal)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    # The traceback is in the server's log; clients learn nothing of its inside.
+    detail = {"field": "request", "got": "an error of the server", "expected": "a result"}
+    return JSONResponse({"error": detail}, 500)
+
+
+# --- start -------------------------------------------------------------------------------
+
+
+def app() -> FastAPI:
+    """For uvicorn and others like it: the export in the variable ATTNFLOW_EXPORT."""
+    folder = os.environ.get("ATTNFLOW_EXPORT")
+    if not folder:
+        raise SystemExit("ATTNFLOW_EXPORT must name a folder that export.onnx wrote; it is not set")
+    return make_app(Session(folder, os.environ.get("ATTNFLOW_PROVIDER")))
+
+
+def main() -> None:
+    """Run the server."""
+    import uvicorn
+
+    parser = argparse.ArgumentParser(description="Serve an export over HTTP.")
+    parser.add_argument("folder", type=Path, help="a folder that export.onnx wrote")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--provider", help="cpu, cuda, ...; default: CUDA where it is there")
+    given = parser.parse_args()
+    api = make_app(Session(given.folder, given.provider))
+    # Connections are bounded too: each may hold a body that is still coming in.
+    uvicorn.run(api, host=given.host, port=given.port, limit_concurrency=64)
+
+
+if __name__ == "__main__":
+    main()
