@@ -24,13 +24,15 @@ LIMITS = {
 }
 
 
-def record(flow: Any, images: np.ndarray, condition: Any = None) -> dict[str, np.ndarray]:
+def record(
+    flow: Any, images: np.ndarray, condition: Any = None, count: int = COUNT
+) -> dict[str, np.ndarray]:
     """Images, latents that no image gave, and Keras' outputs for both."""
     from attnflow_keras import noise
 
-    images = images[:COUNT]
+    images = images[:count]
     if condition is not None:
-        condition = condition[:COUNT]
+        condition = condition[:count]
     x = flow.dequantize(images)
     latents, log_det = flow.encode(x, condition)
     rng = noise.generator(0, noise.LATENTS)

@@ -1,0 +1,209 @@
+"""Export and verify every pretrained entry, and time it beside Keras.
+
+``python -m benchmarks.export`` exports each entry to ONNX, verifies the folder, and times
+scoring and sampling in onnxruntime and in compiled Keras, plain and with XLA, in turns: the
+figure that counts is the median over rounds of onnxruntime's images a second over those of the
+faster Keras. ``--write docs/export.md`` keeps the table. Run it on a machine that does nothing
+else.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+TASKS = ("score", "sample")
+# onnxruntime's threads go on spinning for a moment after a run.
+PAUSE = 0.05
+
+
+def main() -> None:
+    """Export, verify and time the entries; print tables and write them if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("entries", nargs="*", help="entries; default: all that have weights")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2, help="of onnxruntime and TensorFlow")
+    parser.add_argument("--rounds", type=int, default=7, help="paired timings; 0 for none")
+    parser.add_argument("--images", type=int, default=64, help="real images to compare on")
+    parser.add_argument("--write", type=Path, help="file for the tables, such as docs/export.md")
+    given = parser.parse_args()
+    for name, least in (("batch", 1), ("threads", 1), ("rounds", 0), ("images", 1)):
+        if getattr(given, name) < least:
+            parser.error(f"--{name} must be at least {least}; got {getattr(given, name)}")
+
+    import zoo
+
+    known = zoo.list(pretrained=True)
+    unknown = sorted(set(given.entries) - set(known))
+    if unknown:
+        parser.error(f"entries must be out of {', '.join(known)}; got {', '.join(unknown)}")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(given.threads)
+    rows = [measure(name, given) for name in given.entries or known]
+    text = report(rows, given)
+    print(text)
+    if given.write:
+        temporary = given.write.with_name(f".{given.write.name}.part")
+        temporary.write_text(text + "\n")
+        temporary.replace(given.write)
+
+
+def measure(name: str, given: Any) -> dict[str, Any]:
+    """What the tables say of one entry."""
+    import export
+    import zoo
+    from export import fixtures
+    from export.runtime import Session
+
+    print(f"{name}: exporting", flush=True)
+    flow = zoo.load(name)
+    images = real_images(zoo.info(name), given.images)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "onnx"
+        start = time.perf_counter()
+        export.onnx(flow, folder, images=images)
+        seconds = time.perf_counter() - start
+        checks = export.verify(folder)
+        session = Session(folder, "cpu", threads=given.threads)
+        # On more images than the folder's own fixtures hold.
+        recorded = fixtures.record(flow, images, count=given.images)
+        row = {
+            "name": name,
+            "checks": len(checks),
+            "failed": [check.name for check in checks if not check.ok],
+            **fixtures.compare(session, recorded),
+            "bytes": sum(path.stat().st_size for path in folder.glob("*.onnx")),
+            "nodes": {key: graph["nodes"] for key, graph in session.manifest["graphs"].items()},
+            "seconds": seconds,
+            "timings": {},
+        }
+        if given.rounds:
+            x = (
+                images
+                if len(images) == given.batch
+                else np.resize(images, (given.batch, *images.shape[1:]))
+            )
+            for task in TASKS:
+                print(f"{name}: timing {task}", flush=True)
+                row["timings"][task] = paired(calls(flow, session, task, x), given.rounds)
+    return row
+
+
+def real_images(entry: dict[str, Any], count: int) -> np.ndarray:
+    """Test images of the entry's data set, or the digits that come with the package."""
+    from attnflow_keras.data import load_dataset, mnist_sample
+
+    if entry["dataset"] == "mnist" and count <= len(mnist_sample()):
+        return mnist_sample()[:count]
+    return load_dataset(entry["dataset"], "test")[:count]
+
+
+def calls(flow: Any, session: Any, task: str, images: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """One call of each contender, with the same work in it."""
+    n = len(images)
+
+    def keras(jit: bool) -> Callable[[], Any]:
+        def call() -> None:
+            flow.jit = jit
+            if task == "score":
+                np.asarray(flow.bits_per_dim(images, batch_size=n))
+            else:
+                flow.sample(n, seed=0, batch_size=n)
+
+        return call
+
+    def onnxruntime() -> None:
+        if task == "score":
+            session.bits_per_dim(images, batch_size=n)
+        else:
+            session.sample(n, seed=0, batch_size=n)
+
+    return {"keras": keras(False), "keras_xla": keras(True), "onnxruntime": onnxruntime}
+
+
+def paired(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, and the median over rounds of the best Keras over onnxruntime."""
+    took: dict[str, list[float]] = {name: [] for name in contenders}
+    for call in contenders.values():
+        call()
+        call()
+    for _ in range(rounds):
+        for name, call in contenders.items():
+            time.sleep(PAUSE)
+            start = time.perf_counter()
+            call()
+            took[name].append(time.perf_counter() - start)
+    medians = {name: float(np.median(seconds)) for name, seconds in took.items()}
+    best = min(("keras", "keras_xla"), key=lambda name: medians[name])
+    ratios = np.array(took[best]) / np.array(took["onnxruntime"])
+    return {**medians, "ratio": float(np.median(ratios)), "xla": best == "keras_xla"}
+
+
+def report(rows: list[dict[str, Any]], given: Any) -> str:
+    """The tables, as Markdown."""
+    import importlib.metadata
+    import os
+    import platform
+
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}"
+        for name in ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime")
+    )
+    lines = [
+        "# Exports of the pretrained entries",
+        "",
+        f"Made by `python -m benchmarks.export --write docs/export.md` on {os.cpu_count()} CPU "
+        f"cores ({platform.machine()}); {versions}.",
+        "",
+        "## Agreement with Keras",
+        "",
+        f"Each entry was exported to ONNX in float32, its folder verified, and compared with "
+        f"Keras on {given.images} real test images and as many drawn latents. log_prob: greatest "
+        "difference in bits per dimension. Latents and images: difference over max(1, |value|), "
+        "for 99.9 % of the elements. Round trip: greatest |decode(encode(x)) - x| in onnxruntime, "
+        "and grey levels that do not come back.",
+        "",
+        "| entry | verified | log_prob | latents | images | round trip | wrong levels | size "
+        "| nodes (encode, decode, log_prob) | export |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        nodes = ", ".join(f"{row['nodes'][key]:,}" for key in ("encode", "decode", "log_prob"))
+        state = f"{row['checks']} checks" if not row["failed"] else f"FAILS: {row['failed']}"
+        lines.append(
+            f"| {row['name']} | {state} | {row['log_prob']:.1e} | {row['latents']:.1e} | "
+            f"{row['image']:.1e} | {row['round_trip']:.1e} | {row['wrong_levels']} | "
+            f"{row['bytes'] / 1e6:.1f} MB | {nodes} | {row['seconds']:.0f} s |"
+        )
+    timed = [row for row in rows if row["timings"]]
+    if not timed:
+        return "\n".join(lines)
+    lines += [
+        "",
+        "## Speed",
+        "",
+        f"Images a second at batch {given.batch} with {given.threads} threads, from uint8 to "
+        f"bits/dim and from a seed to uint8; medians of {given.rounds} rounds in which the "
+        "contenders take turns. The ratio is the median over rounds of onnxruntime over the "
+        "faster Keras.",
+        "",
+        "| entry | task | Keras | Keras, XLA | onnxruntime | ratio |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in timed:
+        for task, took in row["timings"].items():
+            rates = [f"{given.batch / took[key]:.0f}" for key in ("keras", "keras_xla")]
+            lines.append(
+                f"| {row['name']} | {task} | {' | '.join(rates)} | "
+                f"{given.batch / took['onnxruntime']:.0f} | {took['ratio']:.2f} |"
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
