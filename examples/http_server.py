@@ -3,7 +3,7 @@
     pip install ".[runtime,serve]"
     attnflow export attnflow-imap-mnist -o out/onnx
     python examples/http_server.py out/onnx --port 8000
-    ATTNFLOW_EXPORT=out/onnx uvicorn examples.http_server:app    # the same
+    ATTNFLOW_EXPORT=out/onnx uvicorn examples.http_server:app --factory    # the same
 
     curl localhost:8000/model
     curl -F images=@a.png -F images=@b.png localhost:8000/score
