@@ -248,6 +248,22 @@ def test_two_arrays_in_one_file(tmp_path, digits):
         load_images(tmp_path / "a.npz")
 
 
+def test_picture_arguments(tmp_path, digits):
+    for call, message in (
+        (
+            lambda: image_grid(digits[0]),
+            r"images must have shape \(n, h, w, c\) .*; got \(28, 28, 1\)",
+        ),
+        (lambda: image_grid(digits / 256), "images must be uint8; got dtype float64"),
+        (lambda: image_grid(digits[:2], columns=0), "columns must be an integer of at least 1"),
+        (lambda: save_image(tmp_path / "a.png", digits), r"image must have shape \(h, w, c\)"),
+        (lambda: load_images(tmp_path, (28, 28)), r"image_shape must be .*; got \(28, 28\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_grid(digits):
     grid = image_grid(digits[:5], columns=3, gap=1)
     assert grid.shape == (2 * 29 + 1, 3 * 29 + 1, 1)

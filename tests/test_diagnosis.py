@@ -1,5 +1,6 @@
 """What flow.diagnose says of each layer, and how it finds damage."""
 
+import dataclasses
 import json
 import math
 
@@ -315,3 +316,48 @@ def test_a_layer_that_loses_grey_levels_is_named(tiny_images):
     assert report.wrong_levels > 0
     assert "level_1.deep.last" in report.problem
     assert report.to_dict()["problem"] == report.problem
+
+
+def test_forms_that_are_no_flow_are_not_called_sound(tiny_images):
+    flow = make_tiny_flow(attention="itrans", attention_options={"form": "paper"})
+    flow.adapt(tiny_images[:32])
+    attention = flow.level_1.step_1.attention
+    report = flow.diagnose(tiny_images[:32])
+    row = next(row for row in report.layers if row.kind == "ITransAttention")
+    x = np.random.default_rng(0).normal(size=(50, *attention.map_shape)).astype("float32")
+    found = attention.statistics(x)["negative_determinants"]
+    signs = np.linalg.slogdet(np.asarray(attention.mixing_matrix(x * kept_mask(attention))))[0]
+    assert found == pytest.approx((signs < 0).mean())
+    assert row.negative_determinants is not None
+    assert 0 <= row.negative_determinants <= 1
+    assert any("form='paper' is not a flow" in text for text in report.caveats)
+    assert str(report).splitlines()[-1] != "sound"
+    assert report.to_dict()["caveats"] == list(report.caveats)
+
+
+def test_both_signs_of_a_determinant_are_a_problem(tiny_flow, tiny_images):
+    report = tiny_flow.diagnose(tiny_images[:8])
+    assert report.ok
+    assert report.caveats == ()
+    rows = list(report.layers)
+    for share, ok in ((0.25, False), (1.0, True), (0.0, True)):
+        rows[3] = dataclasses.replace(rows[3], negative_determinants=share)
+        changed = dataclasses.replace(report, layers=tuple(rows))
+        assert changed.ok is ok
+    rows[3] = dataclasses.replace(rows[3], negative_determinants=0.25)
+    problem = dataclasses.replace(report, layers=tuple(rows)).problem
+    assert problem.startswith(
+        f"{rows[3].path} is not invertible: its determinant is negative for 25%"
+    )
+
+
+def test_samples_far_outside_are_a_caveat(tiny_flow, tiny_images):
+    report = tiny_flow.diagnose(tiny_images[:8])
+    far = dataclasses.replace(report, sample_range=(-0.6, 40.0))
+    assert far.ok
+    assert far.caveats == ("decoded samples reach -0.60 to 40.00, far outside [-0.5, 0.5]",)
+    assert str(far).endswith("sound on these images; see the caveats")
+
+
+def kept_mask(attention):
+    return attention.partition(attention.map_shape).mask[None]

@@ -40,6 +40,21 @@ def test_mask_that_keeps_nothing():
         make_mask("channel", (3, 3, 1))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("channel", (4, 4)), r"shape must be \(height, width, channels\); got \(4, 4\)"),
+        (("channel", 4), "shape must be"),
+        (("channel", (4, 0, 2)), "shape must be"),
+        (("random", (4, 4, 2), -1), "seed must be an integer of at least 0; got -1"),
+        (("diagonal", (4, 4, 2)), "mask must be one of"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_mask(*arguments)
+
+
 def test_heads_share_the_columns():
     mask = make_mask("spatial_channel", (3, 3, 4))
     for heads in (1, 3, 5):

@@ -61,7 +61,9 @@ class FlowBijector(tfb.Bijector):
         Returns:
             ``condition_number``: greatest 2-norm condition number of the map's matrices;
             ``log_scale``: least and greatest log of the factors that elements are scaled by;
-            ``component_log_scale``: the same of the components' scales of a mixture.
+            ``component_log_scale``: the same of the components' scales of a mixture;
+            ``negative_determinants``: the share of matrices with a negative determinant, where
+            the map ignores the sign.
         """
         return {}
 

@@ -57,7 +57,12 @@ class TokenMixing(FlowBijector):
         return self._back(tokens, solved, y), -self._total(log_det)
 
     def statistics(self) -> dict[str, Any]:
-        return {"condition_number": condition_number(self.matrix)}
+        found = {"condition_number": condition_number(self.matrix)}
+        if self.pivot:
+            matrices = np.asarray(ops.convert_to_numpy(self.matrix), dtype="float64")
+            negative = np.linalg.slogdet(matrices)[0] < 0
+            found["negative_determinants"] = float(negative.mean())
+        return found
 
     def _by_head(self, tokens: Tensor) -> Tensor:
         member = ops.convert_to_tensor(self.member, dtype=tokens.dtype)

@@ -1,6 +1,7 @@
 """The user's own images: a folder of PNG or JPEG, one picture, or a .npy or .npz file."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ def load_images(
         FileNotFoundError: no such file or folder.
         ValueError: an empty folder, an unreadable file, a wrong size, dtype or shape.
     """
+    if image_shape is not None:
+        image_shape = _check_shape(image_shape)
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {path}")
@@ -50,6 +53,7 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
     """Write one uint8 image ``(h, w, c)`` as PNG, complete or not at all."""
     from PIL import Image
 
+    _check_images("image", image, 3)
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"pictures are written as PNG; got {path.name!r}, give a name in .png")
@@ -61,6 +65,9 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
 
 def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.ndarray:
     """Tile images ``(n, h, w, c)`` into one, row by row, with a grey gap between them."""
+    _check_images("images", images, 4)
+    if columns is not None and (not isinstance(columns, int) or columns < 1):
+        raise ValueError(f"columns must be an integer of at least 1, or None; got {columns!r}")
     n, h, w, c = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
@@ -70,6 +77,22 @@ def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> 
         left = gap + (index % columns) * (w + gap)
         grid[top : top + h, left : left + w] = image
     return grid
+
+
+def _check_images(name: str, images: np.ndarray, rank: int) -> None:
+    shape = tuple(getattr(images, "shape", ()))
+    if len(shape) != rank or shape[-1] not in MODES or 0 in shape:
+        sides = "(h, w, c)" if rank == 3 else "(n, h, w, c)"
+        raise ValueError(f"{name} must have shape {sides} with c = 1 or 3; got {shape}")
+    if images.dtype != np.uint8:
+        raise ValueError(f"{name} must be uint8; got dtype {images.dtype}. See flow.quantize")
+
+
+def _check_shape(shape: Any) -> tuple[int, int, int]:
+    sides = tuple(shape) if isinstance(shape, list | tuple) else ()
+    if len(sides) != 3 or not all(isinstance(s, int | np.integer) and s > 0 for s in sides):
+        raise ValueError(f"image_shape must be (height, width, channels); got {shape!r}")
+    return sides[0], sides[1], sides[2]
 
 
 def _read(file: Path, shape: tuple[int, ...] | None, resize: bool) -> np.ndarray:

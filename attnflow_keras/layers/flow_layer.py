@@ -135,6 +135,11 @@ class FlowLayer(keras.layers.Layer):
         """Data-dependent initialization on one batch; returns the layer's output for it."""
         return self(x, condition=condition)[0]
 
+    @property
+    def caveat(self) -> str | None:
+        """Where the layer, as configured, is no flow or loses precision; None where it is sound."""
+        return None
+
     def output_map_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Shape of the output for an input of the given shape, both without the batch."""
         return shape

@@ -83,6 +83,15 @@ class IMapAttention(Coupling):
         self.seed = seed
         self.any_size = bias == "channel"
 
+    @property
+    def caveat(self) -> str | None:
+        if self.form == "paper":
+            return (
+                "form='paper' divides by a sigmoid that nothing bounds; in float32 the inverse "
+                "loses its input where a logit falls below -88"
+            )
+        return None
+
     def build_map(self, shape: tuple[int, int, int]) -> None:
         channels = shape[-1]
         kept = int(self.mask_for(shape).sum())

@@ -20,6 +20,11 @@ MAX_TOKENS = 16
 GAMMA_MAX = {"sigmoid": 0.9, "softmax": 0.5}
 FORMS = ("stable", "paper")
 COMBINES = ("feature", "mean")
+PAPER_CAVEAT = (
+    "form='paper' is not a flow: W = A is singular where its determinant passes through 0, and "
+    "its sign is ignored; scores are wrong near such data and samples may explode. form='stable' "
+    "is invertible everywhere"
+)
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -90,12 +95,7 @@ class ITransAttention(Coupling):
                 f"grid must be (rows, columns) of 2 to {MAX_TOKENS} cells in all; got {tuple(grid)}"
             )
         if form == "paper":
-            warnings.warn(
-                "iTrans with form='paper' is not a flow: W = A is singular where its determinant "
-                "passes through 0, and its sign is ignored; scores are wrong near such data and "
-                "samples may explode. form='stable' is invertible everywhere",
-                stacklevel=2,
-            )
+            warnings.warn(f"iTrans with {PAPER_CAVEAT}", stacklevel=2)
         self.mask = mask
         self.form = form
         self.heads = heads
@@ -104,6 +104,10 @@ class ITransAttention(Coupling):
         self.grid = (int(grid[0]), int(grid[1]))
         self.activation = activation
         self.seed = seed
+
+    @property
+    def caveat(self) -> str | None:
+        return PAPER_CAVEAT if self.form == "paper" else None
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         channels = shape[-1]

@@ -73,6 +73,15 @@ class MixtureCoupling(NetworkCoupling):
         self.form = form
         self.rescale = bool(rescale)
 
+    @property
+    def caveat(self) -> str | None:
+        if self.form == "paper":
+            return (
+                "form='paper' bounds no mean and no scale from above; in float32 its inverse is "
+                "not exact far from all components, nor between narrow ones"
+            )
+        return None
+
     def build_map(self, shape: tuple[int, int, int]) -> None:
         super().build_map(shape)
         if self.rescale:

@@ -100,6 +100,8 @@ class _Tally:
             log_scale=self.statistics.get("log_scale"),
             component_log_scale=self.statistics.get("component_log_scale"),
             log_scale_bound=self.layer.log_scale_bound,
+            negative_determinants=self.statistics.get("negative_determinants"),
+            caveat=self.layer.caveat,
             encode_finite=self.encode_finite,
             decode_finite=self.decode_finite,
             damaged_weights=tuple(damaged_weights(self.layer, path)),

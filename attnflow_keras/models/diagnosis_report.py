@@ -11,6 +11,8 @@ CONDITION_LIMIT = 1e4
 ROUND_TRIP_LIMIT = 1e-3
 # A soft bound is approached, never reached; here its slope is down to 2 %.
 BOUND_FRACTION = 0.99
+# Images lie in [-0.5, 0.5]; a trained flow's samples stay within a few times that.
+SAMPLE_LIMIT = 4.0
 
 COLUMNS = (
     "layer",
@@ -41,6 +43,9 @@ class LayerDiagnosis:
         component_log_scale: range of the log-scales of its mixture's components, None
             without any.
         log_scale_bound: bound of the absolute value of ``log_scale``, None without one.
+        negative_determinants: share of its matrices whose determinant is negative, where their
+            sign is ignored, the greatest of a batch; None for other layers.
+        caveat: where the layer, as configured, is no flow or loses precision; None for others.
         encode_finite: whether its outputs and log-determinants were finite in encode.
         decode_finite: the same of its inverse, on encoded images and on samples.
         damaged_weights: names of its weights that hold NaN or Inf.
@@ -55,6 +60,8 @@ class LayerDiagnosis:
     log_scale: Range | None
     component_log_scale: Range | None
     log_scale_bound: float | None
+    negative_determinants: float | None
+    caveat: str | None
     encode_finite: bool
     decode_finite: bool
     damaged_weights: tuple[str, ...]
@@ -75,6 +82,8 @@ class LayerDiagnosis:
             found.append(f"NaN or Inf in {', '.join(self.damaged_weights)}")
         if self.condition_number is not None and self.condition_number > CONDITION_LIMIT:
             found.append(f"condition number {self.condition_number:.2g}")
+        if self.negative_determinants:
+            found.append(f"{self.negative_determinants:.0%} of its determinants are negative")
         if self.round_trip_error > ROUND_TRIP_LIMIT:
             found.append(f"round-trip error {self.round_trip_error:.2g}")
         if self.log_scale is not None and self.log_scale_bound is not None:
@@ -153,7 +162,30 @@ class FlowDiagnosis:
                 f"{256 * self.round_trip_error:.2g}; the layer with the largest error of its own "
                 f"is {worst.path} ({worst.round_trip_error:.2g})"
             )
+        for row in self.layers:
+            if row.negative_determinants and row.negative_determinants < 1:
+                return (
+                    f"{row.path} is not invertible: its determinant is negative for "
+                    f"{row.negative_determinants:.0%} of these images and positive for the others"
+                )
         return None
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What the figures of some images can't show, in words."""
+        kinds: dict[tuple[str, str], list[str]] = {}
+        for row in self.layers:
+            if row.caveat:
+                kinds.setdefault((row.kind, row.caveat), []).append(row.path)
+        found = [
+            f"{len(paths)} {kind} layers, {paths[0]} first: {caveat}"
+            for (kind, caveat), paths in kinds.items()
+        ]
+        if max(map(abs, self.sample_range)) > SAMPLE_LIMIT:
+            found.append(
+                f"decoded samples reach {_range(self.sample_range)}, far outside [-0.5, 0.5]"
+            )
+        return tuple(found)
 
     @property
     def ok(self) -> bool:
@@ -166,6 +198,7 @@ class FlowDiagnosis:
             **dataclasses.asdict(self),
             "first_non_finite": self.first_non_finite,
             "problem": self.problem,
+            "caveats": self.caveats,
         }
         for row, entry in zip(self.layers, content["layers"], strict=True):
             entry["warnings"] = row.warnings
@@ -189,9 +222,15 @@ class FlowDiagnosis:
             f"{self.round_trip_error:.1e} (a grey level is {1 / 256:.1e}); "
             f"{self.wrong_levels:,} wrong grey levels",
             f"decoded samples lie in {_range(self.sample_range)}",
-            f"problem: {self.problem}" if self.problem else "sound",
+            *(f"caveat: {text}" for text in self.caveats),
+            self._verdict(),
         ]
         return "\n".join(lines)
+
+    def _verdict(self) -> str:
+        if self.problem:
+            return f"problem: {self.problem}"
+        return "sound on these images; see the caveats" if self.caveats else "sound"
 
 
 def _plain(value: Any) -> Any:

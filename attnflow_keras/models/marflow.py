@@ -1,19 +1,28 @@
 """mARFlow, the unconditional backbone, with the paper's attentions."""
 
+from inspect import signature
 from typing import Any
 
 import keras
 
 from attnflow_keras import layers
+from attnflow_keras.layers.invertible_conv import INITS, LAYOUTS
 from attnflow_keras.layers.itrans import valid_grids
+from attnflow_keras.masks import MASKS
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.networks import GatedAttentionNet, GatedConvNet
 from attnflow_keras.priors import AutoregressivePrior, GaussianPrior
 
-ATTENTIONS = ("imap", "itrans")
-COUPLINGS = ("mixture", "affine")
-PRIORS = ("autoregressive", "gaussian")
-CONDITIONERS = ("gated_attention", "gated_conv")
+ATTENTIONS: dict[Any, Any] = {"imap": layers.IMapAttention, "itrans": layers.ITransAttention}
+COUPLINGS = {"mixture": layers.MixtureCoupling, "affine": layers.AffineCoupling}
+PRIORS = {"autoregressive": AutoregressivePrior, "gaussian": GaussianPrior}
+CONDITIONERS = {"gated_attention": GatedAttentionNet, "gated_conv": GatedConvNet}
+# What MARFlow sets itself, so that the options can't.
+OWN = {
+    "attention_options": ("mask", "heads", "grid", "seed"),
+    "coupling_options": ("conditioner", "components"),
+    "conditioner_options": ("width", "out_channels"),
+}
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -27,6 +36,13 @@ class MARFlow(Flow):
     The defaults are the paper's backbone (mAR-SCF, arXiv:2003.03891): ``steps`` and ``width``
     of its four sizes are 2/48, 2/96, 4/96 and 4/256. ``conditioner="gated_conv"`` with
     ``prior="gaussian"`` is the small backbone of the pretrained entries.
+
+    The attentions' and couplings' default forms are invertible everywhere, in float32 too. The
+    paper's own, reached by ``form="paper"``, are not all: iTrans is singular where a determinant
+    changes its sign, iMap and the mixture lose precision at extreme inputs; ``flow.diagnose``
+    says so. iMap with ``mask="spatial"`` and ``pool="channel"`` is invertible, but its weights
+    do not depend on the data. The paper's iTrans totals come with ``heads=5`` and
+    ``attention_options={"expansion": 2}``.
 
     An argument marked "by level" takes one value for all levels or a list with one a level.
 
@@ -42,17 +58,25 @@ class MARFlow(Flow):
         mask: mask of the attention, see ``attnflow_keras.masks``.
         heads: heads of iTrans.
         grid: ``(rows, columns)`` of cells of iTrans, by level.
-        attention_options: further arguments of the attention layer, such as
-            ``{"activation": "softmax"}``, ``{"pool": "space"}`` or ``{"form": "paper"}``.
+        attention_options: further arguments of :class:`IMapAttention` (``form``, ``pool``,
+            ``floor``, ``bias``) or :class:`ITransAttention` (``form``, ``combine``,
+            ``expansion``, ``activation``), such as ``{"activation": "softmax"}``.
         coupling: ``"mixture"`` or ``"affine"``.
         components: logistics of a mixture coupling, by level.
-        coupling_options: further arguments of the coupling layer, such as
-            ``{"form": "paper"}``. With ``conditioner="gated_attention"`` a mixture coupling
-            has ``rescale=True`` unless they say otherwise.
+        coupling_options: further arguments of :class:`MixtureCoupling` (``form``,
+            ``log_scale_bound``, ``floor``, ``rescale``) or :class:`AffineCoupling`
+            (``log_scale_bound``), such as ``{"form": "paper"}``. With
+            ``conditioner="gated_attention"`` a mixture coupling has ``rescale=True`` unless they
+            say otherwise.
         prior: ``"autoregressive"``, a ConvLSTM over the channels, or ``"gaussian"``.
-        prior_options: further arguments of the priors, such as ``{"width": 16}``.
+        prior_options: further arguments of :class:`AutoregressivePrior` (``width``,
+            ``depth``, ``kernel_size``, ``dilation``) or
+            :class:`GaussianPrior` (none), such as ``{"width": 16}``.
         conditioner: ``"gated_attention"`` or ``"gated_conv"``.
-        conditioner_options: further arguments of the conditioner, such as ``{"blocks": 2}``.
+        conditioner_options: further arguments of :class:`GatedAttentionNet` (``blocks``,
+            ``heads``, ``dropout``, ``out_scale``) or
+            :class:`GatedConvNet` (``blocks``, ``out_kernel``,
+            ``position_bias``), such as ``{"blocks": 2}``.
         conv_init: start of the 1x1 convolutions, ``"orthogonal"`` or ``"identity"``, by level.
         conv_layout: ``"full_lu"`` or ``"packed"``.
         preprocess: see :class:`Flow`.
@@ -91,18 +115,32 @@ class MARFlow(Flow):
         _choose("coupling", coupling, COUPLINGS)
         _choose("prior", prior, PRIORS)
         _choose("conditioner", conditioner, CONDITIONERS)
-        if not isinstance(levels, int) or levels < 1:
+        _choose("mask", mask, MASKS)
+        if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
             raise ValueError(f"levels must be an integer of at least 1; got {levels!r}")
         height, width_, _ = self.float_shape
         if height % 2**levels or width_ % 2**levels:
+            fits = next(k for k in range(levels, -1, -1) if not (height % 2**k or width_ % 2**k))
+            ways = [f"levels={fits}"] if fits else []
+            pad = -height % 2**levels
+            if pad == -width_ % 2**levels and pad % 2 == 0:
+                ways.append(f'preprocess={{"pad": {self.preprocess.pad + pad // 2}}}')
             raise ValueError(
                 f"image_shape {self.float_shape} can't be squeezed {levels} times; height and "
                 f"width must be divisible by {2**levels}"
+                + (f"; give {' or '.join(ways)}" if ways else "")
             )
         if attention != "itrans" and heads != 1:
             raise ValueError(f"heads is an option of attention='itrans'; got heads={heads}")
         if attention is None and attention_options:
             raise ValueError(f"attention_options need an attention; got {attention_options}")
+        for name, options, kind in (
+            ("attention_options", attention_options, ATTENTIONS.get(attention)),
+            ("coupling_options", coupling_options, COUPLINGS[coupling]),
+            ("prior_options", prior_options, PRIORS[prior]),
+            ("conditioner_options", conditioner_options, CONDITIONERS[conditioner]),
+        ):
+            _check_options(name, options, kind)
         self._config = {
             "levels": levels,
             "steps": steps,
@@ -133,9 +171,15 @@ class MARFlow(Flow):
             "conv_init": _by_level("conv_init", conv_init, levels),
             "grid": grids,
         }
-        for name in ("steps", "width"):
-            if min(self._by_level[name]) < 1:
-                raise ValueError(f"{name} must be at least 1; got {self._config[name]!r}")
+        for name in ("steps", "width", "components"):
+            counts = self._by_level[name]
+            if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in counts):
+                raise ValueError(
+                    f"{name} must be integers of at least 1; got {self._config[name]!r}"
+                )
+        for init in self._by_level["conv_init"]:
+            _choose("conv_init", init, INITS)
+        _choose("conv_layout", conv_layout, LAYOUTS)
         self.build()
 
     def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer]]:
@@ -223,6 +267,21 @@ class MARFlow(Flow):
 def _choose(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}")
+
+
+def _check_options(name: str, options: Any, kind: Any) -> None:
+    if options is not None and not isinstance(options, dict):
+        raise ValueError(f"{name} must be a dict of arguments, or None; got {options!r}")
+    if not options:
+        return
+    own = (*OWN.get(name, ()), "kwargs")
+    allowed = [key for key in signature(kind).parameters if key not in own]
+    unknown = sorted(set(options) - set(allowed), key=str)
+    if unknown:
+        raise ValueError(
+            f"{name} of {kind.__name__} must be out of {', '.join(allowed) or '(none)'}; got "
+            f"{', '.join(map(str, unknown))}"
+        )
 
 
 def _by_level(name: str, value: Any, levels: int) -> list[Any]:
