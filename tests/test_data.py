@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnflow_keras.data import image_grid, load_dataset, load_images, mnist_sample, save_image
+from attnflow_keras.data import (
+    fashion_mnist_sample,
+    image_grid,
+    load_dataset,
+    load_images,
+    mnist_sample,
+    save_image,
+)
+from attnflow_keras.data.bundled import bundled_sample
 from attnflow_keras.data.datasets import DATASETS, FILES, LICENSES, SIZES
 
 
@@ -183,6 +191,21 @@ def test_embedded_sample_is_real_mnist():
     seven = digits[0, ..., 0]
     assert seven[7:10, 8:20].mean() > 80
     assert seven[18:26, 8:14].mean() > seven[18:26, 16:22].mean()
+
+
+def test_embedded_sample_is_real_fashion_mnist():
+    clothes = fashion_mnist_sample()
+    assert clothes.shape == (128, 28, 28, 1)
+    assert clothes.dtype == np.uint8
+    # The first test image is an ankle boot: nothing above it, a sole along the bottom.
+    boot = clothes[0, ..., 0]
+    assert boot[:6].max() == 0
+    assert boot[18:20, 4:24].mean() > 120
+
+
+def test_bundled_sample_of_another_data_set():
+    with pytest.raises(ValueError, match="data set must be one of mnist, fashion_mnist; got 'c"):
+        bundled_sample("cifar10")
 
 
 def test_image_folder(tmp_path, digits):

@@ -72,13 +72,6 @@ def load_dataset(name: str, split: str) -> np.ndarray:
     return images if images.ndim == 4 else images[..., None]
 
 
-def mnist_sample() -> np.ndarray:
-    """The first 256 MNIST test digits, uint8 ``(256, 28, 28, 1)``; they come with the package."""
-    path = Path(__file__).parent / "samples" / "mnist_test_256.npz"
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays["images"]
-
-
 def _load(name: str, part: str) -> np.ndarray:
     folder = os.environ.get("ATTNFLOW_DATA")
     if folder:

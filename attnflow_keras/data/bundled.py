@@ -1,0 +1,29 @@
+"""A few real test images that come with the package, for demos, checks and tests."""
+
+from pathlib import Path
+
+import numpy as np
+
+FILES = {"mnist": "mnist_test_256.npz", "fashion_mnist": "fashion_mnist_test_128.npz"}
+
+
+def mnist_sample() -> np.ndarray:
+    """The first 256 MNIST test digits, uint8 ``(256, 28, 28, 1)``."""
+    return bundled_sample("mnist")
+
+
+def fashion_mnist_sample() -> np.ndarray:
+    """The first 128 Fashion-MNIST test images, uint8 ``(128, 28, 28, 1)``."""
+    return bundled_sample("fashion_mnist")
+
+
+def bundled_sample(name: str) -> np.ndarray:
+    """The images of one data set that come with the package, uint8 ``(n, h, w, c)``.
+
+    Raises:
+        ValueError: a data set of which none do.
+    """
+    if name not in FILES:
+        raise ValueError(f"data set must be one of {', '.join(FILES)}; got {name!r}")
+    with np.load(Path(__file__).parent / "samples" / FILES[name], allow_pickle=False) as arrays:
+        return arrays["images"]
