@@ -1,6 +1,11 @@
 """Training runs: recipe, data order and checkpoints; see also test_resume, test_early_stopping."""
 
+import inspect
 import json
+import os
+import signal
+import subprocess
+import sys
 from typing import ClassVar
 
 import keras
@@ -8,9 +13,11 @@ import numpy as np
 import pytest
 
 from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, load_checkpoint, read_curve
+from attnflow_keras.training.lock import locked
 from attnflow_keras.training.order import OrderedImages
 from attnflow_keras.training.recipe import Recipe
-from attnflow_keras.training.run import SETTINGS, _same_settings, train
+from attnflow_keras.training.run import train
+from attnflow_keras.training.settings import HASHED, SETTINGS, fingerprint, same_run
 from tests.conftest import make_tiny_flow
 
 RECIPE = Recipe("tiny", 16, steps=12, steps_per_epoch=3, warmup_steps=2, ema=0.9, jit=False)
@@ -105,29 +112,32 @@ def test_old_recipes_load():
         Recipe.from_dict({"steps": 5})
 
 
-def test_old_folders_go_on_where_new_settings_have_their_defaults(tiny_flow, tmp_path):
+def test_old_folders_go_on_where_new_settings_have_their_defaults(tiny_flow, tiny_images, tmp_path):
     path = tmp_path / SETTINGS
-    _same_settings(path, tiny_flow, RECIPE)
+    same_run(path, tiny_flow, RECIPE, tiny_images)
     settings = json.loads(path.read_text())
-    for key in ("optimizer", "schedule", "augment", "patience", "precision"):
+    for key in ("optimizer", "schedule", "augment", "patience", "precision", "validation_images"):
         del settings["recipe"][key]
+    del settings["images"]
     del settings["model"]["attention_options"]
     del settings["model"]["conv_layout"]
     path.write_text(json.dumps(settings))
-    _same_settings(path, tiny_flow, RECIPE)
-    assert json.loads(path.read_text())["recipe"] == RECIPE.to_dict(), "and are written then"
+    same_run(path, tiny_flow, RECIPE, tiny_images)
+    now = json.loads(path.read_text())
+    assert now["recipe"] == RECIPE.to_dict(), "and are written then"
+    assert now["images"] == fingerprint(tiny_images)
 
     path.write_text(json.dumps(settings))
     other = Recipe(**{**RECIPE.to_dict(), "patience": 3, "augment": "shift_flip"})
     with pytest.raises(ValueError, match=r"settings \(recipe.augment, recipe.patience\); give"):
-        _same_settings(path, tiny_flow, other)
+        same_run(path, tiny_flow, other, tiny_images)
     assert json.loads(path.read_text()) == settings
     packed = make_tiny_flow(conv_layout="packed")
     with pytest.raises(ValueError, match=r"settings \(model.conv_layout\); give another folder"):
-        _same_settings(path, packed, RECIPE)
+        same_run(path, packed, RECIPE, tiny_images)
     path.write_text(json.dumps({**settings, "recipe": {**settings["recipe"], "of_old": 1}}))
     with pytest.raises(ValueError, match=r"settings \(recipe.of_old\)"):
-        _same_settings(path, tiny_flow, RECIPE)
+        same_run(path, tiny_flow, RECIPE, tiny_images)
 
 
 class Interrupt(keras.callbacks.Callback):
@@ -175,6 +185,129 @@ def test_other_settings_in_the_same_folder(tiny_images, tmp_path):
     other = Recipe(**{**RECIPE.to_dict(), "learning_rate": 1.0})
     with pytest.raises(ValueError, match="holds a run with other settings"):
         train(make_tiny_flow(), other, tiny_images, None, tmp_path, 0)
+    longer = Recipe(**{**RECIPE.to_dict(), "steps": 50})
+    advice = r"can't change its length \(12 steps\).*attnflow train ENTRY --fine-tune .*--out NEW"
+    with pytest.raises(ValueError, match=advice):
+        train(make_tiny_flow(), longer, tiny_images, None, tmp_path, 0)
+
+
+def test_other_images_in_the_same_folder(tiny_flow, tiny_images, tmp_path):
+    path = tmp_path / SETTINGS
+    same_run(path, tiny_flow, RECIPE, tiny_images[:64])
+    same_run(path, tiny_flow, RECIPE, tiny_images[:64].copy())
+    with pytest.raises(ValueError, match=r"images: 64 of shape \(8, 8, 1\) before, 65 of shape"):
+        same_run(path, tiny_flow, RECIPE, tiny_images[:65])
+    with pytest.raises(ValueError, match="images: 64 of shape .*, of another content. Give the"):
+        same_run(path, tiny_flow, RECIPE, tiny_images[64:128])
+    many = np.zeros((2 * HASHED + 1, 1, 1, 1), "uint8")
+    assert fingerprint(many)["count"] == len(many)
+    assert fingerprint(many)["sha256"] != fingerprint(many + np.uint8(1))["sha256"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"recipe": 3}'])
+def test_a_broken_settings_file_is_named(tiny_flow, tiny_images, tmp_path, content):
+    (tmp_path / SETTINGS).write_text(content)
+    with pytest.raises(ValueError, match=r"can't read .*recipe.json, the settings of a run: .*"):
+        train(tiny_flow, RECIPE, tiny_images, None, tmp_path, 0)
+    assert (tmp_path / SETTINGS).read_text() == content
+
+
+def test_one_training_a_folder(tiny_flow, tiny_images, tmp_path):
+    pytest.importorskip("fcntl")
+    message = rf"is in use by another training \(process {os.getpid()}\); wait"
+    with locked(tmp_path), pytest.raises(ValueError, match=message):
+        train(tiny_flow, RECIPE, tiny_images, None, tmp_path, 0)
+    with locked(tmp_path):
+        pass  # what another one left behind is no lock
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path):
+    pytest.importorskip("fcntl")
+    code = (
+        "import importlib.util, os, signal, sys; from pathlib import Path\n"
+        # Alone, without what its package imports.
+        "spec = importlib.util.spec_from_file_location('lock', sys.argv[1])\n"
+        "lock = importlib.util.module_from_spec(spec); spec.loader.exec_module(lock)\n"
+        "with lock.locked(Path(sys.argv[2])): os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    file = inspect.getfile(locked.__wrapped__)
+    done = subprocess.run([sys.executable, "-c", code, file, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "training.lock").read_text() not in ("", str(os.getpid()))
+    with locked(tmp_path):
+        assert (tmp_path / "training.lock").read_text() == str(os.getpid())
+
+
+def steps_of(folder):
+    return [int(row["step"]) for row in read_curve(folder / CURVE)]
+
+
+def test_the_last_epoch_is_a_short_one(tiny_images, tmp_path):
+    recipe = Recipe(**{**RECIPE.to_dict(), "steps": 8})
+
+    def go(folder, *callbacks):
+        keras.utils.set_random_seed(0)
+        flow = make_tiny_flow(**SMALL)
+        images, validation = tiny_images[:128], tiny_images[128:160]
+        return train(flow, recipe, images, validation, folder, 0, list(callbacks))
+
+    whole = go(tmp_path / "whole")
+    assert int(whole.optimizer.iterations) == 8
+    assert steps_of(tmp_path / "whole") == [3, 6, 8]
+    assert [row["images"] for row in read_curve(tmp_path / "whole" / CURVE)] == [48, 96, 128]
+    assert read_curve(tmp_path / "whole" / CURVE)[-1]["learning_rate"] == pytest.approx(
+        recipe.learning_rate * recipe.final_fraction, rel=1e-3
+    )
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "cut", Interrupt(2))
+    assert steps_of(tmp_path / "cut") == [3, 6]
+    resumed = go(tmp_path / "cut")
+    assert steps_of(tmp_path / "cut") == [3, 6, 8]
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    again = go(tmp_path / "cut")
+    assert steps_of(tmp_path / "cut") == [3, 6, 8]
+    for a, b in zip(again.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_fewer_steps_than_an_epoch_and_fewer_validation_images(tiny_images, tmp_path):
+    short = {"steps": 2, "steps_per_epoch": 500, "validation_images": 4}
+    flow = make_tiny_flow(**SMALL)
+    recipe = Recipe(**{**RECIPE.to_dict(), **short})
+    train(flow, recipe, tiny_images[:64], tiny_images[64:128], tmp_path, 0)
+    assert int(flow.optimizer.iterations) == 2
+    assert steps_of(tmp_path) == [2]
+    expected = float(np.mean(flow.bits_per_dim(tiny_images[64:68])))
+    assert read_curve(tmp_path / CURVE)[0]["val_bits_per_dim"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_arguments_of_the_wrong_kind(tiny_flow, tiny_images, tmp_path):
+    good = {
+        "flow": tiny_flow,
+        "recipe": RECIPE,
+        "images": tiny_images,
+        "validation": None,
+        "folder": tmp_path / "new",
+    }
+    for name, wrong, message in (
+        ("flow", "mnist", "flow must be a Flow; got str"),
+        ("recipe", {"steps": 5}, "recipe must be a Recipe; got dict"),
+        ("images", list(tiny_images), r"images must be a uint8 array of shape \(n, 8, 8, 1\); got"),
+        ("images", tiny_images / 255, r"images must be .*; got float64 of shape \(256, 8, 8, 1\)"),
+        (
+            "validation",
+            tiny_images[:0],
+            r"validation must be .*; got uint8 of shape \(0, 8, 8, 1\)",
+        ),
+        ("folder", None, "folder must be a path; got NoneType"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(**{**good, name: wrong})
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError, match="file is a file; give the name of a folder"):
+        train(**{**good, "folder": tmp_path / "file"})
 
 
 def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tiny_images, tmp_path):
@@ -268,6 +401,26 @@ def test_the_flow_has_the_recipes_precision(tiny_flow, tiny_images, tmp_path):
         ({"augment": True}, "augment must be None or one of 'shift_flip'; got True"),
         ({"patience": 0}, r"patience must be an integer of at least 1 \(epochs\), or None; got 0"),
         ({"patience": 2.5}, "patience must be an integer .*; got 2.5"),
+        ({"steps": "1"}, "steps must be an integer of at least 1; got '1'"),
+        ({"steps": 1.5}, "steps must be an integer of at least 1; got 1.5"),
+        (
+            {"stop_step": 13},
+            r"stop_step must be an integer from 1 to steps \(12\),",
+        ),
+        ({"stop_step": 2.0}, "stop_step must be an integer from 1 .*; got 2.0"),
+        ({"dataset": None}, "dataset must be the name of a data set, or a path, .*; got None"),
+        ({"dataset": ""}, "dataset must be .*; got ''"),
+        ({"warmup_steps": -1}, "warmup_steps must be an integer of at least 0; got -1"),
+        ({"warmup_steps": 2.5}, "warmup_steps must be an integer of at least 0; got 2.5"),
+        ({"final_fraction": 1.5}, r"final_fraction must lie in \[0, 1\]; got 1.5"),
+        ({"final_fraction": "0"}, r"final_fraction must lie in \[0, 1\]; got '0'"),
+        ({"ema": "0.9"}, r"ema must lie in \[0, 1\), .*; got '0.9'"),
+        ({"seed": -5}, r"seed must be an integer from 0 to 4294967295 .*; got -5"),
+        ({"seed": 2**32}, "seed must be an integer from 0 to"),
+        ({"seed": None}, "seed must be an integer from 0 .*; got None"),
+        ({"jit": 1}, "jit must be True or False; got 1"),
+        ({"resize": "yes"}, "resize must be True or False; got 'yes'"),
+        ({"validation_images": 0}, r"validation_images must be .* \(images\), or None; got 0"),
         ({"precision": "float16"}, "precision must be one of 'float32', .*; got 'float16'"),
     ],
 )

@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from attnflow_keras.training.recipe import Recipe
+
 CHECKPOINT = "checkpoint.weights.h5"
 CURVE = "curve.csv"
 COLUMNS = (
@@ -42,6 +44,23 @@ class Checkpoint(keras.callbacks.Callback):
             self.diverged = True
 
 
+class LastStep(keras.callbacks.Callback):
+    """End the run at its last step, inside an epoch."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.steps = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.steps = self.recipe.last_step - self.recipe.step_after(epoch)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        # Keras still validates and calls on_epoch_end.
+        if batch + 1 == self.steps:
+            self.model.stop_training = True
+
+
 class Curve(keras.callbacks.Callback):
     """Keep ``curve.csv``: one row an epoch, with images seen and seconds of training.
 
@@ -49,23 +68,22 @@ class Curve(keras.callbacks.Callback):
     the row is written before the checkpoint.
     """
 
-    def __init__(self, folder: Path, batch_size: int, steps_per_epoch: int, epoch: int) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, epoch: int) -> None:
         super().__init__()
         self.path = folder / CURVE
-        self.batch_size = batch_size
-        self.steps_per_epoch = steps_per_epoch
+        self.recipe = recipe
         self.rows = [row for row in read_curve(self.path) if row["epoch"] <= epoch]
         self.before = self.rows[-1]["seconds"] if self.rows else 0.0
         self.started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
-        step = (epoch + 1) * self.steps_per_epoch
+        step = self.recipe.step_after(epoch + 1)
         self.rows.append(
             {
                 "epoch": epoch + 1,
                 "step": step,
-                "images": step * self.batch_size,
+                "images": step * self.recipe.batch_size,
                 "seconds": round(self.before + time.monotonic() - self.started, 1),
                 "learning_rate": float(f"{float(self.model.optimizer.learning_rate):.4g}"),
                 "bits_per_dim": round(float(logs["bits_per_dim"]), 5),

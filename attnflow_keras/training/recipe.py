@@ -10,6 +10,9 @@ OPTIMIZERS = ("adam", "adamax")
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
+# The largest seed that Keras takes.
+SEED_LIMIT = 2**32 - 1
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -19,7 +22,7 @@ class Recipe:
         dataset: name of a data set, or a path to the user's images.
         batch_size: images a step.
         steps: optimizer steps of the learning-rate schedule.
-        stop_step: stop at this step of the schedule; None for its end.
+        stop_step: stop at this step of the schedule; None for its end, ``steps``.
         learning_rate: greatest learning rate, reached after the warm-up.
         warmup_steps: steps of linear warm-up from 0.
         final_fraction: last learning rate of the cosine as a fraction of the greatest.
@@ -36,6 +39,7 @@ class Recipe:
             and keep the averaged weights of the best epoch; None to train to the end.
         precision: dtype policy of the flow: ``"float32"``, ``"mixed_float16"`` or
             ``"mixed_bfloat16"``.
+        validation_images: validate on the first so many images only; None for all.
     """
 
     dataset: str
@@ -56,21 +60,44 @@ class Recipe:
     augment: str | None = None
     patience: int | None = None
     precision: str = "float32"
+    validation_images: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.dataset, str) or not self.dataset:
+            raise ValueError(
+                f"dataset must be the name of a data set, or a path, as text; got {self.dataset!r}"
+            )
         for name in ("batch_size", "steps", "steps_per_epoch"):
             if not _is_count(getattr(self, name)):
                 raise ValueError(
                     f"{name} must be an integer of at least 1; got {getattr(self, name)!r}"
                 )
-        if self.stop_step is not None and not 1 <= self.stop_step <= self.steps:
-            raise ValueError(f"stop_step must lie in 1 to {self.steps}; got {self.stop_step!r}")
-        if not _is_positive(self.learning_rate):
+        if self.stop_step is not None and not (
+            _is_count(self.stop_step) and self.stop_step <= self.steps
+        ):
+            raise ValueError(
+                f"stop_step must be an integer from 1 to steps ({self.steps}), or None; got "
+                f"{self.stop_step!r}"
+            )
+        if not _is_count(self.warmup_steps, 0):
+            raise ValueError(
+                f"warmup_steps must be an integer of at least 0; got {self.warmup_steps!r}"
+            )
+        if not _is_count(self.seed, 0) or self.seed > SEED_LIMIT:
+            raise ValueError(
+                f"seed must be an integer from 0 to {SEED_LIMIT} (2^32 - 1); got {self.seed!r}"
+            )
+        if not _is_number(self.learning_rate) or self.learning_rate <= 0:
             raise ValueError(f"learning_rate must be positive; got {self.learning_rate!r}")
-        if self.clipnorm is not None and not _is_positive(self.clipnorm):
+        if self.clipnorm is not None and (not _is_number(self.clipnorm) or self.clipnorm <= 0):
             raise ValueError(f"clipnorm must be positive, or None; got {self.clipnorm!r}")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema must lie in [0, 1); got {self.ema!r}")
+        if not _is_number(self.ema) or not 0 <= self.ema < 1:
+            raise ValueError(f"ema must lie in [0, 1), with 0 for no average; got {self.ema!r}")
+        if not _is_number(self.final_fraction) or not 0 <= self.final_fraction <= 1:
+            raise ValueError(f"final_fraction must lie in [0, 1]; got {self.final_fraction!r}")
+        for name in ("jit", "resize"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
         for name, known in (
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
@@ -82,16 +109,26 @@ class Recipe:
                     f"{getattr(self, name)!r}"
                 )
         check_augment(self.augment)
-        if self.patience is not None and not _is_count(self.patience):
-            raise ValueError(
-                f"patience must be an integer of at least 1 (epochs), or None; got "
-                f"{self.patience!r}"
-            )
+        for name, unit in (("patience", "epochs"), ("validation_images", "images")):
+            value = getattr(self, name)
+            if value is not None and not _is_count(value):
+                raise ValueError(
+                    f"{name} must be an integer of at least 1 ({unit}), or None; got {value!r}"
+                )
+
+    @property
+    def last_step(self) -> int:
+        """The step that training ends at."""
+        return self.stop_step or self.steps
 
     @property
     def epochs(self) -> int:
-        """Number of epochs; training ends with a whole one, so the steps are rounded up."""
-        return -(-(self.stop_step or self.steps) // self.steps_per_epoch)
+        """Number of epochs; the last one is shorter where the steps don't fill it."""
+        return -(-self.last_step // self.steps_per_epoch)
+
+    def step_after(self, epochs: int) -> int:
+        """Number of steps after so many epochs."""
+        return min(epochs * self.steps_per_epoch, self.last_step)
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able dict."""
@@ -143,10 +180,10 @@ class Recipe:
         return keras.optimizers.Adam(schedule, **options)
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def _is_count(value: Any, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _is_positive(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0
+    return number and math.isfinite(value)

@@ -1,23 +1,28 @@
 """One training run that can be killed at any time and goes on from its checkpoint."""
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from attnflow_keras.files import check_free
 from attnflow_keras.models import Flow
-from attnflow_keras.training.callbacks import CHECKPOINT, Checkpoint, Curve, load_checkpoint
+from attnflow_keras.training.callbacks import (
+    CHECKPOINT,
+    Checkpoint,
+    Curve,
+    LastStep,
+    load_checkpoint,
+)
 from attnflow_keras.training.early_stopping import EarlyStopping
+from attnflow_keras.training.lock import locked
 from attnflow_keras.training.order import OrderedImages
 from attnflow_keras.training.recipe import Recipe
+from attnflow_keras.training.settings import SETTINGS, same_run
 
-SETTINGS = "recipe.json"
 TENSORBOARD = "tensorboard"
-
-MISSING = object()
 
 
 def train(
@@ -35,14 +40,15 @@ def train(
     After every epoch it validates on the averaged weights and writes ``curve.csv`` and
     ``checkpoint.weights.h5``. At the end the flow holds the averaged weights; with
     ``recipe.patience`` those of the best epoch, which are kept in ``best.weights.h5``. A run
-    that was killed and resumed sees the same images and noise as one that was not.
+    that was killed and resumed sees the same images and noise as one that was not. The run ends
+    at the recipe's last step; where that lies inside an epoch, the last epoch is a short one.
 
     Args:
         flow: the flow, built under the recipe's precision; its optimizer is replaced by the
             recipe's.
         recipe: the settings.
         images: training images, uint8 ``(n, h, w, c)``.
-        validation: validation images, or None.
+        validation: validation images, or None; of them ``recipe.validation_images`` are used.
         folder: where checkpoint, curve and settings go; created if it is not there.
         verbose: progress of ``fit``: ``"auto"``, 0, 1 or 2.
         callbacks: further callbacks.
@@ -53,16 +59,37 @@ def train(
         The flow.
 
     Raises:
-        ValueError: the folder holds a run with other settings, the flow is of another
-            precision than the recipe, or there is patience without validation images.
+        ValueError: an argument of the wrong kind, a folder that holds a run with other settings
+            or images or that another training uses, a flow of another precision than the
+            recipe's, or patience without validation images.
+        FileExistsError: ``folder`` is a file.
         ImportError: ``tensorboard`` without that package.
         FloatingPointError: the loss became NaN or Inf; the last good checkpoint stays.
     """
-    logs = _tensorboard(tensorboard, Path(folder))
-    _check(flow, recipe, validation)
+    if not isinstance(folder, str | Path):
+        raise ValueError(f"folder must be a path; got {type(folder).__name__}")
     folder = Path(folder)
+    logs = _tensorboard(tensorboard, folder)
+    _check(flow, recipe, images, validation)
+    check_free(folder, overwrite=True)
     folder.mkdir(parents=True, exist_ok=True)
-    _same_settings(folder / SETTINGS, flow, recipe)
+    with locked(folder):
+        same_run(folder / SETTINGS, flow, recipe, images)
+        if validation is not None:
+            validation = validation[: recipe.validation_images]
+        return _train(flow, recipe, images, validation, folder, verbose, logs, callbacks or [])
+
+
+def _train(
+    flow: Flow,
+    recipe: Recipe,
+    images: np.ndarray,
+    validation: np.ndarray | None,
+    folder: Path,
+    verbose: Any,
+    logs: list[keras.callbacks.Callback],
+    callbacks: list[keras.callbacks.Callback],
+) -> Flow:
     flow.noise_seed = recipe.seed
 
     flow.compile(optimizer=recipe.make_optimizer(), jit_compile=recipe.jit)
@@ -75,13 +102,14 @@ def train(
         start = OrderedImages(images, min(256, len(images)), recipe.seed)
         flow.adapt(start.batch(0), seed=recipe.seed)
 
-    curve = Curve(folder, recipe.batch_size, recipe.steps_per_epoch, epoch)
+    curve = Curve(folder, recipe, epoch)
     checkpoint = Checkpoint(folder)
     stopping = None
     if recipe.patience is not None:
         stopping = EarlyStopping(folder, curve, recipe.patience)
         stopping.resume(flow, epoch)
     averaging = [keras.callbacks.SwapEMAWeights()] if recipe.ema > 0 else []
+    short = [LastStep(recipe)] if recipe.last_step % recipe.steps_per_epoch else []
     # The order matters, see Curve and EarlyStopping.
     own = [*averaging, curve, checkpoint, *([stopping] if stopping else []), *logs]
     if epoch < recipe.epochs and not (stopping and stopping.is_over):
@@ -91,12 +119,12 @@ def train(
         flow.fit(
             iter(stream),
             shuffle=False,
-            steps_per_epoch=recipe.steps_per_epoch,
+            steps_per_epoch=min(recipe.steps_per_epoch, recipe.last_step),
             epochs=recipe.epochs,
             initial_epoch=epoch,
             validation_data=validation,
             validation_batch_size=250,
-            callbacks=[*own, *(callbacks or [])],
+            callbacks=[*short, *own, *callbacks],
             verbose=verbose,
         )
         if checkpoint.diverged:
@@ -112,7 +140,13 @@ def train(
     return flow
 
 
-def _check(flow: Flow, recipe: Recipe, validation: np.ndarray | None) -> None:
+def _check(flow: Any, recipe: Any, images: Any, validation: Any) -> None:
+    for name, value, kind in (("flow", flow, Flow), ("recipe", recipe, Recipe)):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} must be a {kind.__name__}; got {type(value).__name__}")
+    _check_images("images", images, flow.image_shape)
+    if validation is not None:
+        _check_images("validation", validation, flow.image_shape)
     if flow.dtype_policy.name != recipe.precision:
         raise ValueError(
             f"flow must be built under the recipe's precision, {recipe.precision!r}; got a flow "
@@ -126,60 +160,28 @@ def _check(flow: Flow, recipe: Recipe, validation: np.ndarray | None) -> None:
         )
 
 
+def _check_images(name: str, images: Any, shape: tuple[int, ...]) -> None:
+    expected = f"{name} must be a uint8 array of shape (n, {', '.join(map(str, shape))})"
+    if not isinstance(images, np.ndarray):
+        raise ValueError(f"{expected}; got {type(images).__name__}")
+    if images.dtype != np.uint8 or images.shape[1:] != tuple(shape) or not len(images):
+        raise ValueError(f"{expected}; got {images.dtype} of shape {images.shape}")
+
+
 def _tensorboard(wanted: bool, folder: Path) -> list[keras.callbacks.Callback]:
     if not isinstance(wanted, bool):
         raise ValueError(f"tensorboard must be True or False; got {wanted!r}")
     if not wanted:
         return []
-    # Keras' callback finds out in the middle of the first epoch.
-    if importlib.util.find_spec("tensorboard") is None:
-        raise ImportError(
-            "tensorboard=True needs the package tensorboard, which is not installed: "
-            "pip install 'attnflow-keras[tensorboard]'"
-        )
+    check_tensorboard("tensorboard=True")
     return [keras.callbacks.TensorBoard(folder / TENSORBOARD, write_graph=False)]
 
 
-def _same_settings(path: Path, flow: Flow, recipe: Recipe) -> None:
-    """Write the settings, or check that those of before are the same.
-
-    A setting that an older version did not write has its default.
-    """
-    settings = {"recipe": _plain(recipe.to_dict()), "model": _model_settings(flow)}
-    if path.exists():
-        before = json.loads(path.read_text())
-        recipe_before = {**_plain(Recipe.defaults()), **before.get("recipe", {})}
-        model_before = before.get("model", {})
-        if settings["model"].keys() - model_before.keys():
-            model_before = _completed(model_before, type(flow))
-        changed = [
-            f"{part}.{key}"
-            for part, then in (("recipe", recipe_before), ("model", model_before))
-            for key in sorted(settings[part].keys() | then.keys())
-            if settings[part].get(key, MISSING) != then.get(key, MISSING)
-        ]
-        if changed:
-            raise ValueError(
-                f"{path.parent} holds a run with other settings ({', '.join(changed)}); give "
-                "another folder, or delete this one"
-            )
-    temporary = path.with_name(f"part.{path.name}")
-    temporary.write_text(json.dumps(settings, indent=2, sort_keys=True))
-    temporary.replace(path)
-
-
-def _model_settings(flow: Flow) -> dict[str, Any]:
-    return {key: value for key, value in _plain(flow.get_config()).items() if key != "name"}
-
-
-def _completed(settings: dict[str, Any], kind: type[Flow]) -> dict[str, Any]:
-    """Settings of a model that lack some, with the defaults of this version."""
-    try:
-        return _model_settings(kind.from_config(dict(settings)))
-    except (TypeError, ValueError):
-        return settings
-
-
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """As JSON reads it back, so that tuples and lists compare equal."""
-    return json.loads(json.dumps(settings, default=str))
+def check_tensorboard(option: str) -> None:
+    """Raise ImportError, which names the option, unless the package tensorboard is there."""
+    # Keras' callback finds out in the middle of the first epoch.
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ImportError(
+            f"{option} needs the package tensorboard, which is not installed: "
+            "pip install 'attnflow-keras[tensorboard]'"
+        )
