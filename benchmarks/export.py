@@ -62,7 +62,7 @@ def measure(name: str, given: Any) -> dict[str, Any]:
 
     print(f"{name}: exporting", flush=True)
     flow = zoo.load(name)
-    images = real_images(zoo.info(name), given.images)
+    images = real_images(zoo.info(name)["dataset"], given.images)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "onnx"
         start = time.perf_counter()
@@ -94,13 +94,13 @@ def measure(name: str, given: Any) -> dict[str, Any]:
     return row
 
 
-def real_images(entry: dict[str, Any], count: int) -> np.ndarray:
-    """Test images of the entry's data set, or the digits that come with the package."""
-    from attnflow_keras.data import load_dataset, mnist_sample
+def real_images(dataset: str, count: int) -> np.ndarray:
+    """Test images of a data set, those that come with the package if they are enough."""
+    from attnflow_keras.data import load_dataset
+    from attnflow_keras.data.bundled import FILES, bundled_sample
 
-    if entry["dataset"] == "mnist" and count <= len(mnist_sample()):
-        return mnist_sample()[:count]
-    return load_dataset(entry["dataset"], "test")[:count]
+    bundled = bundled_sample(dataset) if dataset in FILES else ()
+    return bundled[:count] if count <= len(bundled) else load_dataset(dataset, "test")[:count]
 
 
 def calls(flow: Any, session: Any, task: str, images: np.ndarray) -> dict[str, Callable[[], Any]]:

@@ -188,7 +188,7 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
         def work() -> Response:
             images, given = _images(session, uploads, limits)
             features = session.features(given, len(images))
-            latents, _ = session.encode(session.dequantize(images), features or None)
+            latents, _ = session.encode(session.dequantize(images, center=True), features or None)
             back = session.quantize(session.decode(latents, features or None))
             wrong = (back != images).reshape(len(images), -1).sum(axis=1)
             return _pictures(back, options.output, wrong_levels=[int(count) for count in wrong])

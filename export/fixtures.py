@@ -33,7 +33,8 @@ def record(
     images = images[:count]
     if condition is not None:
         condition = condition[:count]
-    x = flow.dequantize(images)
+    # The middle of each level: next to its edge any rounding would change it.
+    x = flow.dequantize(images, center=True)
     latents, log_det = flow.encode(x, condition)
     rng = noise.generator(0, noise.LATENTS)
     drawn = noise.normal_latents(rng, len(x), list(flow.latent_shapes))

@@ -75,12 +75,23 @@ class Session:
 
     # --- images --------------------------------------------------------------------------
 
-    def dequantize(self, images: np.ndarray, seed: int | None = 0) -> np.ndarray:
-        """``(k + u) / 256 - 0.5``: uint8 to float32, with the noise that Keras draws too."""
+    def dequantize(
+        self, images: np.ndarray, seed: int | None = 0, center: bool = False
+    ) -> np.ndarray:
+        """``(k + u) / 256 - 0.5``: uint8 to float32, with the noise that Keras draws too.
+
+        Args:
+            images: uint8 ``(n, *image_shape)``.
+            seed: seed of u; None for fresh noise.
+            center: use u = 1/2 instead. Noise near 0 or 1 lies so close to the next level that
+                rounding in decode(encode(x)) can reach it.
+        """
         images = np.asarray(images)
         if images.dtype != np.uint8:
             raise ValueError(f"dequantize takes uint8 images; got dtype {images.dtype}")
         images = self._preprocess.expand(self._images(images))
+        if center:
+            return noise.dequantize(images, 0.5)
         rng = noise.generator(seed, noise.DEQUANTIZATION)
         return noise.dequantize(images, noise.uniform_noise(rng, images.shape))
 

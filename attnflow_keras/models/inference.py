@@ -59,7 +59,8 @@ class InferenceMixin:
         Args:
             images: uint8 ``(n, h, w, c)``.
             seed: seed of u; None for fresh noise.
-            center: use u = 1/2, the middle of each grey level, instead.
+            center: use u = 1/2, the middle of each grey level, instead. Noise near 0 or 1 lies
+                so close to the next level that rounding in decode(encode(x)) can reach it.
         """
         images = images if hasattr(images, "dtype") else np.asarray(images)
         if not checks.is_integer(images):
