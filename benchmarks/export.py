@@ -72,7 +72,7 @@ def measure(name: str, given: Any) -> dict[str, Any]:
         session = Session(folder, "cpu", threads=given.threads)
         # On more images than the folder's own fixtures hold.
         recorded = fixtures.record(flow, images, count=given.images)
-        row = {
+        row: dict[str, Any] = {
             "name": name,
             "checks": len(checks),
             "failed": [check.name for check in checks if not check.ok],
@@ -99,8 +99,9 @@ def real_images(dataset: str, count: int) -> np.ndarray:
     from attnflow_keras.data import load_dataset
     from attnflow_keras.data.bundled import FILES, bundled_sample
 
-    bundled = bundled_sample(dataset) if dataset in FILES else ()
-    return bundled[:count] if count <= len(bundled) else load_dataset(dataset, "test")[:count]
+    if dataset in FILES and count <= len(bundled_sample(dataset)):
+        return bundled_sample(dataset)[:count]
+    return load_dataset(dataset, "test")[:count]
 
 
 def calls(flow: Any, session: Any, task: str, images: np.ndarray) -> dict[str, Callable[[], Any]]:

@@ -1,5 +1,6 @@
 """mARFlow, the unconditional backbone, with the paper's attentions."""
 
+from collections.abc import Iterable
 from inspect import signature
 from typing import Any
 
@@ -264,7 +265,7 @@ class MARFlow(Flow):
         return {**super().get_config(), **self._config}
 
 
-def _choose(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+def _choose(name: str, value: Any, allowed: Iterable[Any]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}")
 

@@ -1,0 +1,189 @@
+"""What a flow does in ``compile``, ``fit``, ``evaluate`` and ``predict``."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras import noise
+from attnflow_keras.models import inputs as checks
+from attnflow_keras.models.peek import can_peek, first_batch
+from attnflow_keras.numerics import LN2
+
+Tensor = Any
+
+ADAPT_IMAGES = 256
+
+
+class FlowTrainer(keras.Model):
+    """The training half of :class:`attnflow_keras.models.Flow`: a loss and metrics of its own."""
+
+    # What ``Flow`` provides.
+    conditional: bool
+    adapted: Any
+    float_shape: tuple[int, int, int]
+    num_dims: int
+    float_dims: int
+    adapt: Any
+    _as_images: Any
+    _bits_per_dim: keras.metrics.Mean
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether data-dependent initialization has happened, here or before saving."""
+        return bool(ops.convert_to_numpy(self.adapted))
+
+    def compile(self, optimizer: Any = "adam", loss: Any = None, **kwargs: Any) -> None:
+        """As ``keras.Model.compile``, without loss and metrics: a flow has its own.
+
+        Raises:
+            ValueError: a loss, loss weights or metrics; there is no target that they could
+                compare with.
+        """
+        if loss is not None:
+            raise ValueError(
+                f"loss must be None, a flow minimizes bits per dimension; got {loss!r}"
+            )
+        for name in ("loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name):
+                raise ValueError(
+                    f"{name} must be None, a flow has no target and reports bits_per_dim; got "
+                    f"{kwargs[name]!r}"
+                )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile a loaded flow as it was when it was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """``-mean(log_prob) / (D ln 2)`` plus the layers' own losses.
+
+        With weights ``-mean(weight log_prob) / (D ln 2)``, as Keras' own losses.
+        """
+        if y is not None and self.conditional:
+            raise ValueError(
+                f"{self.name}: got a second element as target y; Keras reads (a, b) as (x, y). "
+                f"A conditional flow takes {checks.FORMS}"
+            )
+        log_prob = y_pred
+        weight = self._weight(x, sample_weight)
+        if weight is not None:
+            log_prob = log_prob * ops.cast(weight, log_prob.dtype)
+        loss = -ops.mean(log_prob) / (self.num_dims * LN2)
+        return loss + sum(self.losses) if self.losses else loss
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Adds ``bits_per_dim`` (256 levels) to the metrics given to ``compile``."""
+        bits = -y_pred / (self.num_dims * LN2)
+        if not checks.is_integer(checks.unpack(x)["image"]):
+            bits = bits + 8.0 * self.float_dims / self.num_dims
+        weight = self._weight(x, sample_weight)
+        self._bits_per_dim.update_state(bits, sample_weight=weight)
+        return super().compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As ``keras.Model.fit``, with two additions.
+
+        Data-dependent initialization comes first if it is still due, and training stops at a
+        loss that is NaN or Inf. An unconditional flow ignores a target ``y``, so that data sets
+        of (image, label) serve; a conditional one refuses it.
+        """
+        if kwargs.get("class_weight") is not None:
+            raise ValueError(
+                "class_weight must be None, a flow has no classes; got "
+                f"{kwargs['class_weight']!r}. Weight images with sample_weight"
+            )
+        self._check_data(x)
+        x = self._with_weight(x, kwargs.pop("sample_weight", None))
+        if not self.is_adapted:
+            self.adapt(first_batch(x, ADAPT_IMAGES))
+        elif can_peek(x):
+            # A wrong first batch is better found here than by what it does to the weights.
+            image = checks.unpack(first_batch(x, ADAPT_IMAGES))["image"]
+            self._as_images(image, limit=checks.DATA_LIMIT)
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self._with_noise_in_tuple(kwargs["validation_data"])
+        callbacks = kwargs.get("callbacks")
+        if callbacks is None or isinstance(callbacks, list | tuple):
+            kwargs["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(callbacks or [])]
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As ``keras.Model.evaluate``; uint8 arrays get the noise of seed 0."""
+        self._check_data(x)
+        x = self._with_weight(x, kwargs.pop("sample_weight", None))
+        return super().evaluate(self._with_noise(x), *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """Log-probabilities ``(n,)``; uint8 arrays get the noise of seed 0, as in log_prob."""
+        self._check_data(x)
+        return super().predict(self._with_noise(x), *args, **kwargs)
+
+    # --- helpers -------------------------------------------------------------------------
+
+    def _check_data(self, x: Any) -> None:
+        # Keras' own message for a wrong shape comes from deep inside a graph.
+        if x is None or isinstance(x, str | int | float):
+            raise ValueError(f"x must be {checks.FORMS}; got {x!r}")
+        if isinstance(x, dict | list | tuple | np.ndarray):
+            image = checks.unpack(x)["image"]
+            if isinstance(image, np.ndarray):
+                self._as_images(image, limit=checks.DATA_LIMIT)
+
+    def _weight(self, x: Any, sample_weight: Any) -> Any:
+        """Weights of the images, from the data set or from ``sample_weight=``."""
+        given = checks.unpack(x)["weight"] if isinstance(x, dict) else None
+        return sample_weight if given is None else given
+
+    def _with_weight(self, x: Any, sample_weight: Any) -> Any:
+        # Keras drops the weights when there is no y, so they go with the images.
+        if sample_weight is None:
+            return x
+        if not isinstance(x, dict | np.ndarray):
+            raise ValueError(
+                "sample_weight goes with an image array or a dict of arrays; got x of type "
+                f"{type(x).__name__}. A data set gives its weights itself, as (x, y, weight)"
+            )
+        given = checks.unpack(x)
+        weight = np.asarray(ops.convert_to_numpy(sample_weight), dtype="float32")
+        expected = (len(given["image"]),)
+        if weight.shape != expected:
+            raise ValueError(
+                f"sample_weight must have shape {expected}, one number an image; got {weight.shape}"
+            )
+        if not np.isfinite(weight).all() or weight.min() < 0:
+            raise ValueError("sample_weight must hold finite numbers of at least 0")
+        given["weight"] = weight
+        return {key: value for key, value in given.items() if value is not None}
+
+    def _with_noise(self, x: Any) -> Any:
+        if isinstance(x, dict | np.ndarray):
+            given = checks.unpack(x)
+            image = given["image"]
+            if isinstance(image, np.ndarray) and given["noise"] is None:
+                image = self._as_images(image)
+                if checks.is_integer(image):
+                    rng = noise.generator(0, noise.DEQUANTIZATION)
+                    given["noise"] = noise.uniform_noise(rng, (len(image), *self.float_shape))
+                    return {key: value for key, value in given.items() if value is not None}
+        return x
+
+    def _with_noise_in_tuple(self, data: Any) -> Any:
+        if isinstance(data, list | tuple):
+            x, y, weight = (*data, None, None)[:3]
+            if y is None:
+                return self._with_noise(self._with_weight(x, weight))
+            return (self._with_noise(x), *data[1:])
+        return self._with_noise(data)
