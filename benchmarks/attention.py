@@ -11,6 +11,9 @@ import math
 
 import numpy as np
 
+from attnflow_keras.data.datasets import DATASETS
+from benchmarks.arguments import seed, trained_entry
+
 CONTROL = "marflow-mnist"
 ENTRIES = (CONTROL, "attnflow-imap-mnist", "attnflow-itrans-mnist")
 
@@ -18,11 +21,20 @@ ENTRIES = (CONTROL, "attnflow-imap-mnist", "attnflow-itrans-mnist")
 def main() -> None:
     """Print a line for each entry."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--entries", nargs="*", default=list(ENTRIES), help="the control first")
-    parser.add_argument("--dataset", default="mnist")
+    parser.add_argument(
+        "--entries",
+        nargs="+",
+        type=trained_entry,
+        help=f"the control first; default: {' '.join(ENTRIES)}",
+    )
+    parser.add_argument("--dataset", default="mnist", choices=DATASETS)
     parser.add_argument("--split", default="test", choices=("validation", "test"))
-    parser.add_argument("--seed", type=int, default=0, help="seed of the dequantization noise")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the dequantization noise")
     given = parser.parse_args()
+    try:
+        entries = given.entries or [trained_entry(name) for name in ENTRIES]
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"argument --entries: {error}")
 
     import zoo
     from attnflow_keras.data import load_dataset
@@ -30,7 +42,7 @@ def main() -> None:
     images = load_dataset(given.dataset, given.split)
     print(f"{given.dataset} {given.split}, {len(images):,} images, noise seed {given.seed}")
     control = None
-    for name in given.entries:
+    for name in entries:
         flow = zoo.load(name)
         bits = np.asarray(flow.bits_per_dim(images, seed=given.seed, batch_size=250), "float64")
         training = zoo.info(name)["training"]

@@ -9,6 +9,8 @@ import argparse
 import subprocess
 import sys
 
+from benchmarks.arguments import PRECISIONS, count
+
 SIZES = {"2/48": (2, 48), "2/96": (2, 96), "4/96": (4, 96), "4/256": (4, 256)}
 BATCHES = (2, 6)
 
@@ -16,9 +18,9 @@ BATCHES = (2, 6)
 def main() -> None:
     """Print a line for each configuration."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--sizes", nargs="*", choices=list(SIZES), default=list(SIZES))
-    parser.add_argument("--batch", type=int, default=64, help="batch to estimate")
-    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES))
+    parser.add_argument("--batch", type=count, default=64, help="batch to estimate")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS)
     parser.add_argument("--step", nargs=2, metavar=("SIZE", "N"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.step:

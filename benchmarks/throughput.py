@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.flops import count_flops, matrix_product_gflops
+from benchmarks.arguments import PRECISIONS, seconds, trained_entry
 
 # mAR-SCF's own PyTorch code, measured on a machine whose matrix product reaches 112 GFLOP/s.
 REFERENCE = {"train": 2.7, "score": 9.3, "sample": 4.5}
@@ -36,21 +36,26 @@ EXACT = {
 def main() -> None:
     """Measure, print a table, and write it as JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--models", nargs="*", help="entries or 'marflow 2/48' and the like")
-    parser.add_argument("--tasks", nargs="*", choices=TASKS, default=list(TASKS))
+    parser.add_argument(
+        "--models", nargs="+", type=_name, help=f"entries, or {', '.join(map(repr, EXACT))}"
+    )
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--jit", choices=("both", "on", "off"), default="both")
-    parser.add_argument("--precision", default="float32", help="policy of the flows")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
+    parser.add_argument(
+        "--precision", default="float32", choices=PRECISIONS, help="policy of the flows"
+    )
+    parser.add_argument("--seconds", type=seconds, default=6.0, help="of each measurement")
     parser.add_argument("--json", type=Path, help="file to write")
     given = parser.parse_args()
     modes = {"both": (False, True), "on": (True,), "off": (False,)}[given.jit]
 
     import zoo
+    from benchmarks.flops import matrix_product_gflops
 
     names = given.models or [*zoo.list(pretrained=True), *EXACT]
     machine = matrix_product_gflops()
     print(f"matrix product: {machine:.0f} GFLOP/s; policy {given.precision}", flush=True)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in names:
         flow, batch = _model(name, given.precision)
         work = _gflop(flow)
@@ -75,6 +80,10 @@ def main() -> None:
         temporary.replace(given.json)
 
 
+def _name(text: str) -> str:
+    return text if text in EXACT else trained_entry(text)
+
+
 def _model(name: str, precision: str) -> tuple[Any, int]:
     import zoo
     from attnflow_keras.models import MARFlow
@@ -95,6 +104,8 @@ def _images(flow: Any, n: int) -> np.ndarray:
 def _gflop(flow: Any) -> float:
     """GFLOP of one image's forward pass."""
     from keras import ops
+
+    from benchmarks.flops import count_flops
 
     x = ops.convert_to_tensor(flow.dequantize(_images(flow, 1)), dtype=flow.variable_dtype)
     return count_flops(lambda: flow.traced_log_prob(x)) / 1e9

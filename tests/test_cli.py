@@ -10,9 +10,12 @@ from typer.testing import CliRunner
 
 import zoo
 from attnflow_keras.data import save_image
+from attnflow_keras.data.augment import AUGMENTATIONS
 from attnflow_keras.layers.flow_layer import POLICIES
+from attnflow_keras.training import recipe
 from zoo.cli.app import app, main
 from zoo.cli.common import PRECISIONS
+from zoo.cli.train import CHOICES, LARGEST_SEED, make_recipe
 
 runner = CliRunner()
 
@@ -45,11 +48,20 @@ def test_help_teaches():
         assert word in text
     for command in ("list", "info", "sample", "score", "train", "demo"):
         assert len(run(command, "--help")) > 150
+        assert run(command, "-h") == run(command, "--help")
+    text = run("train", "-h")
+    for words in ("every tenth image is held out", "fewer than 50 images", "chose the weights"):
+        assert words in text
 
 
 def test_list_and_info(folder):
     assert "imap" in run("list", "*mnist*")
-    assert "unconditional" in run("info", folder)
+    text = " ".join(run("info", folder).replace("│", "").split())
+    assert "unconditional" in text
+    size = (folder / "model.weights.h5").stat().st_size
+    assert f"weights yes, {size / 1e6:.1f} MB" in text
+    assert "pretrained" not in text
+    assert "weights no" in " ".join(run("info", "marflow-2x48-mnist").replace("│", "").split())
     entry = json.loads(runner.invoke(app, ["info", "attnflow-imap-mnist", "--json"]).output)
     assert entry["config"]["attention"] == "imap"
     with pytest.raises(ValueError, match="no entry matches"):
@@ -79,6 +91,18 @@ def test_score_of_a_folder_of_pictures(folder, pictures, tmp_path, tiny_images):
     np.testing.assert_allclose([float(r["bits_per_dim"]) for r in rows], bits, atol=1e-4)
 
 
+def test_the_mean_is_there_before_the_file(folder, pictures, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("csv.writer", full)
+    arguments = ["score", str(folder), str(pictures), "-o", str(tmp_path / "new" / "a.csv")]
+    result = runner.invoke(app, arguments)
+    assert isinstance(result.exception, OSError)
+    assert "± " in result.output
+    assert "60 images)" in " ".join(result.output.split())
+
+
 def test_score_averages_draws(folder, tmp_path, tiny_images):
     np.save(tmp_path / "a.npy", tiny_images[:16])
     text = run("score", folder, tmp_path / "a.npy", "--draws", 3)
@@ -87,11 +111,14 @@ def test_score_averages_draws(folder, tmp_path, tiny_images):
     assert f"{np.mean(draws):.4f} ±" in text
 
 
-def test_train_on_own_pictures_resumes_and_writes_an_entry(folder, pictures, tmp_path):
+def test_train_on_own_pictures_resumes_and_writes_an_entry(
+    folder, pictures, tiny_images, tmp_path, monkeypatch
+):
     out = tmp_path / "run"
     options = ("--data", pictures, "--out", out, "--steps", 4, "--steps-per-epoch", 2)
     text = run("train", folder, *options, "--batch-size", 8, "--no-jit", "--fine-tune")
     assert "54 images, 4 steps of 8" in text
+    assert "chosen on" not in text
     entry = zoo.info(out / "entry")
     assert entry["training"]["steps"] == 4
     assert entry["training"]["command"] == (
@@ -105,29 +132,52 @@ def test_train_on_own_pictures_resumes_and_writes_an_entry(folder, pictures, tmp
     run("train", folder, *options, "--batch-size", 8, "--no-jit", "--fine-tune")
     with pytest.raises(ValueError, match="run with other settings"):
         run("train", folder, *options, "--batch-size", 4, "--no-jit", "--fine-tune")
+    same = ("train", folder, *options, "--batch-size", 8, "--no-jit", "--fine-tune")
+    with pytest.raises(ValueError, match=rf"attnflow train {out}/entry --fine-tune --steps N"):
+        run(*same, "--steps", 6)
+
+    # Ctrl-C says how to go on.
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zoo.cli.train_run.train", interrupted)
+    result = runner.invoke(app, [str(a) for a in same])
+    assert result.exit_code != 0
+    assert "interrupted; the same command goes on after epoch 2 (step 4 of 4)" in result.stderr
+    result = runner.invoke(app, [str(a) for a in (*same, "--out", tmp_path / "new")])
+    assert "interrupted; the same command starts anew" in result.stderr
+    monkeypatch.undo()
+
+    save_image(pictures / "00.png", 255 - tiny_images[0])
+    with pytest.raises(ValueError, match="holds a run on other training images: 54 of shape"):
+        run(*same)
 
 
 def test_train_options(folder, pictures, tmp_path, tiny_images):
     out = tmp_path / "run"
     options = ["--precision", "mixed_bfloat16", "--patience", 5, "--augment", "shift_flip"]
-    steps = ["--steps", 4, "--steps-per-epoch", 2, "--batch-size", 8, "--no-jit"]
+    # The last epoch is a short one.
+    steps = ["--steps", 3, "--steps-per-epoch", 2, "--batch-size", 8, "--no-jit"]
+    steps += ["--validation-images", 4]
     text = run("train", folder, "--data", pictures, "-o", out, *options, *steps, "--tensorboard")
-    assert "54 images, 4 steps of 8 in mixed_bfloat16 on " in text
+    assert "54 images, 3 steps of 8 in mixed_bfloat16 on " in text
     assert "trained 2 of at most 2 epochs; kept the weights of epoch " in text
     entry = zoo.info(out / "entry")
-    recipe = entry["training"]["recipe"]
-    assert (recipe["precision"], recipe["patience"]) == ("mixed_bfloat16", 5)
-    assert recipe["augment"] == "shift_flip"
+    settings = entry["training"]["recipe"]
+    assert (settings["precision"], settings["patience"]) == ("mixed_bfloat16", 5)
+    assert settings["augment"] == "shift_flip"
     assert " ".join(map(str, options)) in entry["training"]["command"]
-    assert entry["training"]["steps"] == 4
-    assert entry["training"]["kept_step"] in (2, 4)
+    assert entry["training"]["steps"] == 3
+    assert entry["training"]["kept_step"] in (2, 3)
     assert list((out / "tensorboard" / "train").glob("events*"))
     # The score is that of the entry as it is loaded, in float32, with its convention.
     metric = entry["metrics"][0]
-    bits = np.asarray(zoo.load(out / "entry").bits_per_dim(tiny_images[9:60:10])).mean()
+    bits = np.asarray(zoo.load(out / "entry").bits_per_dim(tiny_images[9:40:10])).mean()
     assert metric["value"] == pytest.approx(bits, abs=1e-5)
     assert f"{metric['value']:.4f} ±" in text
     assert "64 dims, 256 levels, uniform dequantization, 1 draw" in text
+    assert "validation: 4 images; the weights were chosen on these images)" in text
+    assert "chosen on these images" in (out / "entry" / "card.md").read_text()
 
     # A recipe of the entry, and what turns its settings off.
     options = ["--precision", "float32", "--patience", 0, "--augment", "none"]
@@ -142,19 +192,72 @@ def test_train_options(folder, pictures, tmp_path, tiny_images):
 def test_train_option_errors(folder, pictures, tmp_path, monkeypatch):
     common = ("train", folder, "--data", pictures, "-o", tmp_path / "run")
     for options, message in (
-        (("--precision", "float16"), r"precision must be one of 'float32', .*; got 'float16'"),
-        (("--patience", "-1"), r"patience must be an integer of at least 1 \(epochs\).*; got -1"),
-        (("--augment", "flip"), "augment must be None or one of 'shift_flip'; got 'flip'"),
+        (("--precision", "float16"), r"--precision must be one of float32, .*; got 'float16'"),
+        (("--augment", "flip"), "--augment must be one of shift_flip, none; got 'flip'"),
+        (("--optimizer", "sgd"), "--optimizer must be one of adam, adamax; got 'sgd'"),
+        (("--schedule", "step"), "--schedule must be one of cosine, constant; got 'step'"),
+        (("--ema", 1.0), r"--ema must lie in \[0, 1\), .*; got 1.0"),
+        (("--learning-rate", 0), "--learning-rate must be positive; got 0.0"),
     ):
         with pytest.raises(ValueError, match=message):
             run(*common, *options)
+    for option, value, words in (
+        ("--patience", "-1", "0"),
+        ("--steps", "0", "1"),
+        ("--steps", "1.5", "integer"),
+        ("--seed", "-5", "0"),
+        ("--warmup-steps", "-1", "0"),
+    ):
+        result = runner.invoke(app, [str(a) for a in (*common, option, value)])
+        assert result.exit_code == 2
+        message = result.output.partition("Error: ")[2]
+        assert option in message
+        assert words in message
+    with pytest.raises(NotADirectoryError, match="--out must be a folder; .*00.png is a file"):
+        run("train", folder, "--data", pictures, "-o", pictures / "00.png")
     few = ("train", folder, "--data", pictures / "00.png", "-o", tmp_path / "run")
     with pytest.raises(ValueError, match="--patience needs at least 50 images, .*; got 1 in"):
         run(*few, "--patience", 2)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"pip install 'attnflow-keras\[tensorboard\]'"):
+    missing = r"--tensorboard needs the package .*pip install 'attnflow-keras\[tensorboard\]'"
+    with pytest.raises(ImportError, match=missing):
         run(*common, "--tensorboard")
     assert not (tmp_path / "run").exists()
+
+
+def test_choices_are_those_of_recipes():
+    assert CHOICES["precision"] == recipe.PRECISIONS
+    assert CHOICES["optimizer"] == recipe.OPTIMIZERS
+    assert CHOICES["schedule"] == recipe.SCHEDULES
+    assert CHOICES["augment"] == (*AUGMENTATIONS, "none")
+    assert recipe.SEED_LIMIT == LARGEST_SEED
+
+
+def test_short_runs_average_and_warm_up_over_a_tenth():
+    long = {"dataset": "mnist", "steps": 20_000, "stop_step": 14_000, "steps_per_epoch": 1000}
+    # Without steps it is the entry's run.
+    assert make_recipe(long, {}, False) == recipe.Recipe(**long)
+    assert make_recipe(long, {"dataset": "mine"}, False).ema == 0.999
+    short = make_recipe(long, {"steps": 100}, False)
+    assert (short.ema, short.warmup_steps, short.last_step) == (0.9, 10, 100)
+    assert (short.steps_per_epoch, short.epochs) == (100, 1)
+    assert make_recipe(long, {"steps": 10}, False).ema == 0
+    tuned = make_recipe(long, {}, True)
+    assert (tuned.ema, tuned.warmup_steps, tuned.learning_rate) == (0.99, 200, 1e-4)
+    tuned = make_recipe(long, {"steps": 500}, True)
+    assert (tuned.ema, tuned.warmup_steps) == (0.98, 50)
+    given = {"steps": 500, "ema": 0.5, "warmup_steps": 3, "learning_rate": 1e-5}
+    tuned = make_recipe(long, given, True)
+    assert (tuned.ema, tuned.warmup_steps, tuned.learning_rate) == (0.5, 3, 1e-5)
+    assert make_recipe({**long, "ema": 0.0}, {"steps": 500}, False).ema == 0
+
+
+def test_recipes_of_entries_end_with_whole_epochs():
+    for name in zoo.list():
+        settings = zoo.info(name)["training"]["recipe"]
+        entry = make_recipe(settings, {}, False)
+        assert entry == recipe.Recipe.from_dict(settings)
+        assert entry.last_step % entry.steps_per_epoch == 0
 
 
 def test_score_under_another_precision(folder, tmp_path, tiny_images):
@@ -171,6 +274,10 @@ def test_score_under_another_precision(folder, tmp_path, tiny_images):
 def test_errors_are_one_line_and_exit_status_1(monkeypatch, capsys, tmp_path):
     for arguments, message in (
         (["sample", "attnflow-imap-mnits"], "did you mean"),
+        (["sample", "nothing-like-it"], "'attnflow list'"),
+        (["info", f"{tmp_path}/./"], f"{tmp_path}/./ is not an entry"),
+        (["score", "attnflow-imap-mnist", "mnist"], "such as mnist:test"),
+        (["score", "attnflow-imap-mnist", "x.npy", "-o", str(tmp_path)], "--out must be a file"),
         (["score", "nothing-like-it", "x.npy"], "no entry"),
         (["list", "zzz*"], "no entry matches"),
         (["train", str(tmp_path)], "is not an entry"),
@@ -194,6 +301,11 @@ def test_score_errors(folder, pictures, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="--resize"):
         run("score", folder, pictures)
     assert "61 images" in run("score", folder, pictures, "--resize")
+    np.save(tmp_path / "wide.npy", np.zeros((5, 8, 9, 1), "uint8"))
+    with pytest.raises(ValueError, match=r"\(8, 9, 1\). --resize is for pictures, not for arrays"):
+        run("score", folder, tmp_path / "wide.npy", "--resize")
+    with pytest.raises(NotADirectoryError, match="--out: can't write .*wide.npy is not a folder"):
+        run("score", folder, pictures, "-o", tmp_path / "wide.npy" / "a.csv")
     monkeypatch.setattr(
         "attnflow_keras.data.load_dataset", lambda *_: np.zeros((5, 28, 28, 1), "uint8")
     )

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 import zoo
-from attnflow_keras.data import save_image
+from attnflow_keras.data import fashion_mnist_sample, save_image
 from tests.conftest import make_tiny_flow
 from zoo.cli.app import app
-from zoo.cli.doctor import _images
+from zoo.cli.doctor import _images, _narrowed
 from zoo.errors import ZooError
 
 runner = CliRunner()
@@ -55,6 +55,19 @@ def test_a_sound_entry(folder, pictures, tiny_images):
     content = json.loads(result.stdout)
     expected = zoo.load(folder).diagnose(tiny_images[:6], seed=2)
     assert content == json.loads(json.dumps(expected.to_dict()))
+    # In a terminal the table fits.
+    text = str(expected)
+    assert _narrowed(text, 200) == text
+    narrow = _narrowed(text, 80).splitlines()
+    rows = narrow[2 : narrow.index("", 2) - 1]
+    assert max(map(len, rows)) <= 80
+    assert len(rows) == 2 + len(expected.layers)
+    for word in ("layer", "round trip", "condition", "finite"):
+        assert word in rows[0]
+    assert "components" not in rows[0]
+    assert rows[2].startswith(expected.layers[0].path)
+    assert rows[2].endswith("yes")
+    assert "(components, class, output" in narrow[2 + len(rows)]
 
 
 def test_damaged_weights_give_exit_status_1(folder, pictures):
@@ -77,14 +90,16 @@ def test_damaged_weights_give_exit_status_1(folder, pictures):
 
 
 def test_images_by_default(digits, monkeypatch):
-    grey = {"name": "a", "config": {"image_shape": [28, 28, 1]}}
-    np.testing.assert_array_equal(_images(grey, None, False), digits)
+    grey = {"name": "a", "dataset": "mnist", "config": {"image_shape": [28, 28, 1]}}
+    np.testing.assert_array_equal(_images("a", grey, None, False), digits)
+    clothes = _images("a", {**grey, "dataset": "fashion_mnist"}, None, False)
+    np.testing.assert_array_equal(clothes, fashion_mnist_sample())
     other = {"name": "a", "dataset": "mnist", "config": {"image_shape": [32, 32, 3]}}
     pictures = np.zeros((5, 32, 32, 3), "uint8")
     monkeypatch.setattr("attnflow_keras.data.load_dataset", lambda *_: pictures)
-    assert _images(other, None, False) is pictures
-    with pytest.raises(ValueError, match=r"images of 32x32x3.*attnflow doctor a IMAGES"):
-        _images({**other, "dataset": "my-folder"}, None, False)
+    assert _images("a", other, None, False) is pictures
+    with pytest.raises(ValueError, match=r"images of 32x32x3.*attnflow doctor '\./my a' IMAGES"):
+        _images("./my a", {**other, "dataset": "my-folder"}, None, False)
 
 
 def test_errors(folder, tmp_path):

@@ -152,8 +152,31 @@ def test_unknown_name_lists_near_matches():
         ZooError, match=r"no entry 'attnflow-imap-mnits': did you mean .*imap-mnist"
     ):
         zoo.load("attnflow-imap-mnits")
-    with pytest.raises(ZooError, match=r"zoo.list\(\) names all entries"):
+    with pytest.raises(ZooError, match=r"zoo.list\(\) and 'attnflow list' name all"):
         zoo.load("qqqqqqqq")
+
+
+def test_arguments_of_the_wrong_kind(tiny_flow, tmp_path):
+    for arguments, message in (
+        ((5,), "pattern must be text, such as '\\*mnist\\*'; got 5"),
+        (("*", "yes"), "pretrained must be True, False or None; got 'yes'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            zoo.list(*arguments)
+    with pytest.raises(ZooError, match="name must be an entry's name, .*; got a int"):
+        zoo.load(5)
+    path = tmp_path / "new"
+    for options, message in (
+        (("flow", path), "flow must be a Flow, such as MARFlow; got a str"),
+        ((tiny_flow, 5), "folder must be a path; got a int"),
+        ((tiny_flow, path, "mnist"), "metadata must be a dict or None; got a str"),
+        ((tiny_flow, path, {"a": np.zeros(2)}), "metadata must hold what JSON can; got one where"),
+        ((tiny_flow, path, None, 1), "overwrite must be True or False; got a int"),
+        ((tiny_flow, path, None, True, {"a": 1}), "extra must be a dict of file names .*; got"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            zoo.save(*options)
+    assert not path.exists()
 
 
 def test_save_of_damaged_weights(tiny_flow, tmp_path):

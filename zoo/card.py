@@ -45,5 +45,6 @@ def metric_line(metric: dict[str, Any]) -> str:
     return (
         f"{metric['value']:.4f}{error} {metric['name']} "
         f"({metric['dims']} dims, {metric['levels']} levels, {metric['dequantization']} "
-        f"dequantization, {metric['draws']} draw, {metric['split']}: {metric['items']} images)"
+        f"dequantization, {metric['draws']} draw, {metric['split']}: {metric['items']} images"
+        + (f"; {metric['note']})" if "note" in metric else ")")
     )

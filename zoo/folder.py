@@ -67,7 +67,8 @@ def save(
 ) -> Path:
     """Write a flow as an entry that :func:`load` reads.
 
-    The folder is complete or not there: it is written beside and renamed.
+    The folder is complete or not there: it is written beside and renamed. Weights are always
+    stored as float32, and the flow's precision is not kept: :func:`load` is told it anew.
 
     Args:
         flow: the flow; its optimizer is not saved.
@@ -84,12 +85,13 @@ def save(
     Raises:
         FileExistsError: the folder exists and ``overwrite`` is False, or it is a file.
         ZooError: the flow's weights are not finite.
+        ValueError: an argument of the wrong kind.
     """
     import numpy as np
 
     from zoo.card import render
 
-    folder = Path(folder)
+    folder = _check_arguments(flow, folder, metadata, overwrite, extra)
     for variable in flow.weights:
         if not np.isfinite(np.asarray(variable)).all():
             raise ZooError(f"the flow is not saved: its weight {variable.path} holds NaN or Inf")
@@ -115,6 +117,32 @@ def save(
         for name, text in (extra or {}).items():
             (part / name).write_text(text, encoding="utf-8")
     return folder
+
+
+def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extra: Any) -> Path:
+    from attnflow_keras.models import Flow
+
+    def wrong(name: str, expected: str, value: Any) -> ValueError:
+        return ValueError(f"{name} must be {expected}; got a {type(value).__name__}")
+
+    if not isinstance(flow, Flow):
+        raise wrong("flow", "a Flow, such as MARFlow", flow)
+    if not isinstance(folder, str | Path):
+        raise wrong("folder", "a path", folder)
+    if not isinstance(metadata, dict | None):
+        raise wrong("metadata", "a dict or None", metadata)
+    try:
+        json.dumps(metadata)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"metadata must hold what JSON can; got one where {error}") from error
+    if not isinstance(overwrite, bool):
+        raise wrong("overwrite", "True or False", overwrite)
+    texts = extra is None or (
+        isinstance(extra, dict) and all(isinstance(t, str) for pair in extra.items() for t in pair)
+    )
+    if not texts:
+        raise ValueError(f"extra must be a dict of file names and their texts; got {extra!r:.60}")
+    return Path(folder)
 
 
 def _portable(flow: Any) -> dict[str, Any]:

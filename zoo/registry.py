@@ -19,8 +19,15 @@ def list_entries(pattern: str = "*", pretrained: bool | None = None) -> list[str
 
     Args:
         pattern: shell pattern, such as ``"*mnist*"``.
-        pretrained: only entries with (True) or without (False) weights.
+        pretrained: only entries with (True) or without (False) weights; None for both.
+
+    Raises:
+        ValueError: ``pattern`` is no text, or ``pretrained`` is none of these.
     """
+    if not isinstance(pattern, str):
+        raise ValueError(f"pattern must be text, such as '*mnist*'; got {pattern!r}")
+    if pretrained is not None and not isinstance(pretrained, bool):
+        raise ValueError(f"pretrained must be True, False or None; got {pretrained!r}")
     names = [path.parent.name for path in PRESETS.glob("*/metadata.json")]
     found = [
         name
@@ -52,6 +59,11 @@ def locate(name: str | Path) -> Path:
     Raises:
         ZooError: nothing of that name; the message lists near matches.
     """
+    if not isinstance(name, str | Path):
+        raise ZooError(
+            "name must be an entry's name, a folder, or hf://user/repository; got a "
+            f"{type(name).__name__}"
+        )
     text = str(name)
     if text.startswith("hf://"):
         from zoo.hub import download
@@ -62,15 +74,15 @@ def locate(name: str | Path) -> Path:
     folder = Path(text).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").exists():
-            raise ZooError(f"{folder} is not an entry: it has no config.json")
+            raise ZooError(f"{text} is not an entry: it has no config.json")
         return folder
     if "/" in text or text.startswith((".", "~")):
-        raise ZooError(f"no folder {folder}")
+        raise ZooError(f"no folder {text}")
     near = difflib.get_close_matches(text, list_entries(), n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise ZooError(
-        f"no entry {text!r}: {hint}zoo.list() names all entries; a folder written by zoo.save and "
-        "hf://user/repository are accepted too"
+        f"no entry {text!r}: {hint}zoo.list() and 'attnflow list' name all entries; a folder "
+        "written by zoo.save and hf://user/repository are accepted too"
     )
 
 

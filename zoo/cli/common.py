@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,8 +56,26 @@ PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 
 def check_precision(precision: str | None) -> None:
     """Raise ValueError unless it is None or a policy that ``zoo.load`` takes."""
-    if precision is not None and precision not in PRECISIONS:
-        raise ValueError(f"--precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    check_choice("--precision", precision, PRECISIONS)
+
+
+def check_choice(option: str, value: Any, allowed: Iterable[str]) -> None:
+    """Raise ValueError, which names the option, unless the value is None or allowed."""
+    if value is not None and value not in allowed:
+        raise ValueError(f"{option} must be one of {', '.join(allowed)}; got {value!r}")
+
+
+def check_out(path: Path) -> None:
+    """Raise unless a file can be written there; before work that takes long."""
+    if path.is_dir():
+        raise IsADirectoryError(f"--out must be a file to write; {path} is a folder")
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(f"--out: can't write {path}, since {folder} is not a folder")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"--out: can't write {path}, since {folder} is read-only to you")
 
 
 def load_flow(name: str, **options: Any) -> Any:
@@ -96,12 +114,14 @@ def import_tensorflow() -> str:
         os.close(kept)
 
 
-def bundled_images(image_shape: Any) -> Any:
-    """The MNIST digits that come with the package if they have this shape, else None."""
-    from attnflow_keras.data import mnist_sample
+def bundled_images(entry: dict[str, Any]) -> Any:
+    """The images of an entry's data set that come with the package; None if none do."""
+    from attnflow_keras.data.bundled import FILES, bundled_sample
 
-    digits = mnist_sample()
-    return digits if digits.shape[1:] == tuple(image_shape) else None
+    if entry.get("dataset") not in FILES:
+        return None
+    images = bundled_sample(entry["dataset"])
+    return images if images.shape[1:] == tuple(entry["config"]["image_shape"]) else None
 
 
 def load_data(data: str, image_shape: Any, resize: bool) -> Any:
@@ -110,6 +130,8 @@ def load_data(data: str, image_shape: Any, resize: bool) -> Any:
     from attnflow_keras.data.datasets import DATASETS
 
     name, _, split = data.partition(":")
+    if name in DATASETS and not split and not Path(data).exists():
+        raise ValueError(f"{data} is a data set; name its split as well, such as {name}:test")
     if name in DATASETS and split:
         images = load_dataset(name, split)
         if images.shape[1:] != tuple(image_shape):
@@ -120,4 +142,9 @@ def load_data(data: str, image_shape: Any, resize: bool) -> Any:
     if split and not Path(data).exists() and "/" not in data:
         known = ", ".join(DATASETS)
         raise ValueError(f"no data set {name!r}; those with splits are {known}")
-    return load_images(data, image_shape, resize)
+    try:
+        return load_images(data, image_shape, resize)
+    except ValueError as error:
+        if resize and Path(data).suffix in (".npy", ".npz"):
+            raise ValueError(f"{error}. --resize is for pictures, not for arrays") from error
+        raise

@@ -1,6 +1,8 @@
 """``attnflow doctor``."""
 
 import json
+import re
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -46,7 +48,7 @@ def doctor_command(
     if not entry["pretrained"]:
         load_flow(name)  # says what to do
     # The data first: a wrong path should not wait for TensorFlow.
-    images = _images(entry, data, resize)[:count]
+    images = _images(name, entry, data, resize)[:count]
     flow = load_flow(name)
     if flow.conditional:
         raise ValueError(f"{name} takes a condition: call flow.diagnose(images, condition)")
@@ -57,28 +59,57 @@ def doctor_command(
     if as_json:
         print(json.dumps(diagnosis.to_dict(), indent=2))
     else:
-        print(diagnosis)
+        # A file or another program gets the whole table.
+        print(_narrowed(str(diagnosis), console.width) if console.is_terminal else diagnosis)
     if not diagnosis.ok:
         if as_json:
             typer.echo(f"problem: {diagnosis.problem}", err=True)
         raise typer.Exit(1)
 
 
-def _images(entry: dict[str, Any], data: str | None, resize: bool) -> Any:
+# Columns that a narrow terminal does without, the first ones first.
+SPARE = ("components", "class", "output", "log-det", "log-scale", "condition")
+
+
+def _narrowed(text: str, width: int) -> str:
+    """The report with so many columns of its table left out that it fits."""
+    lines = text.splitlines()
+    rule = next(i for i, line in enumerate(lines) if line.startswith("---"))
+    table = range(rule - 1, lines.index("", rule))
+    spans = [match.span() for match in re.finditer("-+", lines[rule])]
+    titles = [lines[rule - 1][a:b].strip() for a, b in spans]
+    left_out = []
+    for title in SPARE:
+        if sum(b - a + 2 for a, b in spans) - 2 <= width:
+            break
+        if title in titles:
+            spans.pop(titles.index(title))
+            titles.remove(title)
+            left_out.append(title)
+    for i in table:
+        lines[i] = "  ".join(lines[i][a:b].ljust(b - a) for a, b in spans).rstrip()
+    if left_out:
+        lines.insert(
+            table.stop, f"({', '.join(left_out)}: in a wider terminal, a pipe, or with --json)"
+        )
+    return "\n".join(lines)
+
+
+def _images(name: str, entry: dict[str, Any], data: str | None, resize: bool) -> Any:
     from attnflow_keras.data.datasets import DATASETS
 
     shape = tuple(entry["config"]["image_shape"])
     if data is not None:
         return load_data(data, shape, resize)
-    digits = bundled_images(shape)
-    if digits is not None:
-        return digits
+    bundled = bundled_images(entry)
+    if bundled is not None:
+        return bundled
     dataset = entry.get("dataset")
     if dataset in DATASETS:
         with console.status(f"reading {dataset}"):
             return load_data(f"{dataset}:test", shape, resize)
     sides = "x".join(map(str, shape))
     raise ValueError(
-        f"{entry['name']} takes images of {sides}, and none come with the package; give some: "
-        f"attnflow doctor {entry['name']} IMAGES"
+        f"{name} takes images of {sides}, and none come with the package; give some: "
+        f"attnflow doctor {shlex.quote(name)} IMAGES"
     )

@@ -113,4 +113,4 @@ def _images(entry: dict[str, Any], given: str | None) -> Any:
     shape = tuple(entry["config"]["image_shape"])
     if given is not None:
         return load_data(given, shape, resize=False)
-    return bundled_images(shape) if entry.get("dataset") == "mnist" else None
+    return bundled_images(entry)

@@ -62,8 +62,11 @@ def info_command(
         console.print("  " + metric_line(metric), highlight=False)
     table = Table(show_header=False)
     for key, value in entry.items():
-        if key in ("name", "description", "metrics", "format"):
+        if key in ("name", "description", "metrics", "format", "bytes"):
             continue
+        if key == "pretrained":
+            size = f", {entry['bytes'] / 1e6:.1f} MB" if "bytes" in entry else ""
+            key, value = "weights", f"yes{size}" if value else "no"
         if isinstance(value, dict):
             value = "\n".join(f"{k}: {v}" for k, v in value.items())
         table.add_row(key, str(value))

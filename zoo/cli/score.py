@@ -10,6 +10,7 @@ import typer
 from zoo.cli.common import (
     DATA_HELP,
     Name,
+    check_out,
     check_precision,
     console,
     load_data,
@@ -48,6 +49,8 @@ def score_command(
     from zoo.card import metric_line
 
     check_precision(precision)
+    if out is not None:
+        check_out(out)
     # The data first: a wrong path should not wait for TensorFlow.
     images = load_data(data, tuple(info(name)["config"]["image_shape"]), resize)
     flow = load_flow(name, dtype=precision)
@@ -56,16 +59,17 @@ def score_command(
         metric = evaluate_bits_per_dim(
             flow, images, data.replace(":", " "), draws, seed, batch_size, report
         )
-        if out is not None:
-            bits = flow.bits_per_dim(images, seed=seed, batch_size=batch_size)
-            text = io.StringIO()
-            writer = csv.writer(text)
-            writer.writerow(("index", "bits_per_dim"))
-            writer.writerows((i, f"{float(b):.5f}") for i, b in enumerate(bits))
-            temporary = out.with_name(f".{out.name}.part")
-            temporary.write_text(text.getvalue())
-            temporary.replace(out)
     under = f" under {precision}" if precision else ""
     console.print(metric_line(metric) + under, highlight=False)
     if out is not None:
+        with progress_bar(f"scores for {out}", len(images)) as report:
+            bits = flow.bits_per_dim(images, seed=seed, batch_size=batch_size, progress=report)
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(("index", "bits_per_dim"))
+        writer.writerows((i, f"{float(b):.5f}") for i, b in enumerate(bits))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = out.with_name(f".{out.name}.part")
+        temporary.write_text(text.getvalue())
+        temporary.replace(out)
         console.print(f"wrote {out}")

@@ -1,0 +1,184 @@
+"""What ``attnflow train`` does with its options: train, score, write the entry."""
+
+import contextlib
+import datetime
+import platform
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import typer
+
+import zoo
+from attnflow_keras.data.datasets import DATASETS, LICENSES
+from attnflow_keras.metrics import evaluate_bits_per_dim
+from attnflow_keras.training import Recipe, train
+from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, read_curve, saved_epoch
+from attnflow_keras.training.early_stopping import standing
+from zoo.card import metric_line
+from zoo.cli.common import console, load_data, progress_bar
+
+# Of fewer images a tenth tells nothing.
+ENOUGH = 50
+
+CHOSEN = "the weights were chosen on these images"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run as the command line asks for it.
+
+    Args:
+        name: the entry, as the user typed it.
+        entry: what ``zoo.info`` knows of it.
+        recipe: the settings.
+        folder: folder of the run.
+        fine_tune: start from the entry's weights.
+        other_data: the user named the data.
+        command: the command, for the record.
+        device: what TensorFlow computes on.
+        tensorboard: write logs for TensorBoard.
+    """
+
+    name: str
+    entry: dict[str, Any]
+    recipe: Recipe
+    folder: Path
+    fine_tune: bool
+    other_data: bool
+    command: list[str]
+    device: str
+    tensorboard: bool
+
+    @property
+    def own_images(self) -> bool:
+        """Whether the images are the user's own, which nobody has split."""
+        return self.recipe.dataset not in DATASETS
+
+
+def run(job: Job) -> None:
+    """Train, score, and write ``entry`` into the run's folder."""
+    recipe, folder = job.recipe, job.folder
+    keras.utils.set_random_seed(recipe.seed)
+    with console.status(f"building {job.entry['name']}"):
+        flow = zoo.load(job.name, weights=job.fine_tune, dtype=recipe.precision)
+    images, validation, test = _images(job, flow.image_shape)
+    console.print(
+        f"{len(images):,} images, {recipe.last_step:,} steps of {recipe.batch_size} in "
+        f"{recipe.precision} on {job.device}; run in {folder}",
+        highlight=False,
+    )
+    with _interruption(job):
+        train(
+            flow,
+            recipe,
+            images,
+            validation,
+            folder,
+            verbose=1 if console.is_terminal else 2,
+            tensorboard=job.tensorboard,
+        )
+        rows = read_curve(folder / CURVE)
+        kept = {}
+        if recipe.patience is not None:
+            best, _ = standing(rows)
+            kept = {"kept_step": recipe.step_after(best) if best else 0}
+            console.print(
+                f"trained {len(rows)} of at most {recipe.epochs} epochs; kept the weights of "
+                f"epoch {best}, the best on validation images",
+                highlight=False,
+            )
+        if recipe.precision != "float32":
+            # Scored as the entry will be loaded.
+            trained, flow = flow, zoo.load(job.name, weights=False, dtype="float32")
+            flow.set_weights(trained.get_weights())
+        metrics = _metrics(recipe, flow, {"test": test, "validation": validation})
+    metadata = _metadata(job, rows, kept, metrics)
+    curve = (folder / CURVE).read_text()
+    zoo.save(flow, folder / "entry", metadata, overwrite=True, extra={CURVE: curve})
+    for metric in metrics:
+        console.print(metric_line(metric), highlight=False)
+    console.print(f"wrote {folder / 'entry'}")
+
+
+def _images(job: Job, shape: tuple[int, int, int]) -> tuple[Any, Any, Any]:
+    """Images to train on, to validate on and to test on; None where there are none."""
+    recipe = job.recipe
+    if not job.own_images:
+        images, validation, test = (
+            load_data(f"{recipe.dataset}:{split}", shape, False)
+            for split in ("train", "validation", "test")
+        )
+        return images, validation[: recipe.validation_images], test
+    images = load_data(recipe.dataset, shape, recipe.resize)
+    if len(images) >= ENOUGH:
+        keep = [i for i in range(len(images)) if i % 10 != 9]
+        return images[keep], images[9::10][: recipe.validation_images], None
+    if recipe.patience is not None:
+        raise ValueError(
+            f"--patience needs at least {ENOUGH} images, of which a tenth is held out; got "
+            f"{len(images)} in {recipe.dataset}. Give --patience 0, or more images"
+        )
+    console.print(f"fewer than {ENOUGH} images: none is held out, so nothing is scored")
+    return images, None, None
+
+
+@contextlib.contextmanager
+def _interruption(job: Job) -> Iterator[None]:
+    """Say what is left when the user interrupts the run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        epoch = saved_epoch(job.folder / CHECKPOINT)
+        if epoch:
+            step, last = job.recipe.step_after(epoch), job.recipe.last_step
+            kept = f"goes on after epoch {epoch} (step {step:,} of {last:,})"
+        else:
+            kept = "starts anew, for there is no checkpoint before the end of the first epoch"
+        typer.echo(f"\ninterrupted; the same command {kept}", err=True)
+        raise
+
+
+def _metrics(recipe: Recipe, flow: Any, parts: dict[str, Any]) -> list[dict[str, Any]]:
+    metrics = []
+    for split, part in parts.items():
+        if part is not None:
+            with progress_bar(f"scoring {split}", len(part)) as report:
+                label = f"{recipe.dataset} {split}"
+                metric = evaluate_bits_per_dim(flow, part, label, progress=report)
+            if split == "validation" and recipe.patience is not None:
+                metric["note"] = CHOSEN
+            metrics.append(metric)
+    return metrics
+
+
+def _metadata(
+    job: Job, rows: list[dict[str, float]], kept: dict[str, int], metrics: list[dict[str, Any]]
+) -> dict[str, Any]:
+    recipe, entry = job.recipe, job.entry
+    other = job.own_images or job.other_data
+    data_license = "the user's" if job.own_images else LICENSES.get(recipe.dataset, "")
+    return {
+        "name": job.folder.name if other else entry["name"],
+        "description": entry.get("description", ""),
+        "task": entry.get("task", "unconditional"),
+        "dataset": recipe.dataset,
+        "dataset_license": data_license,
+        "license": entry.get("license", ""),
+        "training": {
+            "command": shlex.join(job.command),
+            "seed": recipe.seed,
+            "steps": int(rows[-1]["step"]) if rows else recipe.last_step,
+            **kept,
+            "images": int(rows[-1]["images"]) if rows else 0,
+            "seconds": rows[-1]["seconds"] if rows else 0.0,
+            "machine": f"{job.device} ({platform.machine()})",
+            "date": datetime.date.today().isoformat(),
+            "note": "" if other else entry.get("training", {}).get("note", ""),
+            "recipe": recipe.to_dict(),
+        },
+        "metrics": metrics,
+    }
