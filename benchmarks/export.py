@@ -167,7 +167,7 @@ def report(rows: list[dict[str, Any]], given: Any) -> str:
         f"Keras on {given.images} real test images and as many drawn latents. log_prob: greatest "
         "difference in bits per dimension. Latents and images: difference over max(1, |value|), "
         "for 99.9 % of the elements. Round trip: greatest |decode(encode(x)) - x| in onnxruntime, "
-        "and grey levels that do not come back.",
+        "and elements that move by half a grey level or more.",
         "",
         "| entry | verified | log_prob | latents | images | round trip | wrong levels | size "
         "| nodes (encode, decode, log_prob) | export |",

@@ -10,6 +10,7 @@ import numpy as np
 
 NAME = "fixtures.npz"
 COUNT = 4
+HALF_LEVEL = 0.5 / 256
 
 # What an export may differ from Keras: log_prob in bits per dimension; latents and images
 # relative to max(1, |value|), for this share of the elements.
@@ -33,8 +34,7 @@ def record(
     images = images[:count]
     if condition is not None:
         condition = condition[:count]
-    # The middle of each level: next to its edge any rounding would change it.
-    x = flow.dequantize(images, center=True)
+    x = flow.dequantize(images)
     latents, log_det = flow.encode(x, condition)
     rng = noise.generator(0, noise.LATENTS)
     drawn = noise.normal_latents(rng, len(x), list(flow.latent_shapes))
@@ -69,7 +69,8 @@ def compare(session: Any, fixtures: dict[str, np.ndarray]) -> dict[str, float]:
     Returns:
         ``log_prob`` in bits per dimension; ``latents`` and ``image`` (of drawn latents)
         relative to max(1, |value|), for 99.9 % of the elements; ``round_trip``, the error of
-        decode(encode(x)); ``wrong_levels``, how many grey levels it changes.
+        decode(encode(x)); ``wrong_levels``, how many elements it moves by half a grey level or
+        more.
     """
     count = sum(name.startswith("latent_") for name in fixtures)
     condition = fixtures.get("condition")
@@ -77,12 +78,15 @@ def compare(session: Any, fixtures: dict[str, np.ndarray]) -> dict[str, float]:
     drawn = tuple(fixtures[f"drawn_{i}"] for i in range(count))
     back = session.decode(latents, condition)
     difference = session.log_prob(fixtures["image"], condition) - fixtures["log_prob"]
-    wrong = session.quantize(back) != fixtures["images"]
+    error = np.abs(back - fixtures["image"])
+    # Not below rather than above: NaN is wrong too. Quantized levels are not compared, because
+    # noise near 0 or 1 lies so close to the next level that any rounding can reach it.
+    wrong = ~(error < HALF_LEVEL)
     return {
         "log_prob": float(np.abs(difference).max() / (session.num_dims * np.log(2.0))),
         "latents": max(_relative(z, fixtures[f"latent_{i}"]) for i, z in enumerate(latents)),
         "image": _relative(session.decode(drawn, condition), fixtures["decoded"]),
-        "round_trip": float(np.abs(back - fixtures["image"]).max()),
+        "round_trip": float(error.max()),
         "wrong_levels": int(wrong.sum()),
     }
 
