@@ -34,7 +34,7 @@ docs: setup
 lock:
 	uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
 		--extra tf --extra export --extra runtime --extra tensorboard --extra serve \
-		--extra dev pyproject.toml -o requirements.lock
+		--extra metrics --extra dev pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) demo-output docs/api build *.egg-info

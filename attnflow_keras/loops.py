@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
 from keras import ops
 
 Tensor = Any
@@ -48,6 +49,62 @@ def repeat(count: int, step: Callable[[Any, Any], Any], state: Any) -> Any:
         (ops.convert_to_tensor(0, dtype="int32"), *state),
         maximum_iterations=count,
     )[1:]
+
+
+def scan(step: Callable[[Any, Tensor], Any], state: Any, sequence: Tensor) -> Tensor:
+    """Outputs of ``state, output = step(state, x)`` for each x of a sequence.
+
+    Args:
+        step: takes the state, a tuple of tensors whose shapes it keeps, and one element.
+        state: the state before the first element.
+        sequence: ``(steps, ...)``.
+
+    Returns:
+        The outputs, ``(steps, ...)``.
+    """
+    count = sequence.shape[0]
+    if not _rolled and count > UNROLLED_STEPS:
+        return _scan_in_graph(step, state, sequence)
+    if not _rolled:
+        outputs = []
+        # Not one slice after another: the gradient of each would fill an array of the whole.
+        for x in ops.unstack(sequence, count):
+            state, output = step(state, x)
+            outputs.append(output)
+        return ops.stack(outputs)
+
+    # ONNX has no arrays that a loop fills step by step.
+    _, first = step(state, sequence[0])
+    empty = ops.zeros((count, *ops.shape(first)), dtype=first.dtype)
+
+    def one(i: Any, now: Any) -> Any:
+        *before, outputs = now
+        after, output = step(tuple(before), at(sequence, i))
+        return (*after, put(outputs, i, output))
+
+    return repeat(count, one, (*state, empty))[-1]
+
+
+def _scan_in_graph(step: Callable[[Any, Tensor], Any], state: Any, sequence: Tensor) -> Tensor:
+    if keras.backend.backend() != "tensorflow":
+        return ops.scan(step, state, sequence)[1]
+    # On TensorFlow that one wants outputs like the state, and XLA can't differentiate it.
+    import tensorflow as tf
+
+    count = sequence.shape[0]
+    elements = tf.TensorArray(sequence.dtype, count, element_shape=sequence.shape[1:])
+    elements = elements.unstack(sequence)
+    outputs = tf.TensorArray(sequence.dtype, count)
+
+    def one(i: Any, now: Any, outputs: Any) -> Any:
+        now, output = step(now, elements.read(i))
+        return i + 1, now, outputs.write(i, output)
+
+    zero = tf.constant(0)
+    _, _, outputs = tf.while_loop(
+        lambda i, *_: i < count, one, (zero, state, outputs), maximum_iterations=count
+    )
+    return outputs.stack()
 
 
 def at(x: Tensor, i: Any) -> Tensor:

@@ -22,6 +22,16 @@ def inverse_soft_clamp(y: Any, bound: float) -> Any:
     return bound * ops.arctanh(ops.clip(y, -limit, limit) / bound)
 
 
+# SRFlow's scale: close to 1 at the start, and never so small that its inverse explodes.
+SIGMOID_OFFSET = 2.0
+SMALLEST_SCALE = 1e-4
+
+
+def sigmoid_log_scale(raw: Tensor) -> Tensor:
+    """Log of the scale ``sigmoid(raw + 2) + 1e-4``, which lies in (1e-4, 1.0001)."""
+    return ops.log(ops.sigmoid(raw + SIGMOID_OFFSET) + SMALLEST_SCALE)
+
+
 def sum_event(x: Tensor) -> Tensor:
     """Sum over height, width and channels: ``(n, h, w, c)`` to ``(n,)``."""
     return ops.sum(x, axis=(1, 2, 3))

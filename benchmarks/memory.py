@@ -56,6 +56,7 @@ def peak_of_step(steps: int, width: int, n: int, precision: str) -> float:
     images = np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3)).astype("uint8")
     flow.adapt(images)
     flow.compile(optimizer=keras.optimizers.Adamax(8e-4), jit_compile=False)
+    flow.optimizer.build(flow.trainable_variables)
     flow.train_on_batch(images)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6
 

@@ -133,6 +133,7 @@ def _train(flow: Any, batch: int, jit: bool) -> Callable[[], Any]:
     before = flow.get_weights()
     # A rate that moves nothing far: the same weights are scored afterwards.
     flow.compile(optimizer=keras.optimizers.Adam(1e-8), jit_compile=jit)
+    flow.optimizer.build(flow.trainable_variables)
     flow.set_weights(before)
     return lambda: flow.train_on_batch(images)
 

@@ -5,11 +5,20 @@ arguments of ``FlowLayer``. Shapes are odd or not square where the layer allows 
 """
 
 from attnflow_keras import layers, priors
-from attnflow_keras.networks import GatedAttentionNet, GatedConvNet
+from attnflow_keras.networks import ActNormConvNet, GatedAttentionNet, GatedConvNet
 
 
 def affine(**k):
     return layers.AffineCoupling(GatedConvNet(6, dtype=k.get("dtype")), **k)
+
+
+def sigmoid_affine(**k):
+    network = ActNormConvNet(6, dtype=k.get("dtype"))
+    return layers.AffineCoupling(network, scale="sigmoid", **k)
+
+
+def injector(**k):
+    return layers.AffineInjector(ActNormConvNet(6, dtype=k.get("dtype")), **k)
 
 
 def mixture(components=3, **k):
@@ -71,6 +80,9 @@ LAYERS = {
     "affine_coupling": (affine, (3, 5, 4), 0),
     "affine_coupling_odd": (affine, (3, 3, 5), 0),
     "affine_coupling_conditional": (affine, (3, 5, 4), 2),
+    "affine_coupling_sigmoid": (sigmoid_affine, (3, 5, 4), 0),
+    "affine_coupling_sigmoid_conditional": (sigmoid_affine, (3, 3, 5), 2),
+    "affine_injector": (injector, (3, 5, 3), 2),
     "mixture_coupling": (mixture, (3, 5, 4), 0),
     "mixture_coupling_single": (lambda **k: mixture(1, **k), (3, 3, 3), 0),
     "mixture_coupling_conditional": (mixture, (3, 5, 4), 2),
@@ -107,6 +119,12 @@ LAYERS = {
     "autoregressive_prior_loop": (autoregressive(depth=1), (3, 1, 18), 1),
     "gaussian_prior": (priors.GaussianPrior, (3, 5, 3), 0),
     "gaussian_split_prior": (priors.GaussianPrior, (3, 5, 3), 2),
+    "gaussian_zero_conv_prior": (
+        lambda **k: priors.GaussianPrior("zero_conv", **k),
+        (3, 5, 3),
+        2,
+    ),
+    "standard_prior": (priors.StandardPrior, (3, 5, 3), 0),
     "chain": (chain, (4, 4, 1), 0),
     "conditional_chain": (conditional_chain, (3, 3, 4), 2),
 }

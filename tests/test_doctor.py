@@ -59,7 +59,8 @@ def test_a_sound_entry(folder, pictures, tiny_images):
     text = str(expected)
     assert _narrowed(text, 200) == text
     narrow = _narrowed(text, 80).splitlines()
-    rows = narrow[2 : narrow.index("", 2) - 1]
+    end = narrow.index("", 2) - 1
+    rows, note = narrow[2:end], narrow[end]
     assert max(map(len, rows)) <= 80
     assert len(rows) == 2 + len(expected.layers)
     for word in ("layer", "round trip", "condition", "finite"):
@@ -67,7 +68,7 @@ def test_a_sound_entry(folder, pictures, tiny_images):
     assert "components" not in rows[0]
     assert rows[2].startswith(expected.layers[0].path)
     assert rows[2].endswith("yes")
-    assert "(components, class, output" in narrow[2 + len(rows)]
+    assert note.startswith("(components, class, output")
 
 
 def test_damaged_weights_give_exit_status_1(folder, pictures):

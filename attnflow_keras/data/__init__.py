@@ -1,14 +1,31 @@
 """Data sets, the user's images, and pictures out."""
 
+from attnflow_keras.data.bicubic import bicubic_resize, downscale, upscale
+from attnflow_keras.data.bluemarble import BlueMarbleCrops, bluemarble_tiles, load_bluemarble
 from attnflow_keras.data.bundled import fashion_mnist_sample, mnist_sample
+from attnflow_keras.data.celeba import celeba_split, load_celeba, prepare_celeba
 from attnflow_keras.data.datasets import load_dataset
 from attnflow_keras.data.images import image_grid, load_images, save_image
+from attnflow_keras.data.paired import load_paired
+from attnflow_keras.data.pairs import load_pair_folder, load_picture
 
 __all__ = [
+    "BlueMarbleCrops",
+    "bicubic_resize",
+    "bluemarble_tiles",
+    "celeba_split",
+    "downscale",
     "fashion_mnist_sample",
     "image_grid",
+    "load_bluemarble",
+    "load_celeba",
     "load_dataset",
     "load_images",
+    "load_pair_folder",
+    "load_paired",
+    "load_picture",
     "mnist_sample",
+    "prepare_celeba",
     "save_image",
+    "upscale",
 ]

@@ -2,6 +2,7 @@
 
 from attnflow_keras.layers.actnorm import ActNorm
 from attnflow_keras.layers.affine_coupling import AffineCoupling
+from attnflow_keras.layers.affine_injector import AffineInjector
 from attnflow_keras.layers.chain import Chain
 from attnflow_keras.layers.coupling import Coupling, NetworkCoupling
 from attnflow_keras.layers.flow_layer import FlowLayer
@@ -14,6 +15,7 @@ from attnflow_keras.layers.squeeze import FlipHalves, Squeeze
 __all__ = [
     "ActNorm",
     "AffineCoupling",
+    "AffineInjector",
     "Chain",
     "Coupling",
     "FlipHalves",

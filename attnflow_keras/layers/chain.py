@@ -63,6 +63,11 @@ class Chain(FlowLayer):
             shape = layer.output_map_shape(shape)
         return shape
 
+    def _check_condition(self, x: Tensor, condition: Any) -> None:
+        if condition is None or not self.condition_channels:
+            super()._check_condition(x, condition)
+        # Its size is that of the layers that take it, which may stand behind a squeeze.
+
     def get_config(self) -> dict[str, Any]:
         layers = {
             name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.order

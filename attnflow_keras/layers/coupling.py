@@ -94,6 +94,13 @@ class NetworkCoupling(Coupling):
             self.conditioner.build((None, height, width, inputs))
         self.any_size = getattr(self.conditioner, "any_size", True)
 
+    def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        if hasattr(self.conditioner, "adapt"):
+            self._check_condition(x, condition)
+            kept, _ = self.partition(tuple(x.shape[1:])).split(x)
+            self.conditioner.adapt(self._inputs(kept, condition))
+        return super().adapt(x, condition)
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -108,6 +115,7 @@ class NetworkCoupling(Coupling):
 
     def run_conditioner(self, kept: Tensor, condition: Tensor | None) -> Tensor:
         """The network's output in the layer's variable dtype, ``(n, h, w, out_channels)``."""
-        if condition is not None:
-            kept = keras.ops.concatenate([kept, condition], axis=-1)
-        return keras.ops.cast(self.conditioner(kept), self.variable_dtype)
+        return keras.ops.cast(self.conditioner(self._inputs(kept, condition)), self.variable_dtype)
+
+    def _inputs(self, kept: Tensor, condition: Tensor | None) -> Tensor:
+        return kept if condition is None else keras.ops.concatenate([kept, condition], axis=-1)

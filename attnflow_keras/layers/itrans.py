@@ -63,8 +63,6 @@ class ITransAttention(Coupling):
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
-    any_size = False
-
     def __init__(
         self,
         mask: str = "spatial_channel",
@@ -111,11 +109,8 @@ class ITransAttention(Coupling):
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         channels = shape[-1]
-        cell = self._cell(shape)
-        matrices = self.heads if self.combine == "feature" else 1
-        self.head_of_column = assign_heads(self._cell_mask(shape), matrices)
+        self._heads(shape)  # raises where a head has no column
         projected = self.expansion * channels
-        self.query_size = cell[0] * cell[1] * projected
         inputs = channels + self.condition_channels
         initializer = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform")
         for name in ("query", "key"):
@@ -134,6 +129,10 @@ class ITransAttention(Coupling):
     def partition(self, shape: tuple[int, int, int]) -> MaskSplit:
         return MaskSplit(np.tile(self._cell_mask(shape), (*self.grid, 1)))
 
+    def _heads(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """The head of every feature column of a cell of maps of this shape."""
+        return assign_heads(self._cell_mask(shape), self.heads if self.combine == "feature" else 1)
+
     def mixing_matrix(self, kept: Tensor, condition: Tensor | None = None) -> Tensor:
         """W from the kept part, ``(n, heads, N, N)``; one head if they are averaged."""
         inputs = kept if condition is None else ops.concatenate([kept, condition], axis=-1)
@@ -142,7 +141,7 @@ class ITransAttention(Coupling):
             for kernel in (self.query_kernel, self.key_kernel)
         )
         # d = P_q exp(delta), with delta the learned log-temperature.
-        scale = ops.exp(-0.5 * self.log_temperature) / float(np.sqrt(self.query_size))
+        scale = ops.exp(-0.5 * self.log_temperature) / float(np.sqrt(query.shape[-1]))
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         scores = scores * ops.reshape(scale, (1, -1, 1, 1))
         if self.activation == "sigmoid":
@@ -163,7 +162,7 @@ class ITransAttention(Coupling):
     def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> TokenMixing:
         return TokenMixing(
             self.mixing_matrix(kept, condition),
-            self.head_of_column,
+            self._heads(tuple(kept.shape[1:])),
             self.grid,
             dominant=self.form == "stable",
         )

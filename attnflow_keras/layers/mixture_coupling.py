@@ -97,23 +97,26 @@ class MixtureCoupling(NetworkCoupling):
         n, h, w, _ = ops.shape(raw)
         k = self.components
         raw = ops.reshape(raw, (n, h, w, self.parameters_per_element(), -1))
+        # One split: the gradient of each slice would fill an array of the size of all.
+        log_scale, shift, logits, means, log_scales = ops.split(
+            raw, (1, 2, 2 + k, 2 + 2 * k), axis=-2
+        )
+        log_scale, shift = log_scale[..., 0, :], shift[..., 0, :]
         if self.form == "paper":
             return MixtureLogisticCDF(
-                logits=raw[..., 2 : 2 + k, :],
-                means=raw[..., 2 + k : 2 + 2 * k, :],
-                log_scales=ops.maximum(raw[..., 2 + 2 * k :, :], PAPER_LOG_SCALE_MIN),
-                shift=raw[..., 1, :],
-                log_scale=self._rescaled(ops.tanh(raw[..., 0, :])),
+                logits=logits,
+                means=means,
+                log_scales=ops.maximum(log_scales, PAPER_LOG_SCALE_MIN),
+                shift=shift,
+                log_scale=self._rescaled(ops.tanh(log_scale)),
             )
         spread = np.linspace(-1.5, 1.5, k)[:, None] if k > 1 else np.zeros((1, 1))
         return MixtureLogisticCDF(
-            logits=raw[..., 2 : 2 + k, :],
-            means=soft_clamp(
-                raw[..., 2 + k : 2 + 2 * k, :] + ops.cast(spread, raw.dtype), MEAN_BOUND
-            ),
-            log_scales=_limit(raw[..., 2 + 2 * k :, :] + float(np.log(0.6))),
-            shift=raw[..., 1, :],
-            log_scale=self._rescaled(soft_clamp(raw[..., 0, :], self.log_scale_bound)),
+            logits=logits,
+            means=soft_clamp(means + ops.cast(spread, raw.dtype), MEAN_BOUND),
+            log_scales=_limit(log_scales + float(np.log(0.6))),
+            shift=shift,
+            log_scale=self._rescaled(soft_clamp(log_scale, self.log_scale_bound)),
             floor=self.floor,
         )
 

@@ -1,5 +1,6 @@
 """Score a flow on a split, with the convention in full."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ def evaluate_bits_per_dim(
     seed: int = 0,
     batch_size: int = 250,
     progress: Callable[[int], None] | None = None,
+    condition: Any = None,
 ) -> dict[str, Any]:
     """Mean bits per dimension of uint8 images as an entry of ``metrics``.
 
@@ -26,6 +28,7 @@ def evaluate_bits_per_dim(
         seed: first seed.
         batch_size: images at a time.
         progress: called with the number of images done after each batch.
+        condition: conditions or their features, one for each image, for a conditional flow.
 
     Returns:
         ``name``, ``value`` (mean over images), ``standard_error`` (over images),
@@ -33,15 +36,24 @@ def evaluate_bits_per_dim(
         ``dequantization``, ``draws``.
 
     Raises:
-        ValueError: ``draws`` below 1, or a score that is not finite.
+        ValueError: ``draws`` below 1, another number of conditions than of images, or a score that
+            is not finite.
     """
     if draws < 1:
         raise ValueError(f"draws must be at least 1; got {draws}")
+    if condition is not None and not isinstance(condition, tuple) and len(condition) != len(images):
+        raise ValueError(
+            f"condition must be one for each of {len(images)} images; got {len(condition)}"
+        )
+    given = {} if condition is None else {"condition": condition}
+    dims = math.prod(images.shape[1:])
     scores = np.zeros(len(images))
     for draw in range(draws):
         offset = draw * len(images)
         report = None if progress is None else (lambda done, o=offset: progress(o + done))
-        bits = flow.bits_per_dim(images, seed=seed + draw, batch_size=batch_size, progress=report)
+        bits = flow.bits_per_dim(
+            images, **given, seed=seed + draw, batch_size=batch_size, progress=report
+        )
         scores += np.asarray(bits, dtype="float64") / draws
     bad = np.flatnonzero(~np.isfinite(scores))
     if bad.size:
@@ -52,10 +64,10 @@ def evaluate_bits_per_dim(
         "standard_error": round(float(scores.std(ddof=1) / np.sqrt(len(scores))), 5)
         if len(scores) > 1
         else 0.0,
-        "bits_per_image": round(float(scores.mean()) * flow.num_dims, 2),
+        "bits_per_image": round(float(scores.mean()) * dims, 2),
         "split": split,
         "items": len(images),
-        "dims": flow.num_dims,
+        "dims": dims,
         "levels": 256,
         "dequantization": "uniform",
         "draws": draws,

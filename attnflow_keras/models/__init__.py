@@ -2,5 +2,6 @@
 
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.models.marflow import MARFlow
+from attnflow_keras.models.srflow import SRFlow
 
-__all__ = ["Flow", "MARFlow"]
+__all__ = ["Flow", "MARFlow", "SRFlow"]

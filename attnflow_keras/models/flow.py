@@ -11,7 +11,7 @@ from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
 from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.compiled import CompiledMethods
 from attnflow_keras.models.diagnosis import DiagnosisMixin
-from attnflow_keras.models.inference import InferenceMixin
+from attnflow_keras.models.inference import BATCH_SIZE, InferenceMixin
 from attnflow_keras.models.trainer import FlowTrainer
 from attnflow_keras.numerics import standard_normal_log_prob
 from attnflow_keras.preprocess import Preprocess
@@ -36,8 +36,8 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
     In :meth:`log_prob` and its kin, uint8 images with ``preprocess`` get noise in every
     dimension of ``float_shape``, copies of a channel each their own.
 
-    A subclass gives :meth:`make_levels`; after every level but the last, the second half of
-    the channels is left as a latent and the first half goes on.
+    A subclass gives :meth:`make_levels`; after every level with a prior, except the last, the
+    second half of the channels is left as a latent and the first half goes on.
 
     Args:
         image_shape: ``(height, width, channels)`` of the images, as the data set has them.
@@ -102,8 +102,11 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
 
     # --- structure -----------------------------------------------------------------------
 
-    def make_levels(self) -> list[tuple[FlowLayer, FlowLayer]]:
-        """``(steps, prior)`` for each level, from the image to the top."""
+    def make_levels(self) -> list[tuple[FlowLayer, FlowLayer | None]]:
+        """``(steps, prior)`` for each level, from the image to the top.
+
+        A level without a prior leaves no latents, all of its channels go on; the top has one.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define make_levels")
 
     def build(self, input_shape: Any = None) -> None:
@@ -116,9 +119,11 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
         latent_shapes = []
         for i, (steps, prior) in enumerate(levels, start=1):
             setattr(self, f"level_{i}", steps)
-            setattr(self, f"prior_{i}", prior)
             steps.build((None, *shape))
-            height, width, channels = steps.output_map_shape(shape)
+            shape = height, width, channels = steps.output_map_shape(shape)
+            if prior is None:
+                continue
+            setattr(self, f"prior_{i}", prior)
             kept = channels // 2 if i < self.num_levels else 0
             latent_shapes.append((height, width, channels - kept))
             prior.build((None, *latent_shapes[-1]))
@@ -129,21 +134,31 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
         )
         self.built = True
 
-    def levels(self) -> list[tuple[FlowLayer, FlowLayer]]:
+    def levels(self) -> list[tuple[FlowLayer, FlowLayer | None]]:
         """``(steps, prior)`` for each level."""
         return [
-            (getattr(self, f"level_{i}"), getattr(self, f"prior_{i}"))
+            (getattr(self, f"level_{i}"), getattr(self, f"prior_{i}", None))
             for i in range(1, self.num_levels + 1)
         ]
 
-    def encode_condition(self, condition: Any) -> Any:
+    def encode_condition(self, condition: Any, batch_size: int = BATCH_SIZE) -> Any:
         """Features of a condition, which every ``condition=`` takes in place of the condition."""
         self._check_condition(condition)
-        return self.traced_condition(condition)
+        return self._compiled_methods.run(
+            "condition", self.traced_condition, (condition,), batch_size
+        )
 
     def traced_condition(self, condition: Any) -> Any:
         """Features of a raw condition, without checks, for graphs."""
         return condition
+
+    def training_noise(self, u: Tensor) -> Tensor:
+        """Noise of a training step, in grey levels, from the uniform one that scores use."""
+        return u
+
+    def training_features(self, features: Any, step: Tensor) -> Any:
+        """The condition's features as a training step uses them; a schedule may change them."""
+        return features
 
     def level_condition(self, features: Any, level: int) -> Any:
         """What the steps of a level (from 0) get of the condition's features."""
@@ -159,6 +174,8 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
         for i, (steps, prior) in enumerate(levels):
             x, log_det = steps(x, condition=self.level_condition(features, i))
             total = total + log_det
+            if prior is None:
+                continue
             kept, z = (x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :])
             if i == len(levels) - 1:
                 kept, z = None, x
@@ -171,9 +188,11 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
     def traced_decode(self, latents: Any, features: Any = None) -> Tensor:
         """Float images of latents, given the condition's features."""
         x = None
+        left = list(latents)
         for i, (steps, prior) in reversed(list(enumerate(self.levels()))):
-            z, _ = prior(latents[i], condition=x, inverse=True)
-            x = z if x is None else ops.concatenate([x, z], axis=-1)
+            if prior is not None:
+                z, _ = prior(left.pop(), condition=x, inverse=True)
+                x = z if x is None else ops.concatenate([x, z], axis=-1)
             x, _ = steps(x, condition=self.level_condition(features, i), inverse=True)
         return x
 
@@ -195,15 +214,19 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
         """Log-probability in nats, ``(n,)``, of images or ``{"image", "condition"}``."""
         given = checks.unpack(inputs)
         image = given["image"]
-        features = self._features(given["condition"])
         optimizer = getattr(self, "optimizer", None)
         step = optimizer.iterations if training and optimizer is not None else 0
+        features = self._features(given["condition"])
+        if training and features is not None:
+            features = self.training_features(features, step)
         if not checks.is_integer(image):
             return self._log_prob_of_step(ops.cast(image, self.variable_dtype), features, step)
         image = self.preprocess.expand(image)
         u = given["noise"]
         if u is None:
             u = step_uniform(ops.shape(image), self.noise_seed, step, self.variable_dtype)
+        if training:
+            u = self.training_noise(u)
         x = checks.float_images(image, u, self.variable_dtype)
         return self._log_prob_of_step(x, features, step) - self.float_dims * math.log(256.0)
 
@@ -237,6 +260,8 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
             levels = self.levels()
             for i, (steps, prior) in enumerate(levels):
                 x = steps.adapt(x, self.level_condition(features, i))
+                if prior is None:
+                    continue
                 kept, z = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
                 if i == len(levels) - 1:
                     kept, z = None, x
@@ -252,7 +277,9 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
 
     def _features(self, condition: Any) -> Any:
         self._check_condition(condition)
-        return None if condition is None else self.encode_condition(condition)
+        # A condition's features come as a tuple, the condition itself as an array.
+        given = condition is None or isinstance(condition, tuple)
+        return condition if given else self.encode_condition(condition)
 
     def _check_condition(self, condition: Any) -> None:
         if condition is None and self.conditional:

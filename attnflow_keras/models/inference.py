@@ -36,7 +36,9 @@ class InferenceMixin:
     traced_encode: Any
     traced_decode: Any
     traced_log_prob: Any
+    traced_condition: Any
     _features: Any
+    _check_condition: Any
 
     @property
     def jit(self) -> bool:
@@ -113,9 +115,8 @@ class InferenceMixin:
                 "encode takes float images; convert uint8 images with flow.dequantize(images) first"
             )
         x = self._as_images(x, "x")
-        return self._run(
-            "encode", self.traced_encode, (self._cast(x), self._features(condition)), batch_size
-        )
+        inputs = (self._cast(x), self._checked(condition))
+        return self._run("encode", self.traced_encode, inputs, batch_size)
 
     def decode(self, latents: Any, condition: Any = None, batch_size: int = BATCH_SIZE) -> Tensor:
         """Float images ``(n, h, w, c)`` from latents; the exact inverse of :meth:`encode`.
@@ -137,9 +138,8 @@ class InferenceMixin:
         if len(set(counts)) != 1 or counts[0] == 0:
             raise ValueError(f"latents must hold the same number of images each; got {counts}")
         latents = tuple(self._cast(z) for z in latents)
-        return self._run(
-            "decode", self.traced_decode, (latents, self._features(condition)), batch_size
-        )
+        inputs = (latents, self._checked(condition))
+        return self._run("decode", self.traced_decode, inputs, batch_size)
 
     # --- scores --------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class InferenceMixin:
         images = self._as_images(images)
         constant = self.float_dims * math.log(256.0) if checks.is_integer(images) else 0.0
         x = self._as_floats(images, seed)
-        inputs = (self._cast(x), self._features(condition))
+        inputs = (self._cast(x), self._checked(condition))
         return self._run("log_prob", self.traced_log_prob, inputs, batch_size, progress) - constant
 
     def bits_per_dim(
@@ -205,16 +205,22 @@ class InferenceMixin:
         """Draw images, uint8 ``(n, h, w, c)``.
 
         Args:
-            n: number of images; 1 if not given.
-            condition: condition or its features, one for each image.
+            n: number of images; if not given 1, or that of the conditions.
+            condition: condition or its features: one for each image, or one for all.
             temperature: standard deviation of the latents; below 1 gives more typical images.
             seed: seed of the latents; None for fresh ones.
             as_float: return float images as decoded, not quantized.
             batch_size: greatest number of images at a time.
         """
+        features = self._checked(condition)
+        if features is not None:
+            count = int(tree.flatten(features)[0].shape[0])
+            n = count if n is None else n
+            if n != count:
+                n, features = _matched(n, count, self._features(condition))
         n = 1 if n is None else n
         latents = noise.draw_latents(n, list(self.latent_shapes), temperature, seed)
-        x = ops.convert_to_numpy(self.decode(latents, condition, batch_size))
+        x = ops.convert_to_numpy(self.decode(latents, features, batch_size))
         if not np.isfinite(x).all():
             raise ValueError(
                 f"sampling at temperature={temperature} gave images that are not finite: the "
@@ -288,8 +294,24 @@ class InferenceMixin:
     def _run(
         self, name: str, function: Any, inputs: tuple, batch_size: int, progress: Any = None
     ) -> Any:
-        given = inputs if inputs[1] is not None else inputs[:1]
-        return self._compiled_methods.run(name, function, given, batch_size, progress)
+        x, condition = inputs
+        run = self._compiled_methods.run
+        if condition is None:
+            return run(name, function, (x,), batch_size, progress)
+        if isinstance(condition, tuple):
+            return run(name, function, inputs, batch_size, progress)
+
+        # Features are made batch by batch: those of a whole test set may not fit in memory.
+        def of_raw_condition(x: Any, condition: Any) -> Any:
+            return function(x, self.traced_condition(condition))
+
+        return run(f"{name} of a condition", of_raw_condition, inputs, batch_size, progress)
+
+    def _checked(self, condition: Any) -> Any:
+        """A condition, or its features, that fit the flow."""
+        self._check_condition(condition)
+        listed = isinstance(condition, list) or np.isscalar(condition)
+        return np.asarray(condition) if listed else condition
 
     def _cast(self, x: Any) -> Any:
         dtype = self.variable_dtype
@@ -300,6 +322,18 @@ class InferenceMixin:
         if not checks.is_integer(images):
             return images
         return self.dequantize(ops.convert_to_numpy(images), seed)
+
+
+def _matched(n: Any, count: int, features: Any) -> tuple[Any, Any]:
+    """The number of images to draw, and features of one condition each."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer):
+        return n, features
+    if count != 1:
+        raise ValueError(
+            f"n must be the number of conditions, {count}, or there must be one condition for "
+            f"all images; got n={n}"
+        )
+    return n, tree.map_structure(lambda part: ops.repeat(part, int(n), axis=0), features)
 
 
 def _flatten(latents: Any) -> np.ndarray:

@@ -1,26 +1,30 @@
 """mARFlow, the unconditional backbone, with the paper's attentions."""
 
-from collections.abc import Iterable
-from inspect import signature
 from typing import Any
 
 import keras
 
 from attnflow_keras import layers
 from attnflow_keras.layers.invertible_conv import INITS, LAYOUTS
-from attnflow_keras.layers.itrans import valid_grids
-from attnflow_keras.masks import MASKS
+from attnflow_keras.models.arguments import (
+    by_level,
+    check_grids,
+    check_options,
+    choose,
+    counts_by_level,
+    grids_by_level,
+    plain,
+)
+from attnflow_keras.models.attentions import check_attention, with_attention
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.networks import GatedAttentionNet, GatedConvNet
 from attnflow_keras.priors import AutoregressivePrior, GaussianPrior
 
-ATTENTIONS: dict[Any, Any] = {"imap": layers.IMapAttention, "itrans": layers.ITransAttention}
 COUPLINGS = {"mixture": layers.MixtureCoupling, "affine": layers.AffineCoupling}
 PRIORS = {"autoregressive": AutoregressivePrior, "gaussian": GaussianPrior}
 CONDITIONERS = {"gated_attention": GatedAttentionNet, "gated_conv": GatedConvNet}
 # What MARFlow sets itself, so that the options can't.
 OWN = {
-    "attention_options": ("mask", "heads", "grid", "seed"),
     "coupling_options": ("conditioner", "components"),
     "conditioner_options": ("width", "out_channels"),
 }
@@ -111,12 +115,10 @@ class MARFlow(Flow):
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, preprocess=preprocess, seed=seed, **kwargs)
-        _choose("attention", attention, (None, *ATTENTIONS))
-        _choose("position", position, (1, 2, 3, 4))
-        _choose("coupling", coupling, COUPLINGS)
-        _choose("prior", prior, PRIORS)
-        _choose("conditioner", conditioner, CONDITIONERS)
-        _choose("mask", mask, MASKS)
+        check_attention(attention, position, mask, heads, attention_options)
+        choose("coupling", coupling, COUPLINGS)
+        choose("prior", prior, PRIORS)
+        choose("conditioner", conditioner, CONDITIONERS)
         if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
             raise ValueError(f"levels must be an integer of at least 1; got {levels!r}")
         height, width_, _ = self.float_shape
@@ -131,17 +133,12 @@ class MARFlow(Flow):
                 f"width must be divisible by {2**levels}"
                 + (f"; give {' or '.join(ways)}" if ways else "")
             )
-        if attention != "itrans" and heads != 1:
-            raise ValueError(f"heads is an option of attention='itrans'; got heads={heads}")
-        if attention is None and attention_options:
-            raise ValueError(f"attention_options need an attention; got {attention_options}")
         for name, options, kind in (
-            ("attention_options", attention_options, ATTENTIONS.get(attention)),
             ("coupling_options", coupling_options, COUPLINGS[coupling]),
             ("prior_options", prior_options, PRIORS[prior]),
             ("conditioner_options", conditioner_options, CONDITIONERS[conditioner]),
         ):
-            _check_options(name, options, kind)
+            check_options(name, options, kind, OWN.get(name, ()))
         self._config = {
             "levels": levels,
             "steps": steps,
@@ -150,7 +147,7 @@ class MARFlow(Flow):
             "position": position,
             "mask": mask,
             "heads": heads,
-            "grid": _plain(grid),
+            "grid": plain(grid),
             "attention_options": dict(attention_options or {}),
             "coupling": coupling,
             "components": components,
@@ -162,29 +159,23 @@ class MARFlow(Flow):
             "conv_init": conv_init,
             "conv_layout": conv_layout,
         }
-        grids = _grids(grid, levels)
+        grids = grids_by_level(grid, levels)
         if attention == "itrans":
-            _check_grids(grids, self.float_shape)
+            check_grids(grids, self.float_shape)
         self._by_level = {
-            "steps": _by_level("steps", steps, levels),
-            "width": _by_level("width", width, levels),
-            "components": _by_level("components", components, levels),
-            "conv_init": _by_level("conv_init", conv_init, levels),
+            "steps": counts_by_level("steps", steps, levels),
+            "width": counts_by_level("width", width, levels),
+            "components": counts_by_level("components", components, levels),
+            "conv_init": by_level("conv_init", conv_init, levels),
             "grid": grids,
         }
-        for name in ("steps", "width", "components"):
-            counts = self._by_level[name]
-            if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in counts):
-                raise ValueError(
-                    f"{name} must be integers of at least 1; got {self._config[name]!r}"
-                )
         for init in self._by_level["conv_init"]:
-            _choose("conv_init", init, INITS)
-        _choose("conv_layout", conv_layout, LAYOUTS)
+            choose("conv_init", init, INITS)
+        choose("conv_layout", conv_layout, LAYOUTS)
         self.build()
 
-    def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer]]:
-        levels = []
+    def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
+        levels: list[tuple[layers.FlowLayer, layers.FlowLayer | None]] = []
         shape = self.float_shape
         count = self._config["levels"]
         for level in range(count):
@@ -213,12 +204,18 @@ class MARFlow(Flow):
             ),
             "coupling": self._coupling(level),
         }
-        ordered = list(parts.items())
-        attention = self._attention(level, step)
-        if attention is not None:
-            ordered.insert(self._config["position"] - 1, ("attention", attention))
-        ordered.append(("flip", layers.FlipHalves(dtype=policy)))
-        return layers.Chain(dict(ordered), dtype=policy)
+        parts = with_attention(
+            parts,
+            self._config["attention"],
+            self._config["position"],
+            self._config["mask"],
+            self._config["heads"],
+            self._by_level["grid"][level],
+            seed=self.seed + 1000 * level + step,
+            dtype=policy,
+            **self._config["attention_options"],
+        )
+        return layers.Chain({**parts, "flip": layers.FlipHalves(dtype=policy)}, dtype=policy)
 
     def _coupling(self, level: int) -> layers.FlowLayer:
         paper = self._config["conditioner"] == "gated_attention"
@@ -246,73 +243,5 @@ class MARFlow(Flow):
         shape = {"kernel_size": 3 if last else 5, "dilation": 2 if level == 0 and not last else 1}
         return AutoregressivePrior(**{**common, **shape, **self._config["prior_options"]})
 
-    def _attention(self, level: int, step: int) -> layers.FlowLayer | None:
-        kind = self._config["attention"]
-        if kind is None:
-            return None
-        common = {
-            "mask": self._config["mask"],
-            "seed": self.seed + 1000 * level + step,
-            "dtype": self.dtype_policy,
-            **self._config["attention_options"],
-        }
-        if kind == "imap":
-            return layers.IMapAttention(**common)
-        grid = self._by_level["grid"][level]
-        return layers.ITransAttention(heads=self._config["heads"], grid=grid, **common)
-
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}
-
-
-def _choose(name: str, value: Any, allowed: Iterable[Any]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}")
-
-
-def _check_options(name: str, options: Any, kind: Any) -> None:
-    if options is not None and not isinstance(options, dict):
-        raise ValueError(f"{name} must be a dict of arguments, or None; got {options!r}")
-    if not options:
-        return
-    own = (*OWN.get(name, ()), "kwargs")
-    allowed = [key for key in signature(kind).parameters if key not in own]
-    unknown = sorted(set(options) - set(allowed), key=str)
-    if unknown:
-        raise ValueError(
-            f"{name} of {kind.__name__} must be out of {', '.join(allowed) or '(none)'}; got "
-            f"{', '.join(map(str, unknown))}"
-        )
-
-
-def _by_level(name: str, value: Any, levels: int) -> list[Any]:
-    values = list(value) if isinstance(value, list | tuple) else [value] * levels
-    if len(values) != levels:
-        raise ValueError(f"{name} has {len(values)} values for {levels} levels: {value!r}")
-    return values
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-def _grids(grid: Any, levels: int) -> list[tuple[int, int]]:
-    """One ``(rows, columns)`` a level, from one for all or a list of them."""
-    given = list(grid) if isinstance(grid, list | tuple) else []
-    pairs = [given] * levels if all(isinstance(side, int) for side in given) else given
-    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs) or not given:
-        raise ValueError(f"grid must be (rows, columns), or a list of them by level; got {grid!r}")
-    if len(pairs) != levels:
-        raise ValueError(f"grid has {len(pairs)} values for {levels} levels: {grid!r}")
-    return [(int(rows), int(columns)) for rows, columns in pairs]
-
-
-def _check_grids(grids: list[tuple[int, int]], image_shape: tuple[int, int, int]) -> None:
-    for level, (rows, columns) in enumerate(grids, start=1):
-        height, width = (side // 2**level for side in image_shape[:2])
-        if min(rows, columns) > 0 and (height % rows or width % columns):
-            options = ", ".join(map(str, valid_grids((height, width))))
-            raise ValueError(
-                f"grid {(rows, columns)} does not divide the map of level {level}, "
-                f"{height}x{width}; valid grids there: {options}. Give a list with one grid a level"
-            )

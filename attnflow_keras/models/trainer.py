@@ -115,6 +115,9 @@ class FlowTrainer(keras.Model):
             self._as_images(image, limit=checks.DATA_LIMIT)
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._with_noise_in_tuple(kwargs["validation_data"])
+        if self.optimizer is not None and not self.optimizer.built:
+            # Else the step is traced twice: once to create the optimizer's variables.
+            self.optimizer.build(self.trainable_variables)
         callbacks = kwargs.get("callbacks")
         if callbacks is None or isinstance(callbacks, list | tuple):
             kwargs["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(callbacks or [])]

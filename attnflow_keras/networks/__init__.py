@@ -1,8 +1,19 @@
 """Conditioner networks of the couplings."""
 
+from attnflow_keras.networks.actnorm_conv import ActNormConvNet
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.gated_attention import GatedAttentionNet
 from attnflow_keras.networks.gated_conv import GatedConvNet
+from attnflow_keras.networks.rrdb import RRDBNet
 from attnflow_keras.networks.weight_norm import WeightNormConv2D
+from attnflow_keras.networks.zero_conv import ZeroConv2D
 
-__all__ = ["ConvLSTM", "GatedAttentionNet", "GatedConvNet", "WeightNormConv2D"]
+__all__ = [
+    "ActNormConvNet",
+    "ConvLSTM",
+    "GatedAttentionNet",
+    "GatedConvNet",
+    "RRDBNet",
+    "WeightNormConv2D",
+    "ZeroConv2D",
+]

@@ -69,16 +69,20 @@ class ConvLSTM(keras.layers.Layer):
             flat = ops.reshape(sequence, (-1, h, w, self.width))
             inputs = ops.reshape(self._from_input(layer, flat), (count, n, h, w, 4 * self.width))
             # The state before the first step is zero: no convolution of it.
-            h0, c0 = self._update(loops.at(inputs, 0), ops.zeros_like(sequence[0]))
-            outputs = loops.put(ops.zeros_like(sequence), 0, h0)
+            first, later = ops.split(inputs, [1], axis=0)
+            first = ops.squeeze(first, axis=0)
+            h0, c0 = self._update(first, ops.zeros_like(first[..., : self.width]))
+            sequence = ops.expand_dims(h0, 0)
+            if count == 1:
+                continue
 
-            def one(i: Any, state: Any, layer: int = layer, inputs: Tensor = inputs) -> Any:
-                h, c, outputs = state
-                gates = loops.at(inputs, i + 1) + self._from_state(layer, h)
-                h, c = self._update(gates, c)
-                return h, c, loops.put(outputs, i + 1, h)
+            def one(state: Any, gates: Tensor, layer: int = layer) -> Any:
+                h, c = state
+                h, c = self._update(gates + self._from_state(layer, h), c)
+                return (h, c), h
 
-            sequence = loops.repeat(count - 1, one, (h0, c0, outputs))[2]
+            rest = loops.scan(one, (h0, c0), later)
+            sequence = ops.concatenate([sequence, rest], axis=0)
         return sequence
 
     def initial_state(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -95,9 +95,7 @@ class GatedAttentionNet(keras.layers.Layer):
         size = self.width // self.heads
         projected = getattr(self, f"projection_{i}")(h + code)
         projected = ops.reshape(projected, (n, height * width, 3, self.heads, size))
-        key, value, query = (
-            ops.transpose(projected[:, :, part], (0, 2, 1, 3)) for part in range(3)
-        )
+        key, value, query = ops.unstack(ops.transpose(projected, (2, 0, 3, 1, 4)), 3)
         scores = ops.matmul(query * size**-0.5, ops.transpose(key, (0, 1, 3, 2)))
         weights = ops.softmax(scores, axis=-1)
         if training and self.dropout:

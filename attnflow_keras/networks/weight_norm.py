@@ -71,7 +71,7 @@ class WeightNormConv2D(keras.layers.Layer):
         kernel = ops.cast(direction * (self.gain / norm), self.compute_dtype)
         x = ops.cast(x, self.compute_dtype)
         if self.kernel_size == 1:
-            y = ops.matmul(x, kernel[0, 0])
+            y = ops.matmul(x, ops.reshape(kernel, kernel.shape[2:]))
         else:
             y = ops.conv(x, kernel, padding="same", data_format="channels_last")
         return y + ops.cast(self.bias, y.dtype) if self.use_bias else y

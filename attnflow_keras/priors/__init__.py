@@ -2,5 +2,6 @@
 
 from attnflow_keras.priors.autoregressive import AutoregressivePrior
 from attnflow_keras.priors.gaussian import GaussianPrior
+from attnflow_keras.priors.standard import StandardPrior
 
-__all__ = ["AutoregressivePrior", "GaussianPrior"]
+__all__ = ["AutoregressivePrior", "GaussianPrior", "StandardPrior"]

@@ -7,11 +7,13 @@ from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.networks.zero_conv import ZeroConv2D
 from attnflow_keras.numerics import soft_clamp
 
 Tensor = Any
 
 LOG_SD_BOUND = 5.0
+NETWORKS = ("conv", "zero_conv")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -23,22 +25,31 @@ class GaussianPrior(FlowLayer):
     Without, it is a top prior with one learned mean and log-sd a channel. The log-sd is softly
     bounded by +-5.
 
-    Args are those of :class:`FlowLayer`.
+    Args:
+        network: of a split prior, ``"conv"`` or ``"zero_conv"`` (:class:`ZeroConv2D`, as Glow
+            and SRFlow have it).
+        **kwargs: arguments of :class:`FlowLayer`.
     """
 
     log_scale_bound = LOG_SD_BOUND
+
+    def __init__(self, network: str = "conv", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if network not in NETWORKS:
+            raise ValueError(f"network must be one of {', '.join(NETWORKS)}; got {network!r}")
+        self.kind = network
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         height, width, channels = shape
         if self.condition_channels:
             # In full precision under every policy: it decides the latents directly.
-            self.network = keras.layers.Conv2D(
-                2 * channels,
-                3,
-                padding="same",
-                kernel_initializer="zeros",
-                dtype=self.variable_dtype,
-                name="network",
+            options = {"dtype": self.variable_dtype, "name": "network"}
+            self.network = (
+                ZeroConv2D(2 * channels, **options)
+                if self.kind == "zero_conv"
+                else keras.layers.Conv2D(
+                    2 * channels, 3, padding="same", kernel_initializer="zeros", **options
+                )
             )
             self.network.build((None, height, width, self.condition_channels))
         else:
@@ -51,3 +62,7 @@ class GaussianPrior(FlowLayer):
         else:
             mean, log_sd = ops.split(self.network(condition), 2, axis=-1)
         return ShiftScale(-mean, -soft_clamp(log_sd, LOG_SD_BOUND))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {**config, "network": self.kind} if self.kind != "conv" else config

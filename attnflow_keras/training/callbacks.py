@@ -13,16 +13,9 @@ from attnflow_keras.training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.weights.h5"
 CURVE = "curve.csv"
-COLUMNS = (
-    "epoch",
-    "step",
-    "images",
-    "seconds",
-    "learning_rate",
-    "bits_per_dim",
-    "val_bits_per_dim",
-)
 COUNTS = ("epoch", "step", "images")
+COLUMNS = (*COUNTS, "seconds", "learning_rate")
+VALUES = ("bits_per_dim", "val_bits_per_dim")
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -32,9 +25,9 @@ class Checkpoint(keras.callbacks.Callback):
     whose loss is not finite are never written; ``diverged`` tells that there was one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = CHECKPOINT) -> None:
         super().__init__()
-        self.path = folder / CHECKPOINT
+        self.path = folder / name
         self.diverged = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -62,15 +55,23 @@ class LastStep(keras.callbacks.Callback):
 
 
 class Curve(keras.callbacks.Callback):
-    """Keep ``curve.csv``: one row an epoch, with images seen and seconds of training.
+    """Keep ``curve.csv``: one row an epoch, with images seen, seconds of training and metrics.
 
     Seconds go on over interruptions; rows after the epoch that a run resumes at are dropped, so
     the row is written before the checkpoint.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe, epoch: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        epoch: int,
+        name: str = CURVE,
+        values: tuple[str, ...] = VALUES,
+    ) -> None:
         super().__init__()
-        self.path = folder / CURVE
+        self.path = folder / name
+        self.values = values
         self.recipe = recipe
         self.rows = [row for row in read_curve(self.path) if row["epoch"] <= epoch]
         self.before = self.rows[-1]["seconds"] if self.rows else 0.0
@@ -86,13 +87,12 @@ class Curve(keras.callbacks.Callback):
                 "images": step * self.recipe.batch_size,
                 "seconds": round(self.before + time.monotonic() - self.started, 1),
                 "learning_rate": float(f"{float(self.model.optimizer.learning_rate):.4g}"),
-                "bits_per_dim": round(float(logs["bits_per_dim"]), 5),
-                "val_bits_per_dim": round(float(logs.get("val_bits_per_dim", math.nan)), 5),
+                **{name: round(float(logs.get(name, math.nan)), 5) for name in self.values},
             }
         )
         temporary = self.path.with_name(f"part.{self.path.name}")
         with temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, (*COLUMNS, *self.values))
             writer.writeheader()
             writer.writerows(self.rows)
         temporary.replace(self.path)

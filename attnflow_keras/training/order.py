@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -66,3 +66,51 @@ class OrderedImages:
             rng = noise.generator(self.seed, SHUFFLE + number)
             self._order = {number: rng.permutation(len(self.images))}
         return self._order[number]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Training data that is drawn rather than stored, such as crops of one large picture."""
+
+    def __len__(self) -> int:
+        """Nominal number of images, for messages."""
+
+    def draw(self, count: int, seed: int, step: int) -> Any:
+        """A batch, a function of the seed and the step alone: images or a dict of arrays."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this source from another, as JSON has it."""
+
+
+class DrawnImages:
+    """Batches of a :class:`Source`, as :class:`OrderedImages` gives those of an array.
+
+    Args:
+        source: the source.
+        batch_size: images a batch.
+        seed: seed of the draws.
+        start_step: first step of an iteration.
+    """
+
+    def __init__(self, source: Source, batch_size: int, seed: int, start_step: int = 0) -> None:
+        self.source = source
+        self.batch_size = batch_size
+        self.seed = seed
+        self.start_step = start_step
+
+    def __iter__(self) -> Iterator[tuple[Any]]:
+        for step in itertools.count(self.start_step):
+            yield (self.batch(step),)
+
+    def batch(self, step: int) -> Any:
+        """The batch of one step."""
+        return self.source.draw(self.batch_size, self.seed, step)
+
+
+def batches(
+    data: Any, batch_size: int, seed: int, start_step: int = 0, augment: str | None = None
+) -> OrderedImages | DrawnImages:
+    """The endless stream of batches of an array of images or of a :class:`Source`."""
+    if isinstance(data, Source):
+        return DrawnImages(data, batch_size, seed, start_step)
+    return OrderedImages(data, batch_size, seed, start_step, augment)

@@ -40,6 +40,10 @@ class Recipe:
         precision: dtype policy of the flow: ``"float32"``, ``"mixed_float16"`` or
             ``"mixed_bfloat16"``.
         validation_images: validate on the first so many images only; None for all.
+        pretrain_steps: steps of L1 training of the condition's encoder before the flow's own,
+            for a flow that has one (SRFlow); 0 for none.
+        pretrain_rate: greatest learning rate of those, which falls along a cosine.
+        freeze_steps: first steps of the flow in which the encoder stays as it is.
     """
 
     dataset: str
@@ -61,6 +65,9 @@ class Recipe:
     patience: int | None = None
     precision: str = "float32"
     validation_images: int | None = None
+    pretrain_steps: int = 0
+    pretrain_rate: float = 2e-4
+    freeze_steps: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.dataset, str) or not self.dataset:
@@ -79,16 +86,18 @@ class Recipe:
                 f"stop_step must be an integer from 1 to steps ({self.steps}), or None; got "
                 f"{self.stop_step!r}"
             )
-        if not _is_count(self.warmup_steps, 0):
-            raise ValueError(
-                f"warmup_steps must be an integer of at least 0; got {self.warmup_steps!r}"
-            )
+        for name in ("warmup_steps", "pretrain_steps", "freeze_steps"):
+            if not _is_count(getattr(self, name), 0):
+                raise ValueError(
+                    f"{name} must be an integer of at least 0; got {getattr(self, name)!r}"
+                )
         if not _is_count(self.seed, 0) or self.seed > SEED_LIMIT:
             raise ValueError(
                 f"seed must be an integer from 0 to {SEED_LIMIT} (2^32 - 1); got {self.seed!r}"
             )
-        if not _is_number(self.learning_rate) or self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be positive; got {self.learning_rate!r}")
+        for name in ("learning_rate", "pretrain_rate"):
+            if not _is_number(getattr(self, name)) or getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive; got {getattr(self, name)!r}")
         if self.clipnorm is not None and (not _is_number(self.clipnorm) or self.clipnorm <= 0):
             raise ValueError(f"clipnorm must be positive, or None; got {self.clipnorm!r}")
         if not _is_number(self.ema) or not 0 <= self.ema < 1:

@@ -18,7 +18,8 @@ from attnflow_keras.training.callbacks import (
 )
 from attnflow_keras.training.early_stopping import EarlyStopping
 from attnflow_keras.training.lock import locked
-from attnflow_keras.training.order import OrderedImages
+from attnflow_keras.training.order import Source, batches
+from attnflow_keras.training.pretrain import pretrain
 from attnflow_keras.training.recipe import Recipe
 from attnflow_keras.training.settings import SETTINGS, same_run
 
@@ -28,8 +29,8 @@ TENSORBOARD = "tensorboard"
 def train(
     flow: Flow,
     recipe: Recipe,
-    images: np.ndarray,
-    validation: np.ndarray | None,
+    images: Any,
+    validation: Any,
     folder: str | Path,
     verbose: Any = "auto",
     callbacks: list[keras.callbacks.Callback] | None = None,
@@ -47,8 +48,11 @@ def train(
         flow: the flow, built under the recipe's precision; its optimizer is replaced by the
             recipe's.
         recipe: the settings.
-        images: training images, uint8 ``(n, h, w, c)``.
-        validation: validation images, or None; of them ``recipe.validation_images`` are used.
+        images: training images, uint8 ``(n, h, w, c)``, or a
+            :class:`attnflow_keras.training.order.Source` that draws images or dicts of
+            ``image`` and ``condition``.
+        validation: validation images or such a dict, or None; of them
+            ``recipe.validation_images`` are used.
         folder: where checkpoint, curve and settings go; created if it is not there.
         verbose: progress of ``fit``: ``"auto"``, 0, 1 or 2.
         callbacks: further callbacks.
@@ -76,22 +80,26 @@ def train(
     with locked(folder):
         same_run(folder / SETTINGS, flow, recipe, images)
         if validation is not None:
-            validation = validation[: recipe.validation_images]
+            count = recipe.validation_images
+            validation = keras.tree.map_structure(lambda part: part[:count], validation)
         return _train(flow, recipe, images, validation, folder, verbose, logs, callbacks or [])
 
 
 def _train(
     flow: Flow,
     recipe: Recipe,
-    images: np.ndarray,
-    validation: np.ndarray | None,
+    images: Any,
+    validation: Any,
     folder: Path,
     verbose: Any,
     logs: list[keras.callbacks.Callback],
     callbacks: list[keras.callbacks.Callback],
 ) -> Flow:
     flow.noise_seed = recipe.seed
-
+    if recipe.freeze_steps:
+        flow.freeze_steps = recipe.freeze_steps
+    if recipe.pretrain_steps and not (folder / CHECKPOINT).exists():
+        pretrain(flow, recipe, images, validation, folder, verbose)
     flow.compile(optimizer=recipe.make_optimizer(), jit_compile=recipe.jit)
     # Before fit traces a step: Keras would take the loss scale at the start for a constant.
     flow.optimizer.build(flow.trainable_variables)
@@ -99,7 +107,7 @@ def _train(
     if (folder / CHECKPOINT).exists():
         epoch = load_checkpoint(flow, folder / CHECKPOINT, recipe.steps_per_epoch)
     elif not flow.is_adapted:
-        start = OrderedImages(images, min(256, len(images)), recipe.seed)
+        start = batches(images, min(256, len(images)), recipe.seed)
         flow.adapt(start.batch(0), seed=recipe.seed)
 
     curve = Curve(folder, recipe, epoch)
@@ -113,7 +121,7 @@ def _train(
     # The order matters, see Curve and EarlyStopping.
     own = [*averaging, curve, checkpoint, *([stopping] if stopping else []), *logs]
     if epoch < recipe.epochs and not (stopping and stopping.is_over):
-        stream = OrderedImages(
+        stream = batches(
             images, recipe.batch_size, recipe.seed, epoch * recipe.steps_per_epoch, recipe.augment
         )
         flow.fit(
@@ -144,9 +152,20 @@ def _check(flow: Any, recipe: Any, images: Any, validation: Any) -> None:
     for name, value, kind in (("flow", flow, Flow), ("recipe", recipe, Recipe)):
         if not isinstance(value, kind):
             raise ValueError(f"{name} must be a {kind.__name__}; got {type(value).__name__}")
-    _check_images("images", images, flow.image_shape)
-    if validation is not None:
-        _check_images("validation", validation, flow.image_shape)
+    if isinstance(images, Source):
+        images = images.draw(1, recipe.seed, 0)
+    for name, given in (("images", images), ("validation", validation)):
+        if isinstance(given, dict):
+            given = given.get("image")
+            name = f"{name}['image']"
+        if given is not None or name != "validation":
+            _check_images(name, given, flow.image_shape)
+    for setting in ("pretrain_steps", "freeze_steps"):
+        if getattr(recipe, setting) and not hasattr(flow, "encoder"):
+            raise ValueError(
+                f"{setting} is for flows with an encoder; got {getattr(recipe, setting)} and a "
+                f"{type(flow).__name__}"
+            )
     if flow.dtype_policy.name != recipe.precision:
         raise ValueError(
             f"flow must be built under the recipe's precision, {recipe.precision!r}; got a flow "

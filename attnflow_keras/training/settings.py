@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.models import Flow
+from attnflow_keras.training.order import Source
 from attnflow_keras.training.recipe import Recipe
 
 SETTINGS = "recipe.json"
@@ -18,7 +19,7 @@ MISSING = object()
 HASHED = 4096
 
 
-def same_run(path: Path, flow: Flow, recipe: Recipe, images: np.ndarray) -> None:
+def same_run(path: Path, flow: Flow, recipe: Recipe, images: Any) -> None:
     """Write the settings, or check that those of before are the same.
 
     A setting that an older version did not write has its default; images that it did not
@@ -41,8 +42,10 @@ def same_run(path: Path, flow: Flow, recipe: Recipe, images: np.ndarray) -> None
     temporary.replace(path)
 
 
-def fingerprint(images: np.ndarray) -> dict[str, Any]:
+def fingerprint(images: Any) -> dict[str, Any]:
     """Number, shape and hash of training images; of many images only some are hashed."""
+    if isinstance(images, Source):
+        return {"count": len(images), **images.fingerprint()}
     some = images[:: -(-len(images) // HASHED)]
     return {
         "count": len(images),

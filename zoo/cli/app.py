@@ -15,7 +15,7 @@ from rich.text import Text
 
 from attnflow_keras import __version__
 from export.errors import ExportError
-from zoo.cli import demo, doctor, export, listing, sample, score, train
+from zoo.cli import demo, doctor, evaluate, export, listing, restore, sample, score, train
 
 app = typer.Typer(
     name="attnflow",
@@ -52,6 +52,8 @@ app.command("list")(listing.list_command)
 app.command("info")(listing.info_command)
 app.command("sample")(sample.sample_command)
 app.command("score")(score.score_command)
+app.command("restore")(restore.restore_command)
+app.command("evaluate")(evaluate.evaluate_command)
 app.command("train")(train.train_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("export")(export.export_command)

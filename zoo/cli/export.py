@@ -15,7 +15,9 @@ FORMATS = ("onnx", "saved-model", "triton")
 Folder = Annotated[Path, typer.Argument(help="A folder that 'attnflow export' wrote.")]
 Provider = Annotated[
     str | None,
-    typer.Option(help="cpu, cuda, or onnxruntime's own name. Default: CUDA if it is there."),
+    typer.Option(
+        help="cpu, cuda, tensorrt, or onnxruntime's own name. Default: CUDA if it is there."
+    ),
 ]
 
 

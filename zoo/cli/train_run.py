@@ -14,6 +14,15 @@ import typer
 
 import zoo
 from attnflow_keras.data.datasets import DATASETS, LICENSES
+from attnflow_keras.data.paired import LICENSES as PAIRED_LICENSES
+from attnflow_keras.data.paired import (
+    PAIRED,
+    PictureCrops,
+    SmallAndLarge,
+    load_paired,
+    load_pictures,
+    training_source,
+)
 from attnflow_keras.metrics import evaluate_bits_per_dim
 from attnflow_keras.training import Recipe, train
 from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, read_curve, saved_epoch
@@ -56,7 +65,7 @@ class Job:
     @property
     def own_images(self) -> bool:
         """Whether the images are the user's own, which nobody has split."""
-        return self.recipe.dataset not in DATASETS
+        return self.recipe.dataset not in (*DATASETS, *PAIRED)
 
 
 def run(job: Job) -> None:
@@ -65,7 +74,7 @@ def run(job: Job) -> None:
     keras.utils.set_random_seed(recipe.seed)
     with console.status(f"building {job.entry['name']}"):
         flow = zoo.load(job.name, weights=job.fine_tune, dtype=recipe.precision)
-    images, validation, test = _images(job, flow.image_shape)
+    images, validation, test = _images(job, flow)
     console.print(
         f"{len(images):,} images, {recipe.last_step:,} steps of {recipe.batch_size} in "
         f"{recipe.precision} on {job.device}; run in {folder}",
@@ -104,9 +113,16 @@ def run(job: Job) -> None:
     console.print(f"wrote {folder / 'entry'}")
 
 
-def _images(job: Job, shape: tuple[int, int, int]) -> tuple[Any, Any, Any]:
+def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
     """Images to train on, to validate on and to test on; None where there are none."""
-    recipe = job.recipe
+    recipe, shape = job.recipe, flow.image_shape
+    if recipe.dataset in PAIRED:
+        validation, test = (load_paired(recipe.dataset, part) for part in ("validation", "test"))
+        return training_source(recipe.dataset), validation, test
+    if flow.conditional:
+        crops = PictureCrops(load_pictures(recipe.dataset), *shape[:2])
+        console.print("training on crops of all pictures: none is held out, so nothing is scored")
+        return SmallAndLarge(crops, flow.scale), None, None
     if not job.own_images:
         images, validation, test = (
             load_data(f"{recipe.dataset}:{split}", shape, False)
@@ -146,9 +162,10 @@ def _metrics(recipe: Recipe, flow: Any, parts: dict[str, Any]) -> list[dict[str,
     metrics = []
     for split, part in parts.items():
         if part is not None:
-            with progress_bar(f"scoring {split}", len(part)) as report:
+            image, low = (part["image"], part["condition"]) if flow.conditional else (part, None)
+            with progress_bar(f"scoring {split}", len(image)) as report:
                 label = f"{recipe.dataset} {split}"
-                metric = evaluate_bits_per_dim(flow, part, label, progress=report)
+                metric = evaluate_bits_per_dim(flow, image, label, progress=report, condition=low)
             if split == "validation" and recipe.patience is not None:
                 metric["note"] = CHOSEN
             metrics.append(metric)
@@ -160,7 +177,8 @@ def _metadata(
 ) -> dict[str, Any]:
     recipe, entry = job.recipe, job.entry
     other = job.own_images or job.other_data
-    data_license = "the user's" if job.own_images else LICENSES.get(recipe.dataset, "")
+    known = {**LICENSES, **PAIRED_LICENSES}
+    data_license = "the user's" if job.own_images else known.get(recipe.dataset, "")
     return {
         "name": job.folder.name if other else entry["name"],
         "description": entry.get("description", ""),

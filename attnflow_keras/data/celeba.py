@@ -1,0 +1,190 @@
+"""CelebA faces, cut and resized for super-resolution from the user's copy."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnflow_keras.data.bicubic import bicubic_resize
+from attnflow_keras.data.datasets import SPLITS
+from attnflow_keras.data.images import SUFFIXES, load_images
+from attnflow_keras.files import check_free, replacing_folder
+
+LICENSE = "CelebA, MMLAB, The Chinese University of Hong Kong, non-commercial research only"
+
+HEIGHT, WIDTH = 218, 178  # of an aligned picture
+CROP = 178
+
+# The last picture of each split; no person is in two of them.
+LAST = {"train": 162_770, "validation": 182_637, "test": 202_599}
+
+
+def celeba_split(number: int) -> str:
+    """The split of a picture, CelebA's own: no person is in two of them.
+
+    Args:
+        number: the number in the picture's name, 1 to 202599.
+
+    Returns:
+        ``"train"`` up to 162770, ``"validation"`` up to 182637, ``"test"`` above.
+
+    Raises:
+        ValueError: a number that CelebA does not have.
+    """
+    integer = isinstance(number, int | np.integer) and not isinstance(number, bool)
+    if not integer or not 1 <= number <= LAST["test"]:
+        raise ValueError(f"number must be an integer from 1 to {LAST['test']}; got {number!r}")
+    return next(split for split, last in LAST.items() if number <= last)
+
+
+def prepare_celeba(
+    source: str | Path,
+    target: str | Path,
+    size: int = 160,
+    crop: int | None = CROP,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, int]:
+    """Cut and resize CelebA's aligned pictures, and write them by split.
+
+    A picture of 178 x 218 (width x height) is cut to the square of ``crop`` pixels at its centre:
+    for 178 that is all columns and rows 20 to 197, counted from 0. The square is resized by
+    :func:`~attnflow_keras.data.bicubic.bicubic_resize`, MATLAB's bicubic.
+
+    These are not the pictures of SRFlow, and scores on them can't be compared with its paper's.
+    There, HD-CelebA-Cropper takes the original photographs, which are larger; turns, scales and
+    shifts each so that 68 landmarks lie where those of a standard face do; and cuts 640 x 640
+    pixels (face factor 0.6), of which MATLAB's bicubic makes 160 x 160. Here the source is
+    CelebA's own alignment, by the eyes, which is small and compressed again: fine detail is lost,
+    and the face is framed differently. For the pictures of SRFlow run that program, resize its
+    output with :func:`~attnflow_keras.data.bicubic.downscale`, and call this function with
+    ``crop=None``.
+
+    A split is written as ``<target>/<split>/images.npy``, uint8 ``(n, size, size, 3)``, and
+    ``numbers.npy``, the numbers of its pictures, int32 ``(n,)``, in increasing order. All of
+    CelebA takes 15.6 GB at 160 x 160. Splits without a picture are left out. The target is
+    complete or not there.
+
+    Args:
+        source: the folder ``img_align_celeba``, or the folder that holds it. Pictures are its PNG
+            and JPEG files, named by their number. Part of CelebA will do.
+        target: folder to write.
+        size: side of the pictures written, in pixels.
+        crop: side of the square to cut, in pixels, 1 to 178. None takes pictures that are
+            ``size`` x ``size`` already as they are.
+        overwrite: whether a target that exists may be replaced.
+        progress: called with the number of pictures done, and of all, after each.
+
+    Returns:
+        The number of pictures by split.
+
+    Raises:
+        FileNotFoundError: there is no folder ``source``.
+        FileExistsError: the target exists and ``overwrite`` is False.
+        ValueError: no picture in the source, a name that is not a picture's number, two pictures
+            of one number, an unreadable picture or one of another size, a bad size or crop.
+    """
+    _check_side("size", size)
+    if crop is not None:
+        _check_side("crop", crop, WIDTH)
+    check_free(Path(target), overwrite)
+    files = _numbered_files(Path(source))
+    numbers: dict[str, list[int]] = {split: [] for split in SPLITS}
+    for number in sorted(files):
+        numbers[celeba_split(number)].append(number)
+    counts = {split: len(members) for split, members in numbers.items() if members}
+    done = 0
+    with replacing_folder(target, overwrite) as part:
+        for split, count in counts.items():
+            (part / split).mkdir()
+            np.save(part / split / "numbers.npy", np.array(numbers[split], dtype="int32"))
+            # Written as it goes: a split may be larger than the memory.
+            images: Any = np.lib.format.open_memmap(
+                part / split / "images.npy",
+                mode="w+",
+                dtype=np.dtype("uint8"),
+                shape=(count, size, size, 3),
+            )
+            for index, number in enumerate(numbers[split]):
+                images[index] = _prepare(files[number], size, crop)
+                done += 1
+                if progress is not None:
+                    progress(done, len(files))
+            images.flush()
+            del images  # closes the file
+    return counts
+
+
+def load_celeba(folder: str | Path, split: str) -> np.ndarray:
+    """Images of one split that :func:`prepare_celeba` wrote, uint8 ``(n, size, size, 3)``.
+
+    The array is mapped from its file, read where it is used, and can't be written to.
+
+    Args:
+        folder: the ``target`` of :func:`prepare_celeba`.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+
+    Raises:
+        FileNotFoundError: the folder holds no such split.
+        ValueError: an unknown split, or a file that is not what it should be.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
+    path = Path(folder) / split / "images.npy"
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; prepare_celeba writes it")
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"can't read {path}: it is damaged or no array of images") from error
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+        raise ValueError(
+            f"{path} must hold uint8 images of shape (n, size, size, 3); got {images.dtype} of "
+            f"shape {images.shape}"
+        )
+    return images
+
+
+def _check_side(name: str, side: Any, most: int | None = None) -> None:
+    integer = isinstance(side, int | np.integer) and not isinstance(side, bool)
+    if not integer or side < 1 or (most is not None and side > most):
+        expected = "of at least 1" if most is None else f"from 1 to {most}"
+        raise ValueError(f"{name} must be an integer {expected}; got {side!r}")
+
+
+def _numbered_files(source: Path) -> dict[int, Path]:
+    if not source.is_dir():
+        raise FileNotFoundError(f"no folder {source}")
+    inner = source / "img_align_celeba"
+    folder = inner if inner.is_dir() else source
+    files: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SUFFIXES:
+            continue
+        if not path.stem.isdecimal() or not 1 <= int(path.stem) <= LAST["test"]:
+            raise ValueError(
+                f"{path} must be named by its number in CelebA, 000001 to {LAST['test']}"
+            )
+        number = int(path.stem)
+        if number in files:
+            raise ValueError(f"{files[number]} and {path} have the same number")
+        files[number] = path
+    if not files:
+        raise ValueError(f"folder {folder} holds no picture ({', '.join(SUFFIXES)})")
+    return files
+
+
+def _prepare(file: Path, size: int, crop: int | None) -> np.ndarray:
+    picture = load_images(file)[0]
+    expected = (size, size) if crop is None else (HEIGHT, WIDTH)
+    if picture.shape[:2] != expected:
+        hint = "" if crop is None else "; crop=None takes pictures of the final size"
+        raise ValueError(
+            f"{file} is {picture.shape[0]}x{picture.shape[1]}, expected "
+            f"{expected[0]}x{expected[1]} (height x width){hint}"
+        )
+    if crop is None:
+        return picture
+    top, left = (HEIGHT - crop) // 2, (WIDTH - crop) // 2
+    return bicubic_resize(picture[top : top + crop, left : left + crop], size, size)

@@ -1,0 +1,145 @@
+"""Data sets of pictures with a condition, for the conditional tasks."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnflow_keras import noise
+from attnflow_keras.data import bluemarble
+from attnflow_keras.data.bicubic import downscale
+from attnflow_keras.data.images import SUFFIXES
+from attnflow_keras.data.pairs import load_picture
+
+PAIRED = ("bluemarble_sr8",)
+SPLITS = ("train", "validation", "test")
+
+LICENSES = {"bluemarble_sr8": bluemarble.LICENSE}
+
+CROPS = 2**34  # stream of step 0; each step has its own
+
+
+def load_paired(name: str, split: str) -> dict[str, np.ndarray]:
+    """Pictures and conditions of one split, on a fixed grid.
+
+    Args:
+        name: ``"bluemarble_sr8"``: 64x64 tiles of Blue Marble and their 8x8 reductions.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+
+    Returns:
+        ``{"image": uint8 (n, 64, 64, 3), "condition": uint8 (n, 8, 8, 3)}``.
+
+    Raises:
+        ValueError: an unknown data set or split.
+        OSError: the data set's files are not there.
+    """
+    _check(name, split)
+    images, _ = bluemarble.bluemarble_tiles(split)
+    return {"image": images, "condition": downscale(images, 8)}
+
+
+def training_source(name: str) -> "SmallAndLarge":
+    """The training split of a data set as crops at any offset."""
+    _check(name, "train")
+    return SmallAndLarge(bluemarble.BlueMarbleCrops(), 8)
+
+
+class SmallAndLarge:
+    """Crops with their reductions, for super-resolution.
+
+    Args:
+        crops: draws ``(images, ...)``, such as ``BlueMarbleCrops`` or :class:`PictureCrops`.
+        scale: factor of the reduction.
+    """
+
+    def __init__(self, crops: Any, scale: int) -> None:
+        self.crops = crops
+        self.scale = scale
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def draw(self, count: int, seed: int, step: int) -> dict[str, np.ndarray]:
+        """``{"image", "condition"}`` of one training step."""
+        images = self.crops.draw(count, seed, step)[0]
+        return {"image": images, "condition": downscale(images, self.scale)}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this data from other data."""
+        return {**self.crops.fingerprint(), "scale": self.scale}
+
+
+class PictureCrops:
+    """Random crops of pictures of any size, each of which is at least as large as a crop.
+
+    Args:
+        pictures: uint8 arrays ``(h, w, 3)``.
+        height: height of a crop.
+        width: width of a crop.
+        flip: mirror half of the crops.
+    """
+
+    def __init__(
+        self, pictures: list[np.ndarray], height: int, width: int, flip: bool = True
+    ) -> None:
+        if not pictures:
+            raise ValueError("pictures must hold at least one picture; got none")
+        for index, picture in enumerate(pictures):
+            if picture.shape[0] < height or picture.shape[1] < width:
+                raise ValueError(
+                    f"pictures must be at least {height}x{width}; number {index} is "
+                    f"{picture.shape[0]}x{picture.shape[1]}"
+                )
+        self.pictures = pictures
+        self.height = height
+        self.width = width
+        self.flip = flip
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def draw(self, count: int, seed: int, step: int) -> tuple[np.ndarray]:
+        """Crops of one training step, uint8 ``(count, height, width, 3)``."""
+        rng = noise.generator(seed, CROPS + step)
+        crops = []
+        for _ in range(count):
+            picture = self.pictures[rng.integers(len(self.pictures))]
+            top = rng.integers(picture.shape[0] - self.height + 1)
+            left = rng.integers(picture.shape[1] - self.width + 1)
+            crop = picture[top : top + self.height, left : left + self.width]
+            crops.append(crop[:, ::-1] if self.flip and rng.integers(2) else crop)
+        return (np.stack(crops),)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Hash of the pictures and the size of a crop."""
+        digest = hashlib.sha256()
+        for picture in self.pictures:
+            digest.update(np.ascontiguousarray(picture).data)
+        size = [self.height, self.width]
+        return {"crop": size, "flip": self.flip, "sha256": digest.hexdigest()}
+
+
+def load_pictures(path: str | Path) -> list[np.ndarray]:
+    """All PNG and JPEG pictures of a folder (or one file), uint8 ``(h, w, 3)`` each.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+        ValueError: a folder without pictures, or a file that is none.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no file or folder {path}")
+    if not path.is_dir():
+        return [load_picture(path)]
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ValueError(f"folder {path} holds no image ({', '.join(SUFFIXES)})")
+    return [load_picture(file) for file in files]
+
+
+def _check(name: str, split: str) -> None:
+    if name not in PAIRED:
+        raise ValueError(f"data set must be one of {', '.join(PAIRED)}; got {name!r}")
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")

@@ -1,0 +1,254 @@
+"""Score restorations of small pictures, a flow's or others', with the convention in full."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from attnflow_keras.metrics.bits_per_dim import evaluate_bits_per_dim
+from attnflow_keras.metrics.image_quality import (
+    check_pair,
+    check_pictures,
+    lr_psnr,
+    pixel_diversity,
+    psnr,
+    scale_of,
+    ssim,
+)
+
+TEMPERATURES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+# Pictures sampled in one call, which holds the features of that many conditions.
+BLOCK = 128
+
+CONVENTIONS = {
+    "pictures": "grey levels (uint8) of all channels, no border left out",
+    "psnr": "dB, 10 log10(255^2 / MSE)",
+    "ssim": "7x7 uniform window, data range 255, sample covariance, mean over channels",
+    "lr_psnr": "dB, PSNR of the condition and the restoration made small with MATLAB's bicubic",
+    "lpips": "v0.1, AlexNet; lower is closer",
+    "mean": "over images; infinite values are left out and counted",
+    "standard_error": "over images, ddof 1",
+    "average": "over the temperatures for each image, then over images",
+    "diversity": "grey levels; standard deviation over samples (ddof 1), mean over the picture",
+}
+
+
+def quality(
+    restored: Any, images: Any, conditions: Any, lpips: Any = None, batch_size: int = 64
+) -> dict[str, dict[str, Any]]:
+    """How close restorations are to the true pictures and to the small ones.
+
+    Args:
+        restored: uint8 ``(n, s h, s w, c)``, such as those of bicubic interpolation.
+        images: the true pictures, of the same shape.
+        conditions: the small pictures, uint8 ``(n, h, w, c)``.
+        lpips: an :class:`attnflow_keras.metrics.LPIPS`; None leaves it out.
+        batch_size: greatest number of pairs at a time in LPIPS.
+
+    Returns:
+        ``psnr``, ``ssim``, ``lr_psnr`` and, if given, ``lpips``, each with the ``mean`` and
+        ``standard_error`` over images. Infinite values, those of identical pictures, are left
+        out; where there are any, ``infinite`` tells how many, and ``mean`` is None if all are.
+
+    Raises:
+        ValueError: a wrong dtype or shape.
+    """
+    scores = _scores(restored, images, conditions, lpips, batch_size)
+    return {name: _summary(values) for name, values in scores.items()}
+
+
+def evaluate_restoration(
+    flow: Any,
+    images: Any,
+    conditions: Any,
+    split: str,
+    temperatures: Sequence[float] = TEMPERATURES,
+    seed: int = 0,
+    samples: int = 1,
+    lpips: Any = None,
+    batch_size: int = 64,
+    progress: Callable[[int], None] | None = None,
+    diversity_temperature: float = 0.9,
+    diversity_items: int = 64,
+) -> dict[str, Any]:
+    """Score what a flow restores from small pictures.
+
+    At each temperature one restoration of each condition is drawn, in blocks of 128 conditions.
+    Every draw of a block has a seed of its own, ``seed``, ``seed + 1``, ... in the order of the
+    temperatures, then of the samples for diversity; they don't depend on ``batch_size``.
+
+    Args:
+        flow: a conditional flow.
+        images: the true pictures, uint8 ``(n, s h, s w, c)``.
+        conditions: the small pictures, uint8 ``(n, h, w, c)``.
+        split: what the pictures are, such as ``"bluemarble test"``.
+        temperatures: standard deviations of the latents.
+        seed: first seed, and that of the dequantization noise.
+        samples: restorations of each condition from which diversity is measured; 1 for none.
+        lpips: an :class:`attnflow_keras.metrics.LPIPS`; None leaves it out.
+        batch_size: greatest number of pictures at a time.
+        progress: called with the number of pictures done after each block: ``n`` a temperature,
+            then ``samples * min(n, diversity_items)`` for diversity, unless ``samples`` is 1,
+            then ``n`` for bits.
+        diversity_temperature: temperature of those samples.
+        diversity_items: conditions from which they are drawn, evenly spaced among all.
+
+    Returns:
+        What can be written as JSON: ``split``, ``items``, ``scale``, ``image_shape``, ``seed``;
+        ``temperatures``, a list with ``temperature``, ``seed`` (that of the first block) and the
+        scores of :func:`quality` each; ``average``, the same scores averaged over the
+        temperatures above 0; ``diversity`` in grey levels, with ``temperature``, ``samples``,
+        ``items`` and ``seed``, or None; ``bits_per_dim``, see :func:`evaluate_bits_per_dim`; and
+        ``conventions``, a sentence each.
+
+    Raises:
+        ValueError: a wrong dtype, shape or number, or pictures of the flow that are not finite.
+    """
+    images, conditions = check_pictures("images", images), check_pictures("conditions", conditions)
+    scale = scale_of("images", images, "conditions", conditions)
+    if not isinstance(temperatures, Sequence | np.ndarray) or not len(temperatures):
+        raise ValueError(f"temperatures must be one number or more; got {temperatures!r}")
+    for temperature in temperatures:
+        _check_temperature("each of temperatures", temperature)
+    _check_temperature("diversity_temperature", diversity_temperature)
+    for name, value, least in (
+        ("seed", seed, 0),
+        ("samples", samples, 1),
+        ("batch_size", batch_size, 1),
+        ("diversity_items", diversity_items, 1),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
+    batch_size = int(batch_size)
+    sampler = _Sampler(flow, int(seed), batch_size, progress)
+    rows, scores = [], []
+    for temperature in temperatures:
+        first = sampler.seed
+        blocks = [
+            _scores(restored, images[part], conditions[part], lpips, batch_size)
+            for part, restored in sampler.restorations(conditions, temperature)
+        ]
+        scores.append({name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]})
+        summaries = {name: _summary(values) for name, values in scores[-1].items()}
+        rows.append({"temperature": float(temperature), "seed": first, **summaries})
+    # Temperature 0 is no sample.
+    drawn = [s for s, t in zip(scores, temperatures, strict=True) if t > 0] or scores
+    averages = {name: np.mean([s[name] for s in drawn], axis=0) for name in drawn[0]}
+    diversity = None
+    if samples > 1:
+        chosen = _spread(len(images), diversity_items)
+        diversity = _diversity(sampler, conditions[chosen], diversity_temperature, samples)
+    bits = evaluate_bits_per_dim(
+        flow,
+        images,
+        split,
+        seed=int(seed),
+        batch_size=batch_size,
+        progress=sampler.report,
+        condition=conditions,
+    )
+    return {
+        "name": "restoration",
+        "split": split,
+        "items": len(images),
+        "image_shape": list(images.shape[1:]),
+        "scale": scale,
+        "seed": int(seed),
+        "temperatures": rows,
+        "average": {name: _summary(values) for name, values in averages.items()},
+        "diversity": diversity,
+        "bits_per_dim": bits,
+        "conventions": dict(CONVENTIONS),
+    }
+
+
+class _Sampler:
+    """Restorations block by block, each with the next seed."""
+
+    def __init__(
+        self, flow: Any, seed: int, batch_size: int, progress: Callable[[int], None] | None
+    ) -> None:
+        self.flow, self.seed, self.batch_size, self.progress = flow, seed, batch_size, progress
+        self.done = 0
+
+    def restorations(self, conditions: np.ndarray, temperature: float) -> Any:
+        """Yield each block as a slice, with one restoration of each of its conditions."""
+        for start in range(0, len(conditions), BLOCK):
+            part = slice(start, min(start + BLOCK, len(conditions)))
+            restored = self.flow.sample(
+                condition=conditions[part],
+                temperature=temperature,
+                seed=self.seed,
+                batch_size=self.batch_size,
+            )
+            self.seed += 1
+            yield part, restored
+            # The caller has scored them by now.
+            self.done += part.stop - start
+            self.report(0)
+
+    def report(self, more: int) -> None:
+        """Tell how many pictures are done, ``more`` besides those counted."""
+        if self.progress is not None:
+            self.progress(self.done + more)
+
+
+def _scores(
+    restored: Any, images: Any, conditions: Any, lpips: Any, batch_size: int
+) -> dict[str, np.ndarray]:
+    """Scores by name, each float64 ``(n,)``."""
+    restored, images = check_pair(restored=restored, images=images)
+    conditions = check_pictures("conditions", conditions)
+    scale_of("images", images, "conditions", conditions)
+    scores = {
+        "psnr": psnr(restored, images),
+        "ssim": ssim(restored, images),
+        "lr_psnr": lr_psnr(restored, conditions),
+    }
+    if lpips is not None:
+        distances = lpips(restored, images, batch_size=batch_size)
+        scores["lpips"] = np.asarray(distances, dtype="float64")
+    return scores
+
+
+def _diversity(
+    sampler: _Sampler, conditions: np.ndarray, temperature: float, samples: int
+) -> dict[str, Any]:
+    first = sampler.seed
+    draws = [
+        np.concatenate([restored for _, restored in sampler.restorations(conditions, temperature)])
+        for _ in range(samples)
+    ]
+    return {
+        **_summary(pixel_diversity(np.stack(draws, axis=1))),
+        "temperature": float(temperature),
+        "samples": int(samples),
+        "items": len(conditions),
+        "seed": first,
+    }
+
+
+def _summary(values: np.ndarray) -> dict[str, Any]:
+    """Mean and standard error of the finite values, and how many are infinite."""
+    finite = values[np.isfinite(values)]
+    error = finite.std(ddof=1) / np.sqrt(len(finite)) if len(finite) > 1 else 0.0
+    summary: dict[str, Any] = {
+        "mean": round(float(finite.mean()), 5) if len(finite) else None,
+        "standard_error": round(float(error), 5),
+    }
+    if len(finite) < len(values):
+        summary["infinite"] = len(values) - len(finite)
+    return summary
+
+
+def _spread(n: int, wanted: int) -> np.ndarray:
+    """Evenly spaced indices, as many as wanted or ``n``."""
+    count = min(n, wanted)
+    return np.arange(count) * n // count
+
+
+def _check_temperature(name: str, temperature: Any) -> None:
+    number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
+    if not number or not np.isfinite(temperature) or temperature < 0:
+        raise ValueError(f"{name} must be a number of at least 0; got {temperature!r}")

@@ -1,0 +1,186 @@
+"""Flows whose weights are free of the size of the pictures."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from attnflow_keras.models.tiles import restore_in_tiles
+
+Tensor = Any
+
+# Compiled functions are kept for so many other sizes.
+KEPT = 4
+
+
+class SizeCopies:
+    """Flows of other sizes, by size; a plain object, so that Keras tracks none of them."""
+
+    def __init__(self) -> None:
+        self.by_size: dict[tuple[int, int], Any] = {}
+
+    def __deepcopy__(self, memo: dict) -> "SizeCopies":
+        return SizeCopies()
+
+    def __reduce__(self) -> Any:
+        return SizeCopies, ()
+
+
+class AnySizeMixin:
+    """Public methods of a conditional flow for pictures of any size.
+
+    The flow is built for one size. For a condition of another one, these methods work on a copy
+    for that size with the weights of now.
+    """
+
+    # What the flow provides.
+    image_shape: tuple[int, int, int]
+    condition_shape: tuple[int, ...] | None
+    latent_shapes: tuple[tuple[int, int, int], ...]
+    scale: int
+    side_multiple: int
+    _copies: SizeCopies
+
+    def at_size(self, height: int, width: int) -> Any:
+        """The same flow for pictures of another size, with a copy of the weights.
+
+        Args:
+            height: height of the large pictures.
+            width: their width. Both must be divisible by :attr:`side_multiple`.
+        """
+        wrong = [side for side in (height, width) if side < 1 or side % self.side_multiple]
+        if wrong:
+            raise ValueError(
+                f"height and width must be divisible by {self.side_multiple}; got {height} and "
+                f"{width}"
+            )
+        shape = [int(height), int(width), self.image_shape[-1]]
+        flow = type(self).from_config({**self.get_config(), "image_shape": shape})  # type: ignore[attr-defined]
+        flow.set_weights(self.get_weights())  # type: ignore[attr-defined]
+        return flow
+
+    def encode(self, x: Any, condition: Any = None, *args: Any, **options: Any) -> Any:
+        return self._for(condition, "encode")(x, condition, *args, **options)
+
+    def decode(self, latents: Any, condition: Any = None, *args: Any, **options: Any) -> Any:
+        return self._for(condition, "decode")(latents, condition, *args, **options)
+
+    def log_prob(self, images: Any, condition: Any = None, *args: Any, **options: Any) -> Any:
+        self._check_ratio(images, condition)
+        return self._for(condition, "log_prob")(images, condition, *args, **options)
+
+    def bits_per_dim(self, images: Any, condition: Any = None, *args: Any, **options: Any) -> Any:
+        self._check_ratio(images, condition)
+        return self._for(condition, "bits_per_dim")(images, condition, *args, **options)
+
+    def sample(
+        self, n: int | None = None, condition: Any = None, *args: Any, **options: Any
+    ) -> np.ndarray:
+        """As :meth:`Flow.sample`; a condition whose sides don't fit the flow is padded.
+
+        Args:
+            n: number of images; that of the conditions if not given. With one condition it may
+                be any number: so many restorations of it.
+            condition: small pictures, uint8 ``(m, h, w, c)``, or their features.
+            *args: as in :meth:`Flow.sample`.
+            **options: as in :meth:`Flow.sample`.
+
+        Returns:
+            uint8 ``(n, scale h, scale w, c)``.
+        """
+        if condition is None or isinstance(condition, tuple):
+            return self._for(condition, "sample")(n, condition, *args, **options)
+        self._check_pictures(condition)  # type: ignore[attr-defined]
+        height, width = condition.shape[1:3]
+        multiple = self.side_multiple // self.scale
+        missing = (-height % multiple, -width % multiple)
+        if not any(missing):
+            return self._for(condition, "sample")(n, condition, *args, **options)
+        pads = ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0))
+        padded = np.pad(np.asarray(condition), pads, mode="symmetric")
+        x = self._for(padded, "sample")(n, padded, *args, **options)
+        return x[:, : height * self.scale, : width * self.scale]
+
+    def restore(
+        self,
+        picture: np.ndarray,
+        temperature: float = 0.8,
+        seed: int | None = None,
+        samples: int = 1,
+        tile: int = 32,
+        overlap: int = 4,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> np.ndarray:
+        """Restorations of one small picture of any size, in tiles where it is a large one.
+
+        Args:
+            picture: uint8 ``(h, w, c)``.
+            temperature: standard deviation of the latents.
+            seed: seed of the latents; sample i of a picture in tiles has ``seed + i``.
+            samples: number of restorations.
+            tile: side of a tile of the small picture; smaller pictures are restored at once.
+            overlap: how far neighbouring tiles overlap, in elements of the small picture.
+            progress: called with the number of tiles done and of all.
+
+        Returns:
+            uint8 ``(samples, scale h, scale w, c)``.
+        """
+        picture = np.asarray(picture)
+        self._check_pictures(picture[None])  # type: ignore[attr-defined]
+        if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+            raise ValueError(f"samples must be an integer of at least 1; got {samples!r}")
+        if max(picture.shape[:2]) <= tile:
+            return self.sample(samples, picture[None], temperature=temperature, seed=seed)
+        return np.stack(
+            [
+                restore_in_tiles(
+                    self,
+                    picture,
+                    temperature,
+                    None if seed is None else seed + i,
+                    tile,
+                    overlap,
+                    progress,
+                )
+                for i in range(samples)
+            ]
+        )
+
+    def _check_ratio(self, images: Any, condition: Any) -> None:
+        self._check_condition(condition)  # type: ignore[attr-defined]
+        size, shape = self._size_of(condition), tuple(getattr(images, "shape", np.shape(images)))
+        if len(shape) == 4 and shape[1:3] != size:
+            raise ValueError(
+                f"images must be {self.scale} times as large as their condition, "
+                f"{size[0]}x{size[1]}; got {shape[1]}x{shape[2]}"
+            )
+
+    def _for(self, condition: Any, method: str) -> Any:
+        """A method of the flow for the size of a condition."""
+        parent = super()
+        own = getattr(parent, method)
+        self._check_condition(condition)  # type: ignore[attr-defined]
+        size = self._size_of(condition)
+        if size == self.image_shape[:2]:
+            return own
+        copies = self._copies.by_size
+        flow = copies.pop(size, None)
+        if flow is None:
+            flow = self.at_size(*size)
+            while len(copies) >= KEPT:
+                copies.pop(next(iter(copies)))
+        else:
+            flow.set_weights(self.get_weights())  # type: ignore[attr-defined]
+        flow.jit = self.jit  # type: ignore[attr-defined]
+        copies[size] = flow
+        return getattr(flow, method)
+
+    def _size_of(self, condition: Any) -> tuple[int, int]:
+        """Height and width of the large pictures that a condition belongs to."""
+        if isinstance(condition, tuple):
+            # The first map is that of the first level, half as large as the picture.
+            height, width = condition[0].shape[1:3]
+            return 2 * int(height), 2 * int(width)
+        self._check_pictures(condition)  # type: ignore[attr-defined]
+        height, width = condition.shape[1:3]
+        return self.scale * int(height), self.scale * int(width)

@@ -1,0 +1,59 @@
+"""The attentions as models choose them: one a step, at one of four positions."""
+
+from typing import Any
+
+from attnflow_keras import layers
+from attnflow_keras.masks import MASKS
+from attnflow_keras.models.arguments import check_options, choose
+
+ATTENTIONS: dict[Any, Any] = {"imap": layers.IMapAttention, "itrans": layers.ITransAttention}
+POSITIONS = (1, 2, 3, 4)
+# What models set themselves, so that the options can't.
+OWN = ("mask", "heads", "grid", "seed", "condition_channels")
+
+
+def check_attention(
+    attention: Any, position: Any, mask: Any, heads: Any, options: dict[str, Any] | None
+) -> None:
+    """Raise ValueError for a wrong choice, or for options of an attention that is not there."""
+    choose("attention", attention, (None, *ATTENTIONS))
+    choose("position", position, POSITIONS)
+    choose("mask", mask, MASKS)
+    if attention != "itrans" and heads != 1:
+        raise ValueError(f"heads is an option of attention='itrans'; got heads={heads}")
+    if attention is None and options:
+        raise ValueError(f"attention_options need an attention; got {options}")
+    check_options("attention_options", options, ATTENTIONS.get(attention), OWN)
+
+
+def with_attention(
+    parts: dict[str, layers.FlowLayer],
+    attention: str | None,
+    position: int,
+    mask: str,
+    heads: int,
+    grid: tuple[int, int],
+    seed: int,
+    **options: Any,
+) -> dict[str, layers.FlowLayer]:
+    """The layers of a step with the attention among them.
+
+    Args:
+        parts: the layers in order: actnorm, 1x1 convolution, and couplings, after all of which
+            position 4 lies.
+        attention: None, ``"imap"`` or ``"itrans"``.
+        position: 1 before actnorm, 2 after it, 3 after the 1x1 convolution, 4 at the end.
+        mask: mask of the attention.
+        heads: heads of iTrans.
+        grid: grid of iTrans.
+        seed: seed of a random mask.
+        **options: further arguments of the attention.
+    """
+    if attention is None:
+        return parts
+    if attention == "itrans":
+        options |= {"heads": heads, "grid": grid}
+    layer = ATTENTIONS[attention](mask=mask, seed=seed, **options)
+    ordered = list(parts.items())
+    ordered.insert(position - 1 if position < 4 else len(ordered), ("attention", layer))
+    return dict(ordered)

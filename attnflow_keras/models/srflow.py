@@ -1,0 +1,332 @@
+"""SRFlow, super-resolution as a conditional flow, with the paper's attentions."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras import layers
+from attnflow_keras.models.any_size import AnySizeMixin, SizeCopies
+from attnflow_keras.models.arguments import (
+    check_grids,
+    check_options,
+    choose,
+    counts_by_level,
+    grids_by_level,
+    plain,
+)
+from attnflow_keras.models.attentions import check_attention, with_attention
+from attnflow_keras.models.flow import Flow
+from attnflow_keras.networks import ActNormConvNet, RRDBNet
+from attnflow_keras.priors import GaussianPrior, StandardPrior
+
+Tensor = Any
+
+SPLITS = ("reference", "all")
+NOISE_LEVELS = (None, 32, 256)
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class SRFlow(AnySizeMixin, Flow):
+    """Flow of large pictures given small ones (SRFlow, arXiv:2006.14200; paper, section 5).
+
+    The condition is a small picture, uint8 ``(n, h / scale, w / scale, c)``; an RRDB encoder
+    makes feature maps of it for every level. A level squeezes the map and takes two transition
+    steps of actnorm and 1x1 convolution, then ``steps`` steps of actnorm, 1x1 convolution,
+    affine injector and conditional affine coupling, with one attention in each at ``position``.
+
+    The defaults are the reference's for CelebA at 8x. The paper's configurations have
+    ``levels`` and ``steps`` of 1/1 and 2/8, full SRFlow 4/16; with 1 or 2 levels the reference
+    has no split at all.
+
+    All weights are free of the size: :meth:`at_size` gives the same flow for pictures of another
+    size, and the public methods take such pictures themselves.
+
+    An argument marked "by level" takes one value for all levels or a list with one a level.
+
+    Args:
+        image_shape: ``(height, width, channels)`` of the large pictures; both sides divisible by
+            ``scale`` and by ``2 ** levels``.
+        scale: factor of super-resolution, a power of 2.
+        levels: number of levels, at most ``log2(scale) + 1``.
+        steps: conditional steps, by level.
+        width: hidden channels of the conditioners, by level.
+        transition_steps: steps without a coupling at the start of a level.
+        split: after which levels half of the channels become latents: ``"reference"``, those
+            before the last but one, as SRFlow's code has it; or ``"all"`` but the last, as its
+            paper.
+        attention: None, ``"imap"`` or ``"itrans"``.
+        position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
+            the 1x1 convolution, 4 after the coupling.
+        mask: mask of the attention, see ``attnflow_keras.masks``.
+        heads: heads of iTrans.
+        grid: ``(rows, columns)`` of cells of iTrans, by level.
+        attention_options: further arguments of :class:`IMapAttention`, where ``bias`` is
+            ``"channel"`` and can't be another, or of :class:`ITransAttention`.
+        attention_condition: give the condition's features to the attention as well.
+        encoder_options: arguments of :class:`RRDBNet`.
+        noise_levels: noise that ``fit`` adds to images: 32 for ``(u - 1/2) / 32`` (SRFlow's
+            paper), 256 for one grey level, None for none (its code). Scores always use 256.
+        seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
+        **kwargs: arguments of ``keras.Model``.
+    """
+
+    conditional = True
+    condition_dtype = "uint8"
+    #: Steps of ``fit`` in which the encoder stays as it is; set it before ``compile``.
+    freeze_steps = 0
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (160, 160, 3),
+        scale: int = 8,
+        levels: int = 2,
+        steps: int | list[int] = 8,
+        width: int | list[int] = 64,
+        transition_steps: int = 2,
+        split: str = "reference",
+        attention: str | None = None,
+        position: int = 4,
+        mask: str = "spatial_channel",
+        heads: int = 1,
+        grid: Any = (2, 2),
+        attention_options: dict[str, Any] | None = None,
+        attention_condition: bool = False,
+        encoder_options: dict[str, Any] | None = None,
+        noise_levels: int | None = 32,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(image_shape, seed=seed, **kwargs)
+        check_attention(attention, position, mask, heads, attention_options)
+        choose("split", split, SPLITS)
+        choose("noise_levels", noise_levels, NOISE_LEVELS)
+        if (
+            isinstance(transition_steps, bool)
+            or not isinstance(transition_steps, int)
+            or transition_steps < 0
+        ):
+            raise ValueError(
+                f"transition_steps must be an integer of at least 0; got {transition_steps!r}"
+            )
+        if not isinstance(scale, int) or scale < 2 or scale & (scale - 1):
+            raise ValueError(f"scale must be a power of 2, at least 2; got {scale!r}")
+        doublings = int(math.log2(scale))
+        if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
+            raise ValueError(f"levels must be an integer of at least 1; got {levels!r}")
+        if levels > doublings + 1:
+            raise ValueError(
+                f"levels must be at most {doublings + 1} at scale {scale}; got {levels}"
+            )
+        if attention == "imap" and (attention_options or {}).get("bias", "channel") != "channel":
+            raise ValueError(
+                "attention_options: bias must be 'channel', so that pictures of all sizes pass; "
+                f"got {attention_options!r}"
+            )
+        check_options("encoder_options", encoder_options, RRDBNet, ("scale",))
+        self._config = {
+            "scale": scale,
+            "levels": levels,
+            "steps": steps,
+            "width": width,
+            "transition_steps": transition_steps,
+            "split": split,
+            "attention": attention,
+            "position": position,
+            "mask": mask,
+            "heads": heads,
+            "grid": plain(grid),
+            "attention_options": dict(attention_options or {}),
+            "attention_condition": bool(attention_condition),
+            "encoder_options": dict(encoder_options or {}),
+            "noise_levels": noise_levels,
+        }
+        self._by_level: dict[str, Any] = {
+            "steps": counts_by_level("steps", steps, levels),
+            "width": counts_by_level("width", width, levels),
+            "grid": grids_by_level(grid, levels),
+        }
+        self._copies = SizeCopies()
+        self.scale = scale
+        self.side_multiple = max(scale, 2**levels)
+        if attention == "itrans":
+            sides = [
+                math.lcm(scale, *(side * 2 ** (level + 1) for level, side in enumerate(cells)))
+                for cells in zip(*self._by_level["grid"], strict=True)
+            ]
+            self.side_multiple = math.lcm(self.side_multiple, *sides)
+        height, wide, channels = self.image_shape
+        if height % max(scale, 2**levels) or wide % max(scale, 2**levels):
+            raise ValueError(
+                f"image_shape must have sides divisible by {max(scale, 2**levels)} (scale "
+                f"{scale}, {levels} levels); got {self.image_shape}"
+            )
+        if attention == "itrans":
+            check_grids(self._by_level["grid"], self.image_shape)
+        self.condition_shape = (height // scale, wide // scale, channels)
+        self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        if getattr(self, "built", False):
+            return
+        self.encoder = RRDBNet(
+            scale=self.scale, dtype=self.dtype_policy, **self._config["encoder_options"]
+        )
+        self.encoder.build((None, None, None, self.image_shape[-1]))
+        super().build(input_shape)
+
+    def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
+        policy = self.dtype_policy
+        count = self._config["levels"]
+        channels = self.image_shape[-1]
+        last_split = count - 2 if self._config["split"] == "reference" else count - 1
+        levels: list[tuple[layers.FlowLayer, layers.FlowLayer | None]] = []
+        for level in range(count):
+            parts: dict[str, layers.FlowLayer] = {"squeeze": layers.Squeeze(dtype=policy)}
+            for step in range(self._config["transition_steps"]):
+                parts[f"transition_{step + 1}"] = self._transition(level, step)
+            for step in range(self._by_level["steps"][level]):
+                parts[f"step_{step + 1}"] = self._step(level, step)
+            chain = layers.Chain(
+                parts, condition_channels=self.encoder.condition_channels, dtype=policy
+            )
+            channels *= 4
+            prior: layers.FlowLayer | None = None
+            if level == count - 1:
+                prior = StandardPrior(dtype=policy)
+            elif level < last_split:
+                channels //= 2
+                prior = GaussianPrior("zero_conv", condition_channels=channels, dtype=policy)
+            levels.append((chain, prior))
+        return levels
+
+    def _transition(self, level: int, step: int) -> layers.Chain:
+        policy = self.dtype_policy
+        return layers.Chain(
+            {
+                "actnorm": layers.ActNorm(dtype=policy),
+                "conv1x1": self._conv1x1(level, 500 + step),
+            },
+            dtype=policy,
+        )
+
+    def _conv1x1(self, level: int, number: int) -> layers.InvertibleConv1x1:
+        seed = self.seed + 1000 * level + number
+        return layers.InvertibleConv1x1(layout="packed", seed=seed, dtype=self.dtype_policy)
+
+    def _step(self, level: int, step: int) -> layers.Chain:
+        policy = self.dtype_policy
+        conditioned = {"condition_channels": self.encoder.condition_channels, "dtype": policy}
+        width = self._by_level["width"][level]
+        parts: dict[str, layers.FlowLayer] = {
+            "actnorm": layers.ActNorm(dtype=policy),
+            "conv1x1": self._conv1x1(level, step),
+            "injector": layers.AffineInjector(ActNormConvNet(width, dtype=policy), **conditioned),
+            "coupling": layers.AffineCoupling(
+                ActNormConvNet(width, dtype=policy), scale="sigmoid", **conditioned
+            ),
+        }
+        options = dict(self._config["attention_options"])
+        if self._config["attention"] == "imap":
+            options["bias"] = "channel"
+        parts = with_attention(
+            parts,
+            self._config["attention"],
+            self._config["position"],
+            self._config["mask"],
+            self._config["heads"],
+            self._by_level["grid"][level],
+            seed=self.seed + 1000 * level + step,
+            **(conditioned if self._config["attention_condition"] else {"dtype": policy}),
+            **options,
+        )
+        return layers.Chain(parts, **conditioned)
+
+    # --- Keras ---------------------------------------------------------------------------
+
+    def call(self, inputs: Any, training: bool = False) -> Tensor:
+        """Log-probability in nats, ``(n,)``, of ``{"image", "condition"}``."""
+        log_prob = super().call(inputs, training=training)
+        if training:
+            # Keras warns of weights that the loss does not reach.
+            unused = [ops.sum(ops.cast(w, log_prob.dtype)) for w in self.unused_in_loss()]
+            log_prob = log_prob + 0.0 * sum(unused)
+        return log_prob
+
+    # --- the condition -------------------------------------------------------------------
+
+    def traced_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
+        """Feature maps of small pictures, one for each level, from the largest."""
+        x = ops.cast(condition, self.variable_dtype) / 255.0
+        doublings = int(math.log2(self.scale))
+        wanted = [doublings - level for level in range(1, self._config["levels"] + 1)]
+        maps = self.encoder.encode(x, wanted)
+        return tuple(ops.cast(feature, self.variable_dtype) for feature in maps)
+
+    def level_condition(self, features: Any, level: int) -> Tensor:
+        return features[level]
+
+    def training_features(self, features: Any, step: Tensor) -> Any:
+        """Features through which gradients flow to the encoder once it is free."""
+        if not self.freeze_steps:
+            return features
+        free = ops.cast(ops.greater_equal(step, self.freeze_steps), self.variable_dtype)
+        fixed = [ops.stop_gradient(feature) for feature in features]
+        return tuple(f + free * (g - f) for f, g in zip(fixed, features, strict=True))
+
+    def training_noise(self, u: Tensor) -> Tensor:
+        levels = self._config["noise_levels"]
+        return 0.5 + (u - 0.5) * (0.0 if levels is None else 256.0 / levels)
+
+    def regress(self, condition: Any, batch_size: int = 64) -> np.ndarray:
+        """The encoder's own restoration, uint8: the mean picture that L1 training gives."""
+        self._check_condition(condition)
+        run = self._compiled_methods.run
+        x = run("regress", self.traced_regress, (condition,), batch_size)
+        return np.clip(np.round(ops.convert_to_numpy(x) * 255.0), 0, 255).astype("uint8")
+
+    def traced_regress(self, condition: Tensor) -> Tensor:
+        """The same as floats in [0, 1], for graphs."""
+        return self.encoder(ops.cast(condition, self.variable_dtype) / 255.0)
+
+    def unused_in_loss(self) -> list[Any]:
+        """Weights of the encoder's own restoration, which the likelihood doesn't see."""
+        encoder = self.encoder
+        last_up = getattr(encoder, f"conv_up_{encoder.doublings - 1}")
+        parts = (last_up, encoder.conv_high, encoder.conv_out)
+        return [variable for part in parts for variable in part.trainable_variables]
+
+    def _check_condition(self, condition: Any) -> None:
+        super()._check_condition(condition)
+        if condition is None:
+            return
+        if not isinstance(condition, tuple):
+            self._check_pictures(condition)
+            return
+        channels = self.encoder.condition_channels
+        if len(condition) != self._config["levels"] or any(
+            len(feature.shape) != 4 or feature.shape[-1] != channels for feature in condition
+        ):
+            raise ValueError(
+                f"condition must be small pictures, or the {self._config['levels']} feature maps "
+                f"of {channels} channels that encode_condition gives; got shapes "
+                f"{[tuple(feature.shape) for feature in condition]}"
+            )
+
+    def _check_pictures(self, condition: Any) -> None:
+        """Raise unless these are small pictures, uint8 ``(n, h, w, c)``."""
+        channels = self.image_shape[-1]
+        shape = tuple(getattr(condition, "shape", np.shape(condition)))
+        expected = f"condition must be uint8 small pictures of shape (n, h, w, {channels})"
+        if len(shape) != 4 or shape[-1] != channels or 0 in shape[1:]:
+            raise ValueError(f"{expected}; got shape {shape}")
+        dtype = getattr(condition, "dtype", type(condition).__name__)
+        if str(getattr(dtype, "name", dtype)) != "uint8":
+            raise ValueError(f"{expected}; got {dtype}")
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), **self._config}
+        config.pop("preprocess")
+        return config

@@ -1,0 +1,86 @@
+"""SRFlow's conditioner."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras.networks.zero_conv import ZeroConv2D
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class ActNormConvNet(keras.layers.Layer):
+    """``conv3x3, actnorm, ReLU, conv1x1, actnorm, ReLU``, then :class:`ZeroConv2D` (SRFlow).
+
+    The actnorms are ordinary layers of a network, one bias and one factor a channel;
+    :meth:`adapt` sets them so that a batch has mean 0 and variance 1 behind them.
+
+    Args:
+        width: channels of the hidden maps.
+        out_channels: channels of the output; a coupling sets it before it builds the network.
+        **kwargs: arguments of ``keras.layers.Layer``.
+    """
+
+    any_size = True
+
+    def __init__(self, width: int = 64, out_channels: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if width < 1:
+            raise ValueError(f"width must be at least 1; got {width}")
+        self.width = width
+        self.out_channels = out_channels
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if self.out_channels is None:
+            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
+        hidden = (*input_shape[:3], self.width)
+        for i, (shape, kernel) in enumerate(((input_shape, 3), (hidden, 1))):
+            conv = keras.layers.Conv2D(
+                self.width,
+                kernel,
+                padding="same",
+                use_bias=False,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.05),
+                dtype=self.dtype_policy,
+                name=f"conv_{i}",
+            )
+            conv.build(shape)
+            setattr(self, f"conv_{i}", conv)
+            for name in ("bias", "log_scale"):
+                weight = self.add_weight((self.width,), "zeros", name=f"{name}_{i}")
+                setattr(self, f"{name}_{i}", weight)
+        self.conv_out = ZeroConv2D(self.out_channels, dtype=self.dtype_policy, name="conv_out")
+        self.conv_out.build(hidden)
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        for i in range(2):
+            x = self._normalized(getattr(self, f"conv_{i}")(x), i)
+        return self.conv_out(x)
+
+    def adapt(self, x: Tensor) -> None:
+        """Set the actnorms from one batch of inputs."""
+        for i in range(2):
+            x = getattr(self, f"conv_{i}")(x)
+            values = np.asarray(ops.convert_to_numpy(x), dtype="float64")
+            getattr(self, f"bias_{i}").assign(-values.mean(axis=(0, 1, 2)))
+            # A channel that is constant in this batch keeps its size.
+            deviation = values.std(axis=(0, 1, 2))
+            deviation = np.where(deviation < 1e-6, 1.0, deviation)
+            getattr(self, f"log_scale_{i}").assign(-np.log(deviation))
+            x = self._normalized(x, i)
+
+    def _normalized(self, x: Tensor, i: int) -> Tensor:
+        bias, log_scale = (
+            ops.cast(getattr(self, f"{name}_{i}"), x.dtype) for name in ("bias", "log_scale")
+        )
+        return ops.relu((x + bias) * ops.exp(log_scale))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:3], self.out_channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "width": self.width, "out_channels": self.out_channels}

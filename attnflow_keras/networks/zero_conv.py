@@ -1,0 +1,49 @@
+"""The last convolution of Glow's networks."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+# How much faster than a plain parameter the logarithmic factor moves.
+RATE = 3.0
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class ZeroConv2D(keras.layers.Layer):
+    """``(conv3x3(x) + bias) * exp(3 log_gain)`` that starts at zero (Glow, arXiv:1807.03039).
+
+    Args:
+        filters: output channels.
+        **kwargs: arguments of ``keras.layers.Layer``.
+    """
+
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if filters < 1:
+            raise ValueError(f"filters must be at least 1; got {filters}")
+        self.filters = filters
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.conv = keras.layers.Conv2D(
+            self.filters,
+            3,
+            padding="same",
+            kernel_initializer="zeros",
+            dtype=self.dtype_policy,
+            name="conv",
+        )
+        self.conv.build(input_shape)
+        self.log_gain = self.add_weight((self.filters,), "zeros", name="log_gain")
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        return self.conv(x) * ops.exp(RATE * self.log_gain)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters}

@@ -1,0 +1,21 @@
+"""The prior that changes nothing."""
+
+from typing import Any
+
+import keras
+
+from attnflow_keras.bijectors.base import per_sample
+from attnflow_keras.layers.flow_layer import FlowLayer
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class StandardPrior(FlowLayer):
+    """``eps = z``: the latents are N(0, I) as the flow leaves them (SRFlow's top prior).
+
+    Args are those of :class:`FlowLayer`.
+    """
+
+    def transform(self, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
+        return x, per_sample(keras.ops.zeros((), dtype=x.dtype), x)

@@ -1,0 +1,118 @@
+"""L1 training of a flow's encoder before the flow itself is trained."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras.training.callbacks import Checkpoint, Curve, LastStep, load_checkpoint
+from attnflow_keras.training.order import batches
+from attnflow_keras.training.recipe import Recipe
+
+CHECKPOINT = "encoder.weights.h5"
+CURVE = "encoder-curve.csv"
+VALUES = ("l1", "val_l1", "val_psnr")
+
+
+class _Restoration(keras.Model):
+    """The encoder alone, from small pictures to large ones; metrics in grey levels."""
+
+    def __init__(self, flow: Any) -> None:
+        super().__init__(name="restoration", autocast=False)
+        self.encoder = flow.encoder
+        self._restore = flow.traced_regress
+        self._means = {name: keras.metrics.Mean(name=name) for name in ("l1", "psnr")}
+        self.built = True
+
+    def call(self, inputs: dict[str, Any]) -> Any:
+        return self._restore(inputs["condition"])
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        return ops.mean(ops.abs(y_pred - ops.cast(x["image"], y_pred.dtype) / 255.0))
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        error = ops.clip(y_pred, 0.0, 1.0) - ops.cast(x["image"], y_pred.dtype) / 255.0
+        self._means["l1"].update_state(255.0 * ops.mean(ops.abs(error), axis=(1, 2, 3)))
+        mean_square = ops.maximum(ops.mean(ops.square(error), axis=(1, 2, 3)), 1e-12)
+        self._means["psnr"].update_state(-10.0 * ops.log(mean_square) / math.log(10.0))
+        return {name: mean.result() for name, mean in self._means.items()}
+
+    @property
+    def metrics(self) -> list[Any]:
+        return [*super().metrics, *self._means.values()]
+
+
+def pretrain(
+    flow: Any, recipe: Recipe, images: Any, validation: Any, folder: Path, verbose: Any
+) -> None:
+    """Train ``flow.encoder`` to restore pictures, or go on from the checkpoint in the folder.
+
+    ``recipe.pretrain_steps`` steps of Adam (betas 0.9 and 0.99) on the mean absolute error, at a
+    rate that falls from ``recipe.pretrain_rate`` to 0 along a cosine. Writes
+    ``encoder.weights.h5`` and ``encoder-curve.csv`` after every epoch.
+
+    Args:
+        flow: a flow with an ``encoder`` and ``traced_regress``.
+        recipe: the settings of the run.
+        images: a source of dicts of ``image`` and ``condition``.
+        validation: such a dict, or None.
+        folder: folder of the run.
+        verbose: as in ``fit``.
+    """
+    steps = recipe.pretrain_steps
+    own = dataclasses.replace(
+        recipe,
+        steps=steps,
+        stop_step=None,
+        steps_per_epoch=min(recipe.steps_per_epoch, steps),
+        freeze_steps=0,
+    )
+    model = _Restoration(flow)
+    rate = keras.optimizers.schedules.CosineDecay(recipe.pretrain_rate, steps)
+    optimizer = keras.optimizers.Adam(rate, beta_2=0.99)
+    model.compile(optimizer=optimizer, jit_compile=recipe.jit)
+    model.optimizer.build(model.trainable_variables)
+    epoch = 0
+    if (folder / CHECKPOINT).exists():
+        epoch = load_checkpoint(model, folder / CHECKPOINT, own.steps_per_epoch)
+    if epoch >= own.epochs:
+        return
+    checkpoint = Checkpoint(folder, CHECKPOINT)
+    short = [LastStep(own)] if own.last_step % own.steps_per_epoch else []
+    stream = batches(images, own.batch_size, own.seed, epoch * own.steps_per_epoch)
+    model.fit(
+        iter(stream),
+        shuffle=False,
+        steps_per_epoch=own.steps_per_epoch,
+        epochs=own.epochs,
+        initial_epoch=epoch,
+        validation_data=None if validation is None else (validation,),
+        validation_batch_size=min(64, _count(validation)),
+        callbacks=[
+            *short,
+            keras.callbacks.TerminateOnNaN(),
+            Curve(folder, own, epoch, CURVE, VALUES),
+            checkpoint,
+        ],
+        verbose=verbose,
+    )
+    if checkpoint.diverged:
+        raise FloatingPointError(
+            "training of the encoder stopped at a loss that is not finite; give a lower "
+            "pretrain_rate"
+        )
+
+
+def _count(data: Any) -> int:
+    return 1 if data is None else len(np.asarray(data["image"]))

@@ -1,0 +1,127 @@
+"""``attnflow restore`` and ``attnflow evaluate``."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import zoo
+from attnflow_keras.data import downscale, load_picture, save_image, upscale
+from tests.helpers import perturb
+from tests.test_srflow import make_srflow
+from zoo.cli.app import app
+
+runner = CliRunner()
+HAS_DATA = (Path(os.environ.get("ATTNFLOW_DATA", "nowhere")) / "bluemarble").is_dir()
+
+
+def attnflow(*arguments):
+    result = runner.invoke(app, [str(a) for a in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def entry(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sr") / "entry"
+    flow = perturb(make_srflow(image_shape=(16, 16, 3)), 0.01)
+    zoo.save(flow, folder, {"task": "super-resolution", "dataset": "bluemarble_sr8"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    y, x = np.mgrid[:28, :36] / 36
+    large = (127 + 90 * np.stack([np.sin(9 * x), np.cos(7 * y), x - y], axis=-1)).astype("uint8")
+    save_image(folder / "large.png", large)
+    save_image(folder / "small.png", downscale(large, 4))
+    return folder
+
+
+def test_one_restoration_is_the_flow_s_own(entry, pictures, tmp_path):
+    out = tmp_path / "out.png"
+    result = attnflow("restore", entry, pictures / "small.png", "-o", out, "-t", 0.5, "--seed", 3)
+    assert "wrote" in result.stdout
+    small = load_picture(pictures / "small.png")
+    expected = zoo.load(entry).restore(small, 0.5, 3)[0]
+    np.testing.assert_array_equal(load_picture(out), expected)
+
+
+def test_a_strip_shows_small_bicubic_restored_and_true(entry, pictures, tmp_path):
+    out = tmp_path / "strip.png"
+    reference = ("--reference", pictures / "large.png")
+    result = attnflow(
+        "restore", entry, pictures / "small.png", "-o", out, "--samples", 2, *reference
+    )
+    assert "bicubic: PSNR" in result.stdout
+    strip = load_picture(out)
+    assert strip.shape == (28, 5 * 36 + 4 * 4, 3)
+    small = load_picture(pictures / "small.png")
+    np.testing.assert_array_equal(strip[::4, :36:4], small)
+    np.testing.assert_array_equal(strip[:, 40:76], upscale(small, 4))
+    np.testing.assert_array_equal(strip[:, -36:], load_picture(pictures / "large.png"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("small.png", "--reference", "small.png"), ValueError, "4 times as large as .* 28x36; it"),
+        (("none.png",), FileNotFoundError, "none.png"),
+        (("small.png", "-o", "."), IsADirectoryError, "--out must be a file to write"),
+        (("small.png", "--tile", "4", "--overlap", "3"), ValueError, "at most half of tile=4"),
+    ],
+)
+def test_bad_input(entry, pictures, tmp_path, monkeypatch, arguments, error, message):
+    monkeypatch.chdir(pictures)
+    given = arguments if "-o" in arguments else (*arguments, "-o", tmp_path / "out.png")
+    with pytest.raises(error, match=message):
+        attnflow("restore", entry, *given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_entries_of_another_task_are_refused(pictures):
+    for command in (
+        ("restore", "marflow-mnist", pictures / "small.png"),
+        ("evaluate", "marflow-mnist"),
+    ):
+        with pytest.raises(ValueError, match="'marflow-mnist' is for unconditional"):
+            attnflow(*command)
+
+
+@pytest.mark.skipif(not HAS_DATA, reason="Blue Marble is not in ATTNFLOW_DATA")
+def test_evaluate_scores_the_split_and_the_baselines(tmp_path):
+    flow = make_srflow(image_shape=(64, 64, 3), scale=8, levels=1, width=4)
+    zoo.save(
+        perturb(flow, 0.01),
+        tmp_path / "entry",
+        {"task": "super-resolution", "dataset": "bluemarble_sr8"},
+    )
+    out = tmp_path / "scores.json"
+    result = attnflow(
+        "evaluate", tmp_path / "entry", "test", "--no-lpips", "--samples", 2, "-o", out
+    )
+    scores = json.loads(out.read_text())
+    assert scores["items"] == 120
+    assert [row["temperature"] for row in scores["temperatures"]] == [
+        pytest.approx(i / 10) for i in range(10)
+    ]
+    assert scores["baselines"]["bicubic"]["psnr"]["mean"] == pytest.approx(25.61, abs=0.01)
+    assert f"{scores['bits_per_dim']['value']:.4f}" in result.stdout
+    for word in ("bicubic", "encoder (L1)", "temperature 0.9", "LR-PSNR", "120 pictures"):
+        assert word in result.stdout
+    with pytest.raises(ValueError, match="SPLIT must be test or validation; got 'train'"):
+        attnflow("evaluate", tmp_path / "entry", "train")
+
+
+def test_pictures_may_be_grey_or_have_alpha(entry, tmp_path):
+    Image.new("RGBA", (6, 5), (10, 200, 30, 128)).save(tmp_path / "alpha.png")
+    Image.new("L", (6, 5), 77).save(tmp_path / "grey.png")
+    for name in ("alpha", "grey"):
+        attnflow("restore", entry, tmp_path / f"{name}.png", "-o", tmp_path / f"{name}-out.png")
+        assert load_picture(tmp_path / f"{name}-out.png").shape == (20, 24, 3)
