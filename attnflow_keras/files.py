@@ -46,7 +46,9 @@ def check_free(folder: Path, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; give the name of a folder")
     if folder.exists() and not overwrite:
-        raise FileExistsError(f"{folder} exists; pass overwrite=True to replace it")
+        raise FileExistsError(
+            f"the folder {folder} exists; pass overwrite=True (--overwrite) to replace it"
+        )
 
 
 def sha256(path: Path) -> str:

@@ -24,6 +24,7 @@ import base64
 import io
 import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -38,6 +39,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from export.errors import ExportError
 from export.runtime import Session
 
 # What a PNG may be so that turning it into grey or RGB loses nothing.
@@ -419,7 +421,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--provider", help="cpu, cuda, ...; default: CUDA where it is there")
     given = parser.parse_args()
-    api = make_app(Session(given.folder, given.provider))
+    try:
+        session = Session(given.folder, given.provider)
+    except (ExportError, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    api = make_app(session)
     # Connections are bounded too: each may hold a body that is still coming in.
     uvicorn.run(api, host=given.host, port=given.port, limit_concurrency=64)
 

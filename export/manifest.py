@@ -39,6 +39,8 @@ def read(folder: str | Path, check_files: bool = True) -> dict[str, Any]:
     """
     folder = Path(folder)
     if not folder.is_dir():
+        if folder.exists():
+            raise NotADirectoryError(f"{folder} is a file; an export is a folder")
         raise FileNotFoundError(f"no folder {folder}")
     path = folder / NAME
     if not path.exists():

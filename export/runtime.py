@@ -17,6 +17,8 @@ from export import manifest
 from export.errors import ExportError
 
 BATCH_SIZE = 64
+# Values of this size are grey levels that somebody forgot to scale.
+FLOAT_LIMIT = 16.0
 SHORT_NAMES = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -118,11 +120,11 @@ class Session:
         self, latents: Any, condition: Any = None, batch_size: int = BATCH_SIZE
     ) -> np.ndarray:
         """Float images ``(n, *float_shape)`` of latents."""
-        latents = tuple(latents) if isinstance(latents, list | tuple) else (latents,)
-        if len(latents) != len(self.latent_shapes):
+        if not isinstance(latents, list | tuple) or len(latents) != len(self.latent_shapes):
+            came = len(latents) if isinstance(latents, list | tuple) else type(latents).__name__
             raise ValueError(
                 f"latents must be a tuple of {len(self.latent_shapes)} arrays with shapes "
-                f"(n, *s) for s in {self.latent_shapes}; got {len(latents)}"
+                f"(n, *s) for s in {self.latent_shapes}; got {came}"
             )
         inputs: dict[str, np.ndarray] = {}
         for i, (z, shape) in enumerate(zip(latents, self.latent_shapes, strict=True)):
@@ -272,10 +274,22 @@ class Session:
                     f"inputs[{key!r}] must be a NumPy array or an onnxruntime.OrtValue; got "
                     f"{type(value).__name__}"
                 )
+        for value in graph.get_inputs():
+            given, expected = inputs[value.name], [_side(side) for side in value.shape]
+            # OrtValue has a method for what NumPy has as a property.
+            shape = given.shape() if callable(given.shape) else given.shape
+            if len(shape) != len(expected) or any(
+                side is not None and side != got for side, got in zip(expected, shape, strict=True)
+            ):
+                raise ValueError(
+                    f"inputs[{value.name!r}] must have shape (n, {_sides(expected[1:])}); got "
+                    f"{tuple(shape)}"
+                )
         devices = {"cpu"} | {DEVICES[p] for p in graph.get_providers() if p in DEVICES}
         if device is not None and device not in devices:
             raise ValueError(
-                f"device must be one of {', '.join(sorted(devices))}, or None; got {device!r}"
+                f"device must be one of {', '.join(sorted(devices))}, or None, with the providers "
+                f"of this session, {', '.join(graph.get_providers())}; got {device!r}"
             )
 
     def _batches(self, name: str, inputs: dict[str, Any], batch_size: int) -> dict[str, np.ndarray]:
@@ -294,14 +308,25 @@ class Session:
         if images.dtype == np.uint8:
             shape = self.image_shape
             if images.shape[1:] != shape or images.ndim != len(shape) + 1 or not len(images):
-                raise ValueError(f"{name} must have shape (n, {_sides(shape)}); got {images.shape}")
+                raise ValueError(
+                    f"{name} must have shape (n, {_sides(shape)}) with n of at least 1; got "
+                    f"{images.shape}"
+                )
             return images
         if not np.issubdtype(images.dtype, np.floating):
             raise ValueError(
                 f"{name} must be uint8 (0 to 255) or floats in [-0.5, 0.5]; got dtype "
                 f"{images.dtype}"
             )
-        return _floats(name, images, self.float_shape)
+        images = _floats(name, images, self.float_shape)
+        low, high = float(images.min()), float(images.max())
+        # As in Keras: what decode gives may leave the range, but not by much.
+        if max(-low, high) > FLOAT_LIMIT or (low >= 0 and high > 0.5):
+            raise ValueError(
+                f"{name}: float images must lie in [-0.5, 0.5]; got values from {low:.4g} to "
+                f"{high:.4g}. Pass grey levels as uint8, or scale them with dequantize"
+            )
+        return images
 
 
 def choose_providers(providers: Any) -> list[Any]:
@@ -388,6 +413,10 @@ def _floats(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite; got NaN or Inf")
     return np.ascontiguousarray(array, dtype="float32")
+
+
+def _side(side: Any) -> int | None:
+    return side if isinstance(side, int) else None  # a name stands for any number
 
 
 def _sides(shape: Any) -> str:

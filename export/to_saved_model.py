@@ -42,7 +42,10 @@ def saved_model(
     from attnflow_keras.models import Flow
 
     if not isinstance(flow, Flow):
-        raise ExportError(f"flow must be a Flow of attnflow_keras; got {type(flow).__name__}")
+        raise ExportError(
+            f"flow must be a Flow of attnflow_keras, not an exported folder; got "
+            f"{type(flow).__name__}"
+        )
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ValueError(f"version must be an integer of at least 1; got {version!r}")
     check_free(Path(folder), overwrite)

@@ -11,12 +11,13 @@ from zoo.cli.common import DATA_HELP, Name, bundled_images, console, load_data, 
 from zoo.registry import info
 
 FORMATS = ("onnx", "saved-model", "triton")
+PRECISIONS = ("float32", "float16")
 
 Folder = Annotated[Path, typer.Argument(help="A folder that 'attnflow export' wrote.")]
 Provider = Annotated[
     str | None,
     typer.Option(
-        help="cpu, cuda, tensorrt, or onnxruntime's own name. Default: CUDA if it is there."
+        help="cpu, cuda, tensorrt, or onnxruntime's own name; none: CUDA or else the CPU."
     ),
 ]
 
@@ -37,11 +38,16 @@ def export_command(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
 ) -> None:
-    """Export an entry for deployment; it is checked against Keras before it is kept."""
+    """Export an entry for deployment; it is checked against Keras before it is kept.
+
+    Takes minutes for ONNX: the graphs of both directions are converted and optimized.
+    """
     if to not in FORMATS:
         raise ValueError(f"--to must be one of {', '.join(FORMATS)}; got {to!r}")
     if to == "saved-model" and (images is not None or precision != "float32"):
         raise ValueError("--images and --precision are options of ONNX, not of saved-model")
+    if precision not in PRECISIONS:
+        raise ValueError(f"--precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     from attnflow_keras.files import check_free
 
     check_free(out, overwrite)
@@ -97,6 +103,8 @@ def bench_command(
         sizes = [int(size) for size in batches.split(",")]
     except ValueError:
         raise ValueError(f"--batches must be integers with commas; got {batches!r}") from None
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"--seconds must be a number above 0; got {seconds}")
     from export.runtime import Session
     from export.timing import measure
 
