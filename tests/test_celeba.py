@@ -5,11 +5,14 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
-from attnflow_keras.data import celeba
+from attnflow_keras.data import celeba, downscale
 from attnflow_keras.data.bicubic import bicubic_resize
 from attnflow_keras.data.celeba import celeba_split, load_celeba, prepare_celeba
 from attnflow_keras.data.images import load_images
+from attnflow_keras.data.paired import load_paired, training_source
+from zoo.cli.app import app
 
 NUMBERS = {"train": [2, 162_770], "validation": [162_771, 182_637], "test": [182_638]}
 
@@ -144,3 +147,24 @@ def test_loading_errors(tmp_path):
 def test_the_splits_cover_celeba():
     assert list(celeba.LAST) == ["train", "validation", "test"]
     assert celeba.LAST["test"] == 202_599
+
+
+def test_the_command_and_the_pairs(source, tmp_path, monkeypatch):
+    target = tmp_path / "data" / "celeba"
+    command = ["prepare-celeba", str(source), "--out", str(target), "--size", "16"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0
+    assert "2 for train, 2 for validation, 1 for test" in " ".join(result.stdout.split())
+    monkeypatch.setenv("ATTNFLOW_DATA", str(tmp_path / "data"))
+    pairs = load_paired("celeba_sr8", "validation")
+    assert pairs["image"].shape == (2, 16, 16, 3)
+    np.testing.assert_array_equal(pairs["condition"], downscale(np.array(pairs["image"]), 8))
+    faces = load_celeba(target, "train")
+    drawn = training_source("celeba_sr8")
+    batch = drawn.draw(20, 0, 0)
+    known = {image.tobytes() for face in faces for image in (face, face[:, ::-1])}
+    assert {image.tobytes() for image in batch["image"]} == known
+    assert drawn.fingerprint() == training_source("celeba_sr8").fingerprint()
+    monkeypatch.delenv("ATTNFLOW_DATA")
+    with pytest.raises(OSError, match="CelebA is read from local files only; set ATTNFLOW_DATA"):
+        load_paired("celeba_sr8", "test")

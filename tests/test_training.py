@@ -72,6 +72,16 @@ def test_learning_rate_warms_up_and_decays():
     assert rates[100] == pytest.approx(1e-3, rel=1e-3)
 
 
+def test_halving_is_srflow_s_schedule():
+    recipe = Recipe("x", steps=200, warmup_steps=0, learning_rate=8e-4, schedule="halving")
+    optimizer = recipe.make_optimizer()
+    rates = [float(optimizer._learning_rate(step)) for step in (0, 100, 101, 151, 181, 191, 199)]
+    np.testing.assert_allclose(np.array(rates) / 8e-4, [1, 1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 16])
+    assert Recipe("x", beta_2=0.99).make_optimizer().beta_2 == 0.99
+    with pytest.raises(ValueError, match="warmup_steps must be 0 with schedule='halving'"):
+        Recipe("x", schedule="halving", warmup_steps=5)
+
+
 def test_constant_learning_rate_after_the_warm_up():
     recipe = Recipe("x", steps=50, warmup_steps=10, learning_rate=8e-4, schedule="constant")
     schedule = recipe.make_optimizer()._learning_rate
@@ -396,7 +406,10 @@ def test_the_flow_has_the_recipes_precision(tiny_flow, tiny_images, tmp_path):
         ({"clipnorm": "1"}, "clipnorm must be positive, or None; got '1'"),
         ({"optimizer": "sgd"}, "optimizer must be one of 'adam', 'adamax'; got 'sgd'"),
         ({"optimizer": None}, "optimizer must be one of 'adam', 'adamax'; got None"),
-        ({"schedule": "step"}, "schedule must be one of 'cosine', 'constant'; got 'step'"),
+        (
+            {"schedule": "step"},
+            "schedule must be one of 'cosine', 'constant', 'halving'; got",
+        ),
         ({"augment": "flip"}, "augment must be None or one of 'shift_flip'; got 'flip'"),
         ({"augment": True}, "augment must be None or one of 'shift_flip'; got True"),
         ({"patience": 0}, r"patience must be an integer of at least 1 \(epochs\), or None; got 0"),

@@ -1,22 +1,25 @@
 """Data sets of pictures with a condition, for the conditional tasks."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from attnflow_keras import noise
-from attnflow_keras.data import bluemarble
+from attnflow_keras.data import bluemarble, celeba
 from attnflow_keras.data.bicubic import downscale
 from attnflow_keras.data.images import SUFFIXES
 from attnflow_keras.data.pairs import load_picture
 
-PAIRED = ("bluemarble_sr8",)
+PAIRED = ("bluemarble_sr8", "celeba_sr8")
 SPLITS = ("train", "validation", "test")
 
-LICENSES = {"bluemarble_sr8": bluemarble.LICENSE}
+LICENSES = {"bluemarble_sr8": bluemarble.LICENSE, "celeba_sr8": celeba.LICENSE}
+SCALE = 8
 
+BLOCK = 256
 CROPS = 2**34  # stream of step 0; each step has its own
 
 
@@ -24,25 +27,31 @@ def load_paired(name: str, split: str) -> dict[str, np.ndarray]:
     """Pictures and conditions of one split, on a fixed grid.
 
     Args:
-        name: ``"bluemarble_sr8"``: 64x64 tiles of Blue Marble and their 8x8 reductions.
+        name: ``"bluemarble_sr8"``, 64x64 tiles of Blue Marble and their 8x8 reductions; or
+            ``"celeba_sr8"``, faces of 160x160 and 20x20, which :func:`prepare_celeba` wrote to
+            ``celeba`` in the folder that ``ATTNFLOW_DATA`` names.
         split: ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns:
-        ``{"image": uint8 (n, 64, 64, 3), "condition": uint8 (n, 8, 8, 3)}``.
+        ``{"image": uint8 (n, 8 h, 8 w, 3), "condition": uint8 (n, h, w, 3)}``.
 
     Raises:
         ValueError: an unknown data set or split.
         OSError: the data set's files are not there.
     """
     _check(name, split)
-    images, _ = bluemarble.bluemarble_tiles(split)
-    return {"image": images, "condition": downscale(images, 8)}
+    images = _celeba(split) if name == "celeba_sr8" else bluemarble.bluemarble_tiles(split)[0]
+    # In blocks: reducing all faces at once would take several times their memory.
+    blocks = [downscale(images[i : i + BLOCK], SCALE) for i in range(0, len(images), BLOCK)]
+    return {"image": images, "condition": np.concatenate(blocks)}
 
 
 def training_source(name: str) -> "SmallAndLarge":
-    """The training split of a data set as crops at any offset."""
+    """The training split of a data set: crops of Blue Marble at any offset, or whole faces."""
     _check(name, "train")
-    return SmallAndLarge(bluemarble.BlueMarbleCrops(), 8)
+    if name == "celeba_sr8":
+        return SmallAndLarge(WholePictures(_celeba("train")), SCALE)
+    return SmallAndLarge(bluemarble.BlueMarbleCrops(), SCALE)
 
 
 class SmallAndLarge:
@@ -68,6 +77,34 @@ class SmallAndLarge:
     def fingerprint(self) -> dict[str, Any]:
         """What tells this data from other data."""
         return {**self.crops.fingerprint(), "scale": self.scale}
+
+
+class WholePictures:
+    """Pictures of one size, drawn at random, half of them mirrored.
+
+    Args:
+        images: uint8 ``(n, h, w, 3)``, in memory or mapped from a file.
+    """
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def draw(self, count: int, seed: int, step: int) -> tuple[np.ndarray]:
+        """Pictures of one training step, uint8 ``(count, h, w, 3)``."""
+        rng = noise.generator(seed, CROPS + step)
+        images = np.array(self.images[rng.integers(len(self.images), size=count)])
+        flip = rng.integers(2, size=count) == 1
+        images[flip] = images[flip, :, ::-1]
+        return (images,)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Shape and hash of some of the pictures."""
+        some = np.ascontiguousarray(self.images[:: -(-len(self.images) // BLOCK)])
+        shape = list(self.images.shape[1:])
+        return {"shape": shape, "sha256": hashlib.sha256(some.data).hexdigest()}
 
 
 class PictureCrops:
@@ -136,6 +173,16 @@ def load_pictures(path: str | Path) -> list[np.ndarray]:
     if not files:
         raise ValueError(f"folder {path} holds no image ({', '.join(SUFFIXES)})")
     return [load_picture(file) for file in files]
+
+
+def _celeba(split: str) -> np.ndarray:
+    root = os.environ.get("ATTNFLOW_DATA")
+    if not root or not (Path(root) / "celeba").is_dir():
+        raise OSError(
+            "CelebA is read from local files only; set ATTNFLOW_DATA to a folder with celeba/, as "
+            "attnflow_keras.data.prepare_celeba writes it from img_align_celeba/"
+        )
+    return celeba.load_celeba(Path(root) / "celeba", split)
 
 
 def _check(name: str, split: str) -> None:

@@ -15,7 +15,18 @@ from rich.text import Text
 
 from attnflow_keras import __version__
 from export.errors import ExportError
-from zoo.cli import demo, doctor, evaluate, export, listing, restore, sample, score, train
+from zoo.cli import (
+    demo,
+    doctor,
+    evaluate,
+    export,
+    listing,
+    prepare,
+    restore,
+    sample,
+    score,
+    train,
+)
 
 app = typer.Typer(
     name="attnflow",
@@ -55,6 +66,7 @@ app.command("score")(score.score_command)
 app.command("restore")(restore.restore_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("train")(train.train_command)
+app.command("prepare-celeba")(prepare.prepare_celeba_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("export")(export.export_command)
 app.command("verify")(export.verify_command)

@@ -24,7 +24,7 @@ CHOICES = {
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
     "augment": ("shift_flip", "none"),
     "optimizer": ("adam", "adamax"),
-    "schedule": ("cosine", "constant"),
+    "schedule": ("cosine", "constant", "halving"),
 }
 LARGEST_SEED = 2**32 - 1
 
@@ -72,7 +72,8 @@ def train_command(
     schedule: Annotated[
         str | None,
         typer.Option(
-            help="Learning rate after the warm-up: cosine or constant. Default: the recipe's."
+            help="Learning rate after the warm-up: cosine or constant; or halving, at 50, 75, 90 "
+            "and 95 % of the steps, with --warmup-steps 0. Default: the recipe's."
         ),
     ] = None,
     warmup_steps: Annotated[
@@ -88,6 +89,22 @@ def train_command(
         typer.Option(
             help="Momentum of the averaged weights, which are scored and kept; they look back "
             "over 1 / (1 - EMA) steps; 0 for none. Default: the recipe's, less in a short run."
+        ),
+    ] = None,
+    pretrain_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Steps in which an encoder of conditions is trained alone first. Default: the "
+            "recipe's; none with --fine-tune.",
+        ),
+    ] = None,
+    freeze_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="First steps in which that encoder then stays as it is. Default: the recipe's, or "
+            "none with --fine-tune.",
         ),
     ] = None,
     validation_images: Annotated[
@@ -157,6 +174,8 @@ def train_command(
         "schedule": schedule,
         "warmup_steps": warmup_steps,
         "ema": ema,
+        "pretrain_steps": pretrain_steps,
+        "freeze_steps": freeze_steps,
         "validation_images": validation_images,
         "seed": seed,
         "jit": jit,
@@ -198,6 +217,7 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
     if fine_tune:
         # Gentle steps, and an average that is short enough to follow them.
         settings |= {"learning_rate": FINE_TUNE_RATE, "ema": FINE_TUNE_EMA}
+        settings |= {"pretrain_steps": 0, "freeze_steps": 0}
     if fine_tune or "steps" in given:
         steps = settings["steps"]
         longest = round(1 - SHARE / steps, 6) if steps > SHARE else 0.0
@@ -205,7 +225,9 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
         settings["warmup_steps"] = min(settings["warmup_steps"], steps // SHARE)
         settings["steps_per_epoch"] = min(settings["steps_per_epoch"], steps)
     settings |= {
-        key: given[key] for key in ("learning_rate", "ema", "warmup_steps") if key in given
+        key: given[key]
+        for key in ("learning_rate", "ema", "warmup_steps", "pretrain_steps", "freeze_steps")
+        if key in given
     }
     try:
         return Recipe.from_dict(settings)

@@ -1,0 +1,38 @@
+"""``attnflow prepare-celeba``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli.common import console, progress_bar
+
+
+def prepare_celeba_command(
+    source: Annotated[Path, typer.Argument(help="The folder img_align_celeba, of 178x218 JPEGs.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder to write; 'celeba' in the one ATTNFLOW_DATA names."
+        ),
+    ],
+    size: Annotated[int, typer.Option(min=8, help="Side of the pictures to write.")] = 160,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The pictures have that size already: cut nothing.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
+) -> None:
+    """Cut CelebA's aligned faces to squares, reduce them, and sort them into their splits."""
+    from attnflow_keras.data.celeba import CROP, prepare_celeba
+
+    with progress_bar("preparing, in per cent", 100) as report:
+        counts = prepare_celeba(
+            source,
+            out,
+            size,
+            crop=None if whole else CROP,
+            overwrite=overwrite,
+            progress=lambda done, count: report(100 * done // count),
+        )
+    found = ", ".join(f"{count:,} for {split}" for split, count in counts.items())
+    console.print(f"wrote {out}: {found}", highlight=False)
