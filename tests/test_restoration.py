@@ -87,12 +87,12 @@ def test_infinite_values_are_left_out_and_counted(images, conditions):
 def test_scores_at_each_temperature(images, conditions):
     flow = StubFlow()
     result = evaluate_restoration(
-        flow, images, conditions, "stub test", (0.0, 0.5), seed=7, lpips=brightness, batch_size=2
+        flow, images, conditions, "stub test", (0.2, 0.5), seed=7, lpips=brightness, batch_size=2
     )
-    assert flow.calls == [(5, 0.0, 7, 2), (5, 0.5, 8, 2)]
-    restored = [StubFlow().sample(None, conditions, t, s) for t, s in ((0.0, 7), (0.5, 8))]
+    assert flow.calls == [(5, 0.2, 7, 2), (5, 0.5, 8, 2)]
+    restored = [StubFlow().sample(None, conditions, t, s) for t, s in ((0.2, 7), (0.5, 8))]
     rows = result["temperatures"]
-    assert [(row["temperature"], row["seed"]) for row in rows] == [(0.0, 7), (0.5, 8)]
+    assert [(row["temperature"], row["seed"]) for row in rows] == [(0.2, 7), (0.5, 8)]
     for row, pictures in zip(rows, restored, strict=True):
         for name, score in quality(pictures, images, conditions, brightness).items():
             assert row[name] == score
@@ -198,3 +198,11 @@ def test_bits_per_dim_with_conditions(images, conditions):
     assert flow.scored is conditions
     with pytest.raises(ValueError, match="condition must be one for each of 5 images; got 4"):
         evaluate_bits_per_dim(flow, images, "stub test", condition=conditions[:4])
+
+
+def test_temperature_0_is_not_averaged(images, conditions):
+    def average(temperatures):
+        return evaluate_restoration(StubFlow(), images, conditions, "stub", temperatures)["average"]
+
+    assert average((0.5, 0.0)) == average((0.5,))
+    assert average((0.0,))["psnr"]["mean"] is not None

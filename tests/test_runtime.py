@@ -128,7 +128,11 @@ def test_device_arrays_stay_in_place_and_may_be_mixed(session, tiny_images):
         ({}, None, "inputs must be named image; got none"),
         ({"image": X, "latent_0": X}, None, "inputs must be named image; got image, latent_0"),
         ({"image": X.tolist()}, None, r"inputs\['image'\] must be a NumPy array or .* got list"),
-        ({"image": X}, "cuda", "device must be one of cpu, or None, .*CPUExecutionProvider; got 'cuda'"),
+        (
+            {"image": X},
+            "cuda",
+            "device must be one of cpu, or None, .*CPUExecutionProvider; got 'cuda'",
+        ),
     ],
 )
 def test_bad_inputs_of_run(session, inputs, device, message):
@@ -163,7 +167,11 @@ def test_a_conditional_flow(tmp_path):
 FLOATS = np.zeros((1, 8, 8, 1))
 LATENTS = [np.zeros((1, 4, 4, 2)), np.zeros((1, 2, 2, 8))]
 BAD_INPUTS = {
-    "size": ("bits_per_dim", np.zeros((2, 9, 8, 1), "uint8"), r"shape \(n, 8, 8, 1\) .*; got \(2, 9"),
+    "size": (
+        "bits_per_dim",
+        np.zeros((2, 9, 8, 1), "uint8"),
+        r"shape \(n, 8, 8, 1\) .*; got \(2, 9",
+    ),
     "none": ("bits_per_dim", np.zeros((0, 8, 8, 1), "uint8"), "images must have shape"),
     "dtype": ("bits_per_dim", np.zeros((2, 8, 8, 1), "int64"), "must be uint8 .* got dtype int64"),
     "uint8": ("encode", np.zeros((2, 8, 8, 1), "uint8"), "encode takes float images"),
