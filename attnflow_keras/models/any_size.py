@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras.models.tiles import restore_in_tiles
+from attnflow_keras.models.tiles import check_tiles, restore_in_tiles
 
 Tensor = Any
 
@@ -131,20 +131,19 @@ class AnySizeMixin:
             raise ValueError(f"samples must be an integer of at least 1; got {samples!r}")
         if max(picture.shape[:2]) <= tile:
             return self.sample(samples, picture[None], temperature=temperature, seed=seed)
-        return np.stack(
-            [
-                restore_in_tiles(
-                    self,
-                    picture,
-                    temperature,
-                    None if seed is None else seed + i,
-                    tile,
-                    overlap,
-                    progress,
-                )
-                for i in range(samples)
-            ]
+        step = self.side_multiple // self.scale
+        padded = np.pad(
+            picture, [*((0, -side % step) for side in picture.shape[:2]), (0, 0)], mode="symmetric"
         )
+        check_tiles(tile, overlap, step)
+        sides = [self.scale * min(tile, side) for side in padded.shape[:2]]
+        flow = self._sized((sides[0], sides[1]))
+        seeds = [None if seed is None else seed + i for i in range(samples)]
+        restored = [
+            restore_in_tiles(flow, padded, temperature, one, overlap, progress) for one in seeds
+        ]
+        height, width = (self.scale * side for side in picture.shape[:2])
+        return np.stack(restored)[:, :height, :width]
 
     def _check_ratio(self, images: Any, condition: Any) -> None:
         self._check_condition(condition)  # type: ignore[attr-defined]
@@ -157,12 +156,15 @@ class AnySizeMixin:
 
     def _for(self, condition: Any, method: str) -> Any:
         """A method of the flow for the size of a condition."""
-        parent = super()
-        own = getattr(parent, method)
         self._check_condition(condition)  # type: ignore[attr-defined]
         size = self._size_of(condition)
+        own = size == self.image_shape[:2]
+        return getattr(super(), method) if own else getattr(self._sized(size), method)
+
+    def _sized(self, size: tuple[int, int]) -> Any:
+        """The flow for large pictures of this size, with the weights of now; kept for later."""
         if size == self.image_shape[:2]:
-            return own
+            return self
         copies = self._copies.by_size
         flow = copies.pop(size, None)
         if flow is None:
@@ -173,7 +175,7 @@ class AnySizeMixin:
             flow.set_weights(self.get_weights())  # type: ignore[attr-defined]
         flow.jit = self.jit  # type: ignore[attr-defined]
         copies[size] = flow
-        return getattr(flow, method)
+        return flow
 
     def _size_of(self, condition: Any) -> tuple[int, int]:
         """Height and width of the large pictures that a condition belongs to."""

@@ -310,8 +310,7 @@ class InferenceMixin:
     def _checked(self, condition: Any) -> Any:
         """A condition, or its features, that fit the flow."""
         self._check_condition(condition)
-        listed = isinstance(condition, list) or np.isscalar(condition)
-        return np.asarray(condition) if listed else condition
+        return np.asarray(condition) if isinstance(condition, list) else condition
 
     def _cast(self, x: Any) -> Any:
         dtype = self.variable_dtype
