@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from attnflow_keras.bijectors import FlowBijector
+from attnflow_keras.layers.conditioner import ConditionerLayer
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.partition import HalfSplit, MaskSplit
 
@@ -60,62 +61,31 @@ class Coupling(FlowLayer):
         return partition.join(kept, moved), log_det
 
 
-class NetworkCoupling(Coupling):
+class NetworkCoupling(ConditionerLayer, Coupling):
     """A coupling on channel halves whose parameters come from a conditioner network.
 
-    Args:
-        conditioner: a layer that maps ``(batch, h, w, c)`` to ``(batch, h, w, out_channels)``
-            and reads its ``out_channels`` when it is built (``attnflow_keras.networks``).
-        **kwargs: arguments of :class:`FlowLayer`.
+    Args are those of :class:`ConditionerLayer`.
     """
-
-    def __init__(self, conditioner: keras.layers.Layer, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if not hasattr(conditioner, "out_channels"):
-            raise ValueError(
-                "conditioner must be a layer with an out_channels attribute, such as those of "
-                f"attnflow_keras.networks; got {type(conditioner).__name__}"
-            )
-        self.conditioner = conditioner
 
     def partition(self, shape: tuple[int, int, int]) -> HalfSplit:
         return HalfSplit(shape[-1])
 
     def parameters_per_element(self) -> int:
         """How many conditioner outputs each moved element needs."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} defines no parameters_per_element")
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
-        height, width, _ = shape
         partition = self.partition(shape)
-        self.conditioner.out_channels = self.parameters_per_element() * partition.moved_channels
-        inputs = partition.kept_channels + self.condition_channels
-        if not self.conditioner.built:  # a deserialized one is
-            self.conditioner.build((None, height, width, inputs))
-        self.any_size = getattr(self.conditioner, "any_size", True)
+        inputs = (*shape[:2], partition.kept_channels + self.condition_channels)
+        self.build_conditioner(inputs, self.parameters_per_element() * partition.moved_channels)
 
-    def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        if hasattr(self.conditioner, "adapt"):
-            self._check_condition(x, condition)
-            kept, _ = self.partition(tuple(x.shape[1:])).split(x)
-            self.conditioner.adapt(self._inputs(kept, condition))
-        return super().adapt(x, condition)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "conditioner": keras.saving.serialize_keras_object(self.conditioner),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "NetworkCoupling":
-        config = dict(config)
-        config["conditioner"] = keras.saving.deserialize_keras_object(config["conditioner"])
-        return cls(**config)
+    def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        return _joined(self.partition(tuple(x.shape[1:])).split(x)[0], condition)
 
     def run_conditioner(self, kept: Tensor, condition: Tensor | None) -> Tensor:
         """The network's output in the layer's variable dtype, ``(n, h, w, out_channels)``."""
-        return keras.ops.cast(self.conditioner(self._inputs(kept, condition)), self.variable_dtype)
+        return self.conditioner_output(_joined(kept, condition))
 
-    def _inputs(self, kept: Tensor, condition: Tensor | None) -> Tensor:
-        return kept if condition is None else keras.ops.concatenate([kept, condition], axis=-1)
+
+def _joined(kept: Tensor, condition: Tensor | None) -> Tensor:
+    return kept if condition is None else keras.ops.concatenate([kept, condition], axis=-1)

@@ -1,0 +1,62 @@
+"""What layers with a conditioner network share."""
+
+from typing import Any
+
+import keras
+
+from attnflow_keras.layers.flow_layer import FlowLayer
+
+Tensor = Any
+
+
+class ConditionerLayer(FlowLayer):
+    """An invertible layer whose parameters come from a network.
+
+    Args:
+        conditioner: a layer that maps ``(batch, h, w, c)`` to ``(batch, h, w, out_channels)``
+            and reads its ``out_channels`` when it is built (``attnflow_keras.networks``).
+        **kwargs: arguments of :class:`FlowLayer`.
+    """
+
+    def __init__(self, conditioner: keras.layers.Layer, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not hasattr(conditioner, "out_channels"):
+            raise ValueError(
+                "conditioner must be a layer with an out_channels attribute, such as those of "
+                f"attnflow_keras.networks; got {type(conditioner).__name__}"
+            )
+        self.conditioner = conditioner
+
+    def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """What the network sees of an input of the forward map and its condition."""
+        raise NotImplementedError(f"{type(self).__name__} does not define its conditioner_input")
+
+    def build_conditioner(self, shape: tuple[int, int, int], out_channels: int) -> None:
+        """Build the network for inputs ``(h, w, c)``."""
+        self.conditioner.out_channels = out_channels
+        if not self.conditioner.built:  # a deserialized one is
+            self.conditioner.build((None, *shape))
+        self.any_size = getattr(self.conditioner, "any_size", True)
+
+    def conditioner_output(self, inputs: Tensor) -> Tensor:
+        """The network's output in the layer's variable dtype, ``(n, h, w, out_channels)``."""
+        return keras.ops.cast(self.conditioner(inputs), self.variable_dtype)
+
+    def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        # A network may have layers of its own to set.
+        if hasattr(self.conditioner, "adapt"):
+            self._check_condition(x, condition)
+            self.conditioner.adapt(self.conditioner_input(x, condition))
+        return super().adapt(x, condition)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "conditioner": keras.saving.serialize_keras_object(self.conditioner),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ConditionerLayer":
+        config = dict(config)
+        config["conditioner"] = keras.saving.deserialize_keras_object(config["conditioner"])
+        return cls(**config)
