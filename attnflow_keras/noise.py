@@ -16,6 +16,10 @@ DEQUANTIZATION, LATENTS, SUBSET = range(3)
 # next grey level.
 LEVELS = 2**14
 
+# Float images lie in [-0.5, 0.5]; what a flow decodes may leave that range, but values of
+# this size are grey levels that somebody forgot to scale.
+FLOAT_LIMIT = 16.0
+
 
 def generator(seed: int | None, stream: int) -> np.random.Generator:
     """The generator of one stream of a seed; ``None`` takes fresh entropy.
@@ -28,6 +32,18 @@ def generator(seed: int | None, stream: int) -> np.random.Generator:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed must be an integer of at least 0, or None; got {seed!r}")
     return np.random.Generator(np.random.Philox(key=[int(seed) % 2**64, stream]))
+
+
+def check_range(
+    name: str, values: np.ndarray, limit: float = FLOAT_LIMIT, images: bool = True
+) -> None:
+    """Raise ValueError for values beyond the limit, or for images that are scaled to [0, 1]."""
+    low, high = float(values.min()), float(values.max())
+    if max(-low, high) > limit or (images and low >= 0 and high > 0.5):
+        raise ValueError(
+            f"{name}: float images must lie in [-0.5, 0.5]; got values from {low:.4g} to "
+            f"{high:.4g}. Pass grey levels as uint8, or scale them with dequantize"
+        )
 
 
 def uniform_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

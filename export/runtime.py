@@ -17,8 +17,6 @@ from export import manifest
 from export.errors import ExportError
 
 BATCH_SIZE = 64
-# Values of this size are grey levels that somebody forgot to scale.
-FLOAT_LIMIT = 16.0
 SHORT_NAMES = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -319,13 +317,7 @@ class Session:
                 f"{images.dtype}"
             )
         images = _floats(name, images, self.float_shape)
-        low, high = float(images.min()), float(images.max())
-        # As in Keras: what decode gives may leave the range, but not by much.
-        if max(-low, high) > FLOAT_LIMIT or (low >= 0 and high > 0.5):
-            raise ValueError(
-                f"{name}: float images must lie in [-0.5, 0.5]; got values from {low:.4g} to "
-                f"{high:.4g}. Pass grey levels as uint8, or scale them with dequantize"
-            )
+        noise.check_range(name, images)
         return images
 
 

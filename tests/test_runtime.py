@@ -172,6 +172,11 @@ BAD_INPUTS = {
         np.zeros((2, 9, 8, 1), "uint8"),
         r"\(n, 8, 8, 1\) .*; got \(2, 9",
     ),
+    "levels": (
+        "bits_per_dim",
+        np.full((2, 8, 8, 1), 200.0),
+        r"must lie in \[-0.5, 0.5\]; got .* 200",
+    ),
     "none": ("bits_per_dim", np.zeros((0, 8, 8, 1), "uint8"), "images must have shape"),
     "dtype": ("bits_per_dim", np.zeros((2, 8, 8, 1), "int64"), "must be uint8 .* got dtype int64"),
     "uint8": ("encode", np.zeros((2, 8, 8, 1), "uint8"), "encode takes float images"),

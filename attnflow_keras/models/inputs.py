@@ -5,11 +5,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from attnflow_keras.noise import FLOAT_LIMIT, check_range
 from attnflow_keras.numerics import Tensor
 
-# Float images lie in [-0.5, 0.5]; what a flow decodes may leave that range, but values of
-# this size are grey levels that somebody forgot to scale.
-FLOAT_LIMIT = 16.0
 DATA_LIMIT = 0.5
 
 # Noise and weight are put there by fit, evaluate and predict.
@@ -88,12 +86,8 @@ def check_finite(name: str, x: Any, limit: float | None = None, images: bool = F
         return
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite; got NaN or Inf")
-    low, high = values.min(), values.max()
-    if limit is not None and (max(-low, high) > limit or (images and low >= 0 and high > 0.5)):
-        raise ValueError(
-            f"{name}: float images must lie in [-0.5, 0.5]; got values from {low:.4g} to "
-            f"{high:.4g}. Pass grey levels as uint8, or scale them with dequantize"
-        )
+    if limit is not None:
+        check_range(name, values, limit, images)
 
 
 def float_images(image: Tensor, noise: Tensor, dtype: str) -> Tensor:
