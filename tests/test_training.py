@@ -55,7 +55,7 @@ class Spy(OrderedImages):
 
 
 def test_fit_sees_the_steps_in_order(tiny_images, tmp_path, monkeypatch):
-    monkeypatch.setattr("attnflow_keras.training.run.OrderedImages", Spy)
+    monkeypatch.setattr("attnflow_keras.training.order.OrderedImages", Spy)
     Spy.steps.clear()
     run(tmp_path, tiny_images)
     # Batches are read ahead, but never out of order.

@@ -256,7 +256,7 @@ def test_configuration_that_does_not_fit(entry):
     with pytest.raises(ZooError, match="config.json does not fit MARFlow"):
         zoo.load(folder)
     edit(folder / "config.json", **{"class": "os.system"})
-    with pytest.raises(ZooError, match="class must be one of MARFlow; got 'os.system'"):
+    with pytest.raises(ZooError, match="class must be one of MARFlow, SRFlow; got 'os.system'"):
         zoo.load(folder)
 
 

@@ -127,16 +127,18 @@ def bundled_images(entry: dict[str, Any]) -> Any:
 def load_data(data: str, image_shape: Any, resize: bool) -> Any:
     """Images from what the user named, see ``DATA_HELP``."""
     from attnflow_keras.data import load_dataset, load_images
-    from attnflow_keras.data.datasets import DATASETS, SIZES
+    from attnflow_keras.data.datasets import DATASETS
 
     name, _, split = data.partition(":")
     if name in DATASETS and not split and not Path(data).exists():
         raise ValueError(f"{data} is a data set; name its split as well, such as {name}:test")
     if name in DATASETS and split:
-        shape = (*SIZES[name][2], 1)[:3]
-        if shape != tuple(image_shape):  # before a download
-            raise ValueError(f"{data} has images of {shape}, the flow takes {image_shape}")
-        return load_dataset(name, split)
+        images = load_dataset(name, split)
+        if images.shape[1:] != tuple(image_shape):
+            raise ValueError(
+                f"{data} has images of {images.shape[1:]}, the flow takes {image_shape}"
+            )
+        return images
     if split and not Path(data).exists() and "/" not in data:
         known = ", ".join(DATASETS)
         raise ValueError(f"no data set {name!r}; those with splits are {known}")
