@@ -1,16 +1,19 @@
 """Images a second in training, scoring and sampling.
 
-``python -m benchmarks.throughput`` measures the pretrained entries at their recipe's batch and
-the paper's smallest flow (2 steps, width 48, 32x32x3) at batch 16, without attention and with
-each. Every figure is the best of some calls after a first one, for plain graphs and for XLA;
-the faster of the two counts. Run it on a machine that does nothing else.
+``python -m benchmarks.throughput`` measures the pretrained unconditional entries at their
+recipe's batch and the paper's smallest flow (2 steps, width 48, 32x32x3) at batch 16, without
+attention and with each; ``--task sr`` those for super-resolution, which draw 16 restorations of
+one picture, and ``--onnx`` adds onnxruntime. Every figure is the best of some calls after a first
+one, for plain graphs and for XLA; the faster of the two counts. Run it on a machine that does
+nothing else.
 """
 
 import argparse
 import json
 import math
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,8 @@ from benchmarks.arguments import PRECISIONS, seconds, trained_entry
 # mAR-SCF's own PyTorch code, measured on a machine whose matrix product reaches 112 GFLOP/s.
 REFERENCE = {"train": 2.7, "score": 9.3, "sample": 4.5}
 REFERENCE_GFLOPS = 112.0
-TASKS = ("train", "score", "sample")
+MEASURES = ("train", "score", "sample")
+TASKS = {"unconditional": "unconditional", "sr": "super-resolution"}
 EXACT = {
     "marflow 2/48": {},
     "attnflow-imap 2/48": {"attention": "imap"},
@@ -39,7 +43,9 @@ def main() -> None:
     parser.add_argument(
         "--models", nargs="+", type=_name, help=f"entries, or {', '.join(map(repr, EXACT))}"
     )
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--task", choices=TASKS, default="unconditional", help="whose entries")
+    parser.add_argument("--measure", nargs="+", choices=MEASURES, default=list(MEASURES))
+    parser.add_argument("--onnx", action="store_true", help="export, and time onnxruntime too")
     parser.add_argument("--jit", choices=("both", "on", "off"), default="both")
     parser.add_argument(
         "--precision", default="float32", choices=PRECISIONS, help="policy of the flows"
@@ -52,15 +58,19 @@ def main() -> None:
     import zoo
     from benchmarks.flops import matrix_product_gflops
 
-    names = given.models or [*zoo.list(pretrained=True), *EXACT]
+    names = given.models or zoo.list(task=TASKS[given.task], pretrained=True)
+    if not given.models and given.task == "unconditional":
+        names += EXACT
     machine = matrix_product_gflops()
     print(f"matrix product: {machine:.0f} GFLOP/s; policy {given.precision}", flush=True)
     rows: list[dict[str, Any]] = []
     for name in names:
         flow, batch = _model(name, given.precision)
         work = _gflop(flow)
-        for task in given.tasks:
-            rates = {jit: _measure(flow, task, batch, jit, given.seconds) for jit in modes}
+        for task in given.measure:
+            rates = {
+                jit: _rate(CALLS[task](flow, batch, jit), batch, given.seconds) for jit in modes
+            }
             best = max(rates, key=lambda jit: rates[jit])
             row = {
                 "model": name,
@@ -73,6 +83,9 @@ def main() -> None:
             }
             rows.append(row)
             print(_line(row, rows, machine), flush=True)
+        if given.onnx:
+            for task, rate in _onnxruntime(flow, batch, given.seconds):
+                print(f"{name:28} {task:7} batch {batch:3} {rate:8.2f} images/s onnxruntime")
     if given.json:
         content = {"matrix_product_gflops": round(machine, 1), "rows": rows}
         temporary = given.json.with_name(f".{given.json.name}.part")
@@ -96,9 +109,12 @@ def _model(name: str, precision: str) -> tuple[Any, int]:
     return zoo.load(name, dtype=precision), recipe.get("batch_size", 32)
 
 
-def _images(flow: Any, n: int) -> np.ndarray:
+def _data(flow: Any, n: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (n, *flow.image_shape)).astype("uint8")
+    data = {"image": rng.integers(0, 256, (n, *flow.image_shape)).astype("uint8")}
+    if flow.conditional:
+        data["condition"] = rng.integers(0, 256, (n, *flow.condition_shape)).astype("uint8")
+    return data
 
 
 def _gflop(flow: Any) -> float:
@@ -107,13 +123,18 @@ def _gflop(flow: Any) -> float:
 
     from benchmarks.flops import count_flops
 
-    x = ops.convert_to_tensor(flow.dequantize(_images(flow, 1)), dtype=flow.variable_dtype)
-    return count_flops(lambda: flow.traced_log_prob(x)) / 1e9
+    data = _data(flow, 1)
+    x = ops.convert_to_tensor(flow.dequantize(data["image"]), dtype=flow.variable_dtype)
+
+    def score() -> None:
+        features = flow.traced_condition(data["condition"]) if flow.conditional else None
+        flow.traced_log_prob(x, features)
+
+    return count_flops(score) / 1e9
 
 
-def _measure(flow: Any, task: str, batch: int, jit: bool, seconds: float) -> float:
+def _rate(call: Callable[[], Any], batch: int, seconds: float) -> float:
     """Images a second."""
-    call = {"train": _train, "score": _score, "sample": _sample}[task](flow, batch, jit)
     call()
     best, spent = math.inf, 0.0
     while spent < seconds:
@@ -127,26 +148,53 @@ def _measure(flow: Any, task: str, batch: int, jit: bool, seconds: float) -> flo
 def _train(flow: Any, batch: int, jit: bool) -> Callable[[], Any]:
     import keras
 
-    images = _images(flow, batch)
+    data = _data(flow, batch)
     if not flow.is_adapted:
-        flow.adapt(images)
+        flow.adapt(data)
     before = flow.get_weights()
     # A rate that moves nothing far: the same weights are scored afterwards.
     flow.compile(optimizer=keras.optimizers.Adam(1e-8), jit_compile=jit)
     flow.optimizer.build(flow.trainable_variables)
     flow.set_weights(before)
-    return lambda: flow.train_on_batch(images)
+    return lambda: flow.train_on_batch(data)
 
 
 def _score(flow: Any, batch: int, jit: bool) -> Callable[[], Any]:
     flow.jit = jit
-    x = flow.dequantize(_images(flow, batch))
-    return lambda: np.asarray(flow.log_prob(x, batch_size=batch))
+    data = _data(flow, batch)
+    x = flow.dequantize(data["image"])
+    return lambda: np.asarray(flow.log_prob(x, data.get("condition"), batch_size=batch))
 
 
 def _sample(flow: Any, batch: int, jit: bool) -> Callable[[], Any]:
     flow.jit = jit
-    return lambda: flow.sample(batch, seed=0, batch_size=batch)
+    condition = _data(flow, 1).get("condition")
+    return lambda: flow.sample(batch, condition, seed=0, batch_size=batch)
+
+
+CALLS = {"train": _train, "score": _score, "sample": _sample}
+
+
+def _onnxruntime(flow: Any, batch: int, seconds: float) -> Iterator[tuple[str, float]]:
+    import export
+    from export.runtime import Session
+
+    data = _data(flow, batch)
+    x = flow.dequantize(data["image"])
+    condition = data.get("condition")
+    one = None if condition is None else condition[:1]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "onnx"
+        images = flow.sample(4, one, temperature=0.8, seed=0)
+        recorded = None if condition is None else np.repeat(one, 4, axis=0)
+        export.onnx(flow, folder, images=images, condition=recorded)
+        session = Session(folder, "cpu")
+        calls = {
+            "score": lambda: session.log_prob(x, condition, batch_size=batch),
+            "sample": lambda: session.sample(batch, one, seed=0, batch_size=batch),
+        }
+        for task, call in calls.items():
+            yield task, _rate(call, batch, seconds)
 
 
 def _line(row: dict[str, Any], rows: list[dict[str, Any]], machine: float) -> str:

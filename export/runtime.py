@@ -164,14 +164,28 @@ class Session:
 
     def sample(
         self,
-        n: int = 1,
+        n: int | None = None,
         condition: Any = None,
         temperature: float = 1.0,
         seed: int | None = None,
         as_float: bool = False,
         batch_size: int = BATCH_SIZE,
     ) -> np.ndarray:
-        """Draw images, uint8 ``(n, *image_shape)``; the same as Keras for the same seed."""
+        """Draw images, uint8 ``(n, *image_shape)``; the same as Keras for the same seed.
+
+        Args:
+            n: number of images; if not given 1, or that of the conditions.
+            condition: condition or its features: one for each image, or one for all.
+            temperature: standard deviation of the latents.
+            seed: seed of the latents; None for fresh ones.
+            as_float: return float images as decoded, not quantized.
+            batch_size: greatest number of images at a time.
+        """
+        if n is None:
+            n = 1
+            if condition is not None:
+                parts = condition.values() if isinstance(condition, dict) else [condition]
+                n = len(next(iter(parts)))
         latents = noise.draw_latents(n, list(self.latent_shapes), temperature, seed)
         x = self.decode(latents, condition, batch_size)
         return x if as_float else self.quantize(x)

@@ -18,6 +18,12 @@ def _reproducible():
     keras.utils.set_random_seed(0)
 
 
+def pytest_fixture_setup(fixturedef):
+    # What tests share is the same whichever of them asks first, in whichever process.
+    if fixturedef.scope != "function":
+        keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(scope="session")
 def digits() -> np.ndarray:
     """256 real MNIST test digits, uint8 (256, 28, 28, 1)."""

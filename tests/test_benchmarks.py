@@ -29,6 +29,7 @@ def test_help_needs_no_tensorflow():
         (throughput, "--models marflow-2x48-mnist", "'marflow-2x48-mnist' has no weights"),
         (throughput, "--seconds -1", "argument --seconds: must be a number above 0; got '-1'"),
         (throughput, "--seconds nan", "argument --seconds: must be a number above 0; got 'nan'"),
+        (throughput, "--task painting", "argument --task: invalid choice: 'painting'"),
         (throughput, "--precision half", "argument --precision: invalid choice: 'half'"),
         (memory, "--batch -2", "argument --batch: must be an integer of at least 1; got '-2'"),
         (memory, "--batch 2.5", "argument --batch: must be an integer of at least 1; got '2.5'"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnflow_keras.data import bluemarble
+from attnflow_keras.data import bluemarble, bluemarble_sample
 from attnflow_keras.data.bluemarble import BlueMarbleCrops, bluemarble_tiles, load_bluemarble
 
 FILES = (bluemarble.PICTURE_FILE, bluemarble.LAND_COVER_FILE)
@@ -52,6 +52,20 @@ def obey_the_rule(classes):
     land = (classes != 0).sum(axis=(1, 2)) / area
     ice = (classes == 15).sum(axis=(1, 2)) / area
     return bool((land >= 0.3).all() and (ice <= 0.5).all())
+
+
+def test_the_sample_that_comes_with_the_package():
+    images, classes = bluemarble_sample()
+    assert (images.shape, images.dtype) == ((32, 64, 64, 3), np.uint8)
+    assert (classes.shape, classes.dtype) == ((32, 64, 64), np.uint8)
+    assert obey_the_rule(classes)
+
+
+@needs_data
+def test_the_sample_is_of_the_test_tiles():
+    chosen = np.arange(32) * 120 // 32
+    for sample, tiles in zip(bluemarble_sample(), bluemarble_tiles("test"), strict=True):
+        np.testing.assert_array_equal(sample, tiles[chosen])
 
 
 @needs_data

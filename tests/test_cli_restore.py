@@ -10,7 +10,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import zoo
-from attnflow_keras.data import downscale, load_picture, save_image, upscale
+from attnflow_keras.data import (
+    bluemarble_sample,
+    downscale,
+    load_picture,
+    save_image,
+    upscale,
+)
+from export.runtime import Session
 from tests.helpers import perturb
 from tests.test_srflow import make_srflow
 from zoo.cli.app import app
@@ -92,6 +99,39 @@ def test_entries_of_another_task_are_refused(pictures):
     ):
         with pytest.raises(ValueError, match="'marflow-mnist' is for unconditional"):
             attnflow(*command)
+
+
+def test_scores_are_given_the_images_made_small(entry, tmp_path):
+    images = bluemarble_sample()[0][:4, :16, :16]
+    np.save(tmp_path / "images.npy", images)
+    attnflow("score", entry, tmp_path / "images.npy", "-o", tmp_path / "scores.csv")
+    scores = np.genfromtxt(tmp_path / "scores.csv", delimiter=",", names=True)
+    expected = zoo.load(entry).bits_per_dim(images, downscale(images, 4))
+    np.testing.assert_allclose(scores["bits_per_dim"], expected, atol=1e-4)
+
+
+def test_doctor_looks_at_a_conditional_entry(entry, tmp_path):
+    np.save(tmp_path / "images.npy", bluemarble_sample()[0][:4, :16, :16])
+    result = attnflow("doctor", entry, tmp_path / "images.npy")
+    assert result.exit_code == 0
+    assert "injector" in result.stdout.lower()
+
+
+def test_an_export_restores_in_onnxruntime(entry, tmp_path):
+    images = bluemarble_sample()[0][:4, :16, :16]
+    np.save(tmp_path / "images.npy", images)
+    with pytest.raises(ValueError, match="none of the pictures .* 16x16x3 with --images"):
+        attnflow("export", entry, "-o", tmp_path / "onnx")
+    attnflow("export", entry, "-o", tmp_path / "onnx", "--images", tmp_path / "images.npy")
+    assert "ok" in attnflow("verify", tmp_path / "onnx").stdout
+    session, flow, small = Session(tmp_path / "onnx", "cpu"), zoo.load(entry), downscale(images, 4)
+    bits = session.bits_per_dim(images, small)
+    np.testing.assert_allclose(bits, flow.bits_per_dim(images, small), atol=2e-5)
+    for condition, n in ((small, None), (small[:1], 3)):
+        restored = session.sample(n, condition, temperature=0.7, seed=1, as_float=True)
+        expected = flow.sample(n, condition, temperature=0.7, seed=1, as_float=True)
+        np.testing.assert_allclose(restored, expected, atol=1e-3)
+    assert "sample" in attnflow("bench", tmp_path / "onnx", "--batches", 1, "--seconds", 0.1).stdout
 
 
 @pytest.mark.skipif(not HAS_DATA, reason="Blue Marble is not in ATTNFLOW_DATA")

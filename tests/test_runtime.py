@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 import export
-from export import manifest
+from export import manifest, timing
 from export.runtime import Session, choose_providers
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
@@ -156,6 +156,11 @@ def test_a_conditional_flow(tmp_path):
     repeated = np.repeat(CONDITION[:1], 3, axis=0)
     expected = flow.sample(3, repeated, seed=0, as_float=True)
     np.testing.assert_allclose(samples, expected, atol=1e-4)
+    assert session.sample(condition=CONDITION[:4]).shape == (4, *IMAGES.shape[1:])
+    named = session.features(CONDITION[:2], 2)
+    assert session.sample(condition=named).shape == (2, *IMAGES.shape[1:])
+    timings = list(timing.measure(session, batches=(2,), seconds=0.01))
+    assert [row.task for row in timings] == list(timing.TASKS)
     with pytest.raises(ValueError, match=r"condition is missing; expected shape \(n, 4, 4, 3\)"):
         session.sample(2)
     with pytest.raises(ValueError, match=r"condition must have shape \(n, 4, 4, 3\); got"):

@@ -48,6 +48,8 @@ def test_list_and_info():
     assert "attnflow-imap-mnist" in zoo.list()
     assert zoo.list("*imap-mnist*") == ["attnflow-imap-mnist"]
     assert zoo.list("nothing*") == []
+    assert "srflow-sr8-bluemarble" in zoo.list(task="super-resolution")
+    assert zoo.list("*mnist", task="super-resolution") == []
     entry = zoo.info("attnflow-imap-mnist")
     assert entry["config"]["attention"] == "imap"
     assert entry["pretrained"] == ("attnflow-imap-mnist" in zoo.list(pretrained=True))
@@ -160,6 +162,10 @@ def test_arguments_of_the_wrong_kind(tiny_flow, tmp_path):
     for arguments, message in (
         ((5,), "pattern must be text, such as '\\*mnist\\*'; got 5"),
         (("*", "yes"), "pretrained must be True, False or None; got 'yes'"),
+        (
+            ("*", None, "art"),
+            "task must be 'unconditional' or .*, or None; got 'art'",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             zoo.list(*arguments)

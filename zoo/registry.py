@@ -14,26 +14,35 @@ PRESETS = Path(__file__).parent / "presets"
 FORMAT = 1
 
 
-def list_entries(pattern: str = "*", pretrained: bool | None = None) -> list[str]:
+TASKS = ("unconditional", "super-resolution")
+
+
+def list_entries(
+    pattern: str = "*", pretrained: bool | None = None, task: str | None = None
+) -> list[str]:
     """Names of the entries that come with the package, in natural order.
 
     Args:
         pattern: shell pattern, such as ``"*mnist*"``.
         pretrained: only entries with (True) or without (False) weights; None for both.
+        task: only entries for ``"unconditional"`` or ``"super-resolution"``; None for all.
 
     Raises:
-        ValueError: ``pattern`` is no text, or ``pretrained`` is none of these.
+        ValueError: ``pattern`` is no text, or another argument is none of these.
     """
     if not isinstance(pattern, str):
         raise ValueError(f"pattern must be text, such as '*mnist*'; got {pattern!r}")
     if pretrained is not None and not isinstance(pretrained, bool):
         raise ValueError(f"pretrained must be True, False or None; got {pretrained!r}")
+    if task not in (None, *TASKS):
+        raise ValueError(f"task must be {' or '.join(map(repr, TASKS))}, or None; got {task!r}")
     names = [path.parent.name for path in PRESETS.glob("*/metadata.json")]
     found = [
         name
         for name in names
         if fnmatch.fnmatchcase(name, pattern)
         and pretrained in (None, (PRESETS / name / "model.weights.h5").exists())
+        and task in (None, read_json(PRESETS / name / "metadata.json", name).get("task"))
     ]
     return sorted(found, key=_natural)
 

@@ -2,7 +2,7 @@
 
 from attnflow_keras.data.bicubic import bicubic_resize, downscale, upscale
 from attnflow_keras.data.bluemarble import BlueMarbleCrops, bluemarble_tiles, load_bluemarble
-from attnflow_keras.data.bundled import fashion_mnist_sample, mnist_sample
+from attnflow_keras.data.bundled import bluemarble_sample, fashion_mnist_sample, mnist_sample
 from attnflow_keras.data.celeba import celeba_split, load_celeba, prepare_celeba
 from attnflow_keras.data.datasets import load_dataset
 from attnflow_keras.data.images import image_grid, load_images, save_image
@@ -12,6 +12,7 @@ from attnflow_keras.data.pairs import load_pair_folder, load_picture
 __all__ = [
     "BlueMarbleCrops",
     "bicubic_resize",
+    "bluemarble_sample",
     "bluemarble_tiles",
     "celeba_split",
     "downscale",

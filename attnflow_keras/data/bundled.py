@@ -4,7 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-FILES = {"mnist": "mnist_test_256.npz", "fashion_mnist": "fashion_mnist_test_128.npz"}
+FILES = {
+    "mnist": "mnist_test_256.npz",
+    "fashion_mnist": "fashion_mnist_test_128.npz",
+    "bluemarble_sr8": "bluemarble_test_32.npz",
+}
 
 
 def mnist_sample() -> np.ndarray:
@@ -17,6 +21,16 @@ def fashion_mnist_sample() -> np.ndarray:
     return bundled_sample("fashion_mnist")
 
 
+def bluemarble_sample() -> tuple[np.ndarray, np.ndarray]:
+    """32 Blue Marble test tiles and their land cover, evenly spaced among all.
+
+    Returns:
+        images: uint8 ``(32, 64, 64, 3)``, RGB.
+        classes: uint8 ``(32, 64, 64)``, see ``IGBP_CLASSES``.
+    """
+    return _read("bluemarble_sr8", "images"), _read("bluemarble_sr8", "classes")
+
+
 def bundled_sample(name: str) -> np.ndarray:
     """The images of one data set that come with the package, uint8 ``(n, h, w, c)``.
 
@@ -25,5 +39,9 @@ def bundled_sample(name: str) -> np.ndarray:
     """
     if name not in FILES:
         raise ValueError(f"data set must be one of {', '.join(FILES)}; got {name!r}")
+    return _read(name, "images")
+
+
+def _read(name: str, key: str) -> np.ndarray:
     with np.load(Path(__file__).parent / "samples" / FILES[name], allow_pickle=False) as arrays:
-        return arrays["images"]
+        return arrays[key]

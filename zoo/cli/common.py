@@ -31,7 +31,7 @@ Name = Annotated[
 
 DATA_HELP = (
     "A folder of PNG or JPEG files, one picture, a .npy or .npz file (uint8), or a data set's "
-    "split: mnist:test, fashion_mnist:validation, cifar10:train, ..."
+    "split: mnist:test, fashion_mnist:validation, cifar10:train, bluemarble_sr8:test, ..."
 )
 
 
@@ -114,14 +114,18 @@ def import_tensorflow() -> str:
         os.close(kept)
 
 
-def bundled_images(entry: dict[str, Any]) -> Any:
-    """The images of an entry's data set that come with the package; None if none do."""
+def bundled_images(entry: dict[str, Any]) -> tuple[Any, Any] | None:
+    """Images of an entry's data set that come with the package, and their conditions.
+
+    None if none do, or none of the entry's size.
+    """
     from attnflow_keras.data.bundled import FILES, bundled_sample
 
     if entry.get("dataset") not in FILES:
         return None
     images = bundled_sample(entry["dataset"])
-    return images if images.shape[1:] == tuple(entry["config"]["image_shape"]) else None
+    fits = images.shape[1:] == tuple(entry["config"]["image_shape"])
+    return (images, _condition(entry, images)) if fits else None
 
 
 def load_data(data: str, image_shape: Any, resize: bool) -> Any:
@@ -148,3 +152,37 @@ def load_data(data: str, image_shape: Any, resize: bool) -> Any:
         if resize and Path(data).suffix in (".npy", ".npz"):
             raise ValueError(f"{error}. --resize is for pictures, not for arrays") from error
         raise
+
+
+def load_conditioned(entry: dict[str, Any], data: str, resize: bool) -> tuple[Any, Any]:
+    """Images from what the user named, and the conditions that the entry's flow takes, or None.
+
+    Conditions of super-resolution are made from the images, as those of its data sets are.
+    """
+    from attnflow_keras.data import load_paired
+    from attnflow_keras.data.paired import PAIRED
+
+    shape = tuple(entry["config"]["image_shape"])
+    if entry.get("task") != "super-resolution":
+        return load_data(data, shape, resize), None
+    name, _, split = data.partition(":")
+    if name in PAIRED and not Path(data).exists():
+        if not split:
+            raise ValueError(f"{data} is a data set; name its split as well, such as {name}:test")
+        pairs = load_paired(name, split)
+        if pairs["image"].shape[1:] != shape:
+            raise ValueError(
+                f"{data} has images of {pairs['image'].shape[1:]}, the flow takes {shape}"
+            )
+        return pairs["image"], pairs["condition"]
+    images = load_data(data, shape, resize)
+    return images, _condition(entry, images)
+
+
+def _condition(entry: dict[str, Any], images: Any) -> Any:
+    """What the entry's flow is given of images: small ones in super-resolution, else None."""
+    from attnflow_keras.data import downscale
+
+    if entry.get("task") != "super-resolution":
+        return None
+    return downscale(images, entry["config"]["scale"])

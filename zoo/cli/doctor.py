@@ -12,7 +12,7 @@ from zoo.cli.common import (
     Name,
     bundled_images,
     console,
-    load_data,
+    load_conditioned,
     load_flow,
     progress_bar,
 )
@@ -27,8 +27,8 @@ def doctor_command(
         str | None,
         typer.Argument(
             metavar="IMAGES",
-            help=f"{DATA_HELP} Default: MNIST digits that come with the package if they fit, "
-            "else the entry's data set.",
+            help=f"{DATA_HELP} Default: images of the entry's data set, those that come with "
+            "the package if they fit.",
         ),
     ] = None,
     count: Annotated[int, typer.Option("-n", help="Use the first so many images.")] = COUNT,
@@ -48,13 +48,12 @@ def doctor_command(
     if not entry["pretrained"]:
         load_flow(name)  # says what to do
     # The data first: a wrong path should not wait for TensorFlow.
-    images = _images(name, entry, data, resize)[:count]
+    images, condition = _images(name, entry, data, resize)
+    images, condition = images[:count], None if condition is None else condition[:count]
     flow = load_flow(name)
-    if flow.conditional:
-        raise ValueError(f"{name} takes a condition: call flow.diagnose(images, condition)")
     with progress_bar("looking at each layer (%)", 100) as report:
         diagnosis = flow.diagnose(
-            images, seed=seed, progress=lambda done, total: report(100 * done // total)
+            images, condition, seed=seed, progress=lambda done, all_: report(100 * done // all_)
         )
     if as_json:
         print(json.dumps(diagnosis.to_dict(), indent=2))
@@ -95,20 +94,20 @@ def _narrowed(text: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def _images(name: str, entry: dict[str, Any], data: str | None, resize: bool) -> Any:
+def _images(name: str, entry: dict[str, Any], data: str | None, resize: bool) -> tuple[Any, Any]:
     from attnflow_keras.data.datasets import DATASETS
+    from attnflow_keras.data.paired import PAIRED
 
-    shape = tuple(entry["config"]["image_shape"])
     if data is not None:
-        return load_data(data, shape, resize)
+        return load_conditioned(entry, data, resize)
     bundled = bundled_images(entry)
     if bundled is not None:
         return bundled
     dataset = entry.get("dataset")
-    if dataset in DATASETS:
+    if dataset in (*DATASETS, *PAIRED):
         with console.status(f"reading {dataset}"):
-            return load_data(f"{dataset}:test", shape, resize)
-    sides = "x".join(map(str, shape))
+            return load_conditioned(entry, f"{dataset}:test", resize)
+    sides = "x".join(map(str, entry["config"]["image_shape"]))
     raise ValueError(
         f"{name} takes images of {sides}, and none come with the package; give some: "
         f"attnflow doctor {shlex.quote(name)} IMAGES"

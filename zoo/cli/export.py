@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from zoo.cli.common import DATA_HELP, Name, bundled_images, console, load_data, load_flow
+from zoo.cli.common import DATA_HELP, Name, bundled_images, console, load_conditioned, load_flow
 from zoo.registry import info
 
 FORMATS = ("onnx", "saved-model", "triton")
@@ -32,8 +32,8 @@ def export_command(
     images: Annotated[
         str | None,
         typer.Option(
-            help=f"Images to record and compare on (ONNX). {DATA_HELP} Default: MNIST digits that "
-            "come with the package if they fit, else samples."
+            help=f"Images to record and compare on (ONNX). {DATA_HELP} Default: those of the "
+            "entry's data set that come with the package if they fit, else samples."
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
@@ -51,7 +51,7 @@ def export_command(
     from attnflow_keras.files import check_free
 
     check_free(out, overwrite)
-    chosen = None if to == "saved-model" else _images(info(name), images)
+    chosen, condition = (None, None) if to == "saved-model" else _images(name, images)
     flow = load_flow(name)
     import export
 
@@ -60,6 +60,7 @@ def export_command(
         if to != "saved-model":
             options |= {
                 "images": chosen,
+                "condition": condition,
                 "precision": precision,
                 "progress": lambda stage: status.update(f"exporting {name}: {stage}"),
             }
@@ -119,8 +120,15 @@ def bench_command(
     console.print(table)
 
 
-def _images(entry: dict[str, Any], given: str | None) -> Any:
-    shape = tuple(entry["config"]["image_shape"])
+def _images(name: str, given: str | None) -> tuple[Any, Any]:
+    """Images to compare on and their conditions."""
+    entry = info(name)
     if given is not None:
-        return load_data(given, shape, resize=False)
-    return bundled_images(entry)
+        return load_conditioned(entry, given, resize=False)
+    bundled = bundled_images(entry)
+    if bundled is None and entry.get("task") == "super-resolution":
+        raise ValueError(
+            f"none of the pictures that come with the package fit {name}: give some of "
+            f"{'x'.join(map(str, entry['config']['image_shape']))} with --images"
+        )
+    return bundled or (None, None)

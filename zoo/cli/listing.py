@@ -9,17 +9,25 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.card import metric_line
-from zoo.cli.common import Name, console
-from zoo.registry import info, list_entries
+from zoo.cli.common import Name, check_choice, console
+from zoo.registry import TASKS, info, list_entries
 
 
 def list_command(
     pattern: Annotated[str, typer.Argument(help="Shell pattern, such as '*mnist*'.")] = "*",
+    task: Annotated[
+        str | None, typer.Option(help=f"Only entries for {' or '.join(TASKS)}.")
+    ] = None,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Only entries with weights.")
+    ] = False,
 ) -> None:
     """List the entries: name, task, parameters, bits per dimension and its convention."""
-    names = list_entries(pattern)
+    check_choice("--task", task, TASKS)
+    names = list_entries(pattern, pretrained or None, task)
     if not names:
-        raise ValueError(f"no entry matches {pattern!r}")
+        kind = f" for {task}" if task else ""
+        raise ValueError(f"no entry matches {pattern!r}{kind}{' with weights' * pretrained}")
     columns = ["name", "task", "data", "params", "bits/dim", "dims", "weights"]
     if console.width < 100:
         columns = ["name", "data", "params", "bits/dim", "weights"]

@@ -13,7 +13,7 @@ from zoo.cli.common import (
     check_out,
     check_precision,
     console,
-    load_data,
+    load_conditioned,
     load_flow,
     progress_bar,
 )
@@ -43,6 +43,8 @@ def score_command(
 ) -> None:
     """Bits per dimension of images: lower is more probable under the model.
 
+    With an entry for super-resolution, given the images made small.
+
     The mean is printed with its standard error over images and its convention.
     """
     from attnflow_keras.metrics import evaluate_bits_per_dim
@@ -52,18 +54,20 @@ def score_command(
     if out is not None:
         check_out(out)
     # The data first: a wrong path should not wait for TensorFlow.
-    images = load_data(data, tuple(info(name)["config"]["image_shape"]), resize)
+    images, condition = load_conditioned(info(name), data, resize)
     flow = load_flow(name, dtype=precision)
     flow.jit = jit
     with progress_bar("scoring", draws * len(images)) as report:
         metric = evaluate_bits_per_dim(
-            flow, images, data.replace(":", " "), draws, seed, batch_size, report
+            flow, images, data.replace(":", " "), draws, seed, batch_size, report, condition
         )
     under = f" under {precision}" if precision else ""
     console.print(metric_line(metric) + under, highlight=False)
     if out is not None:
         with progress_bar(f"scores for {out}", len(images)) as report:
-            bits = flow.bits_per_dim(images, seed=seed, batch_size=batch_size, progress=report)
+            bits = flow.bits_per_dim(
+                images, condition, seed=seed, batch_size=batch_size, progress=report
+            )
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(("index", "bits_per_dim"))
