@@ -26,6 +26,11 @@ def rolled() -> Iterator[None]:
         _rolled = before
 
 
+def are_rolled() -> bool:
+    """Whether a graph for export is being made."""
+    return _rolled
+
+
 def repeat(count: int, step: Callable[[Any, Any], Any], state: Any) -> Any:
     """``state = step(i, state)`` for i = 0 to count - 1.
 

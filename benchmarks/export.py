@@ -8,6 +8,7 @@ else.
 """
 
 import argparse
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,9 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras import noise
+
 TASKS = ("score", "sample")
 # onnxruntime's threads go on spinning for a moment after a run.
 PAUSE = 0.05
+KINDS = 6
 
 
 def main() -> None:
@@ -62,16 +66,16 @@ def measure(name: str, given: Any) -> dict[str, Any]:
 
     print(f"{name}: exporting", flush=True)
     flow = zoo.load(name)
-    images = real_images(zoo.info(name)["dataset"], given.images)
+    images, condition = real_data(zoo.info(name), given.images)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "onnx"
         start = time.perf_counter()
-        export.onnx(flow, folder, images=images)
+        export.onnx(flow, folder, images=images, condition=condition)
         seconds = time.perf_counter() - start
         checks = export.verify(folder)
         session = Session(folder, "cpu", threads=given.threads)
         # On more images than the folder's own fixtures hold.
-        recorded = fixtures.record(flow, images, count=given.images)
+        recorded = fixtures.record(flow, images, condition, given.images)
         row: dict[str, Any] = {
             "name": name,
             "checks": len(checks),
@@ -81,48 +85,68 @@ def measure(name: str, given: Any) -> dict[str, Any]:
             "nodes": {key: graph["nodes"] for key, graph in session.manifest["graphs"].items()},
             "seconds": seconds,
             "timings": {},
+            "profiles": {},
         }
         if given.rounds:
-            x = (
-                images
-                if len(images) == given.batch
-                else np.resize(images, (given.batch, *images.shape[1:]))
-            )
+            data = [
+                part if part is None else np.resize(part, (given.batch, *part.shape[1:]))
+                for part in (images, condition)
+            ]
             for task in TASKS:
                 print(f"{name}: timing {task}", flush=True)
-                row["timings"][task] = paired(calls(flow, session, task, x), given.rounds)
+                row["timings"][task] = paired(calls(flow, session, task, *data), given.rounds)
+            for graph in ("log_prob", "decode"):
+                row["profiles"][graph] = profile(session, graph, *data)
     return row
 
 
-def real_images(dataset: str, count: int) -> np.ndarray:
-    """Test images of a data set, those that come with the package if they are enough."""
-    from attnflow_keras.data import load_dataset
+def real_data(entry: dict[str, Any], count: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Test images of an entry's data set and their conditions.
+
+    Those that come with the package if they are enough.
+    """
+    from attnflow_keras.data import downscale, load_dataset, load_paired
     from attnflow_keras.data.bundled import FILES, bundled_sample
 
+    dataset, condition = entry["dataset"], None
+    restores = entry["task"] == "super-resolution"
     if dataset in FILES and count <= len(bundled_sample(dataset)):
-        return bundled_sample(dataset)[:count]
-    return load_dataset(dataset, "test")[:count]
+        images = bundled_sample(dataset)
+    elif restores:
+        images = load_paired(dataset, "test")["image"]
+    else:
+        images = load_dataset(dataset, "test")
+    images = images[:count]
+    if restores:
+        condition = downscale(images, entry["config"]["scale"])
+    return images, condition
 
 
-def calls(flow: Any, session: Any, task: str, images: np.ndarray) -> dict[str, Callable[[], Any]]:
-    """One call of each contender, with the same work in it."""
+def calls(
+    flow: Any, session: Any, task: str, images: np.ndarray, condition: np.ndarray | None
+) -> dict[str, Callable[[], Any]]:
+    """One call of each contender, with the same work in it.
+
+    Conditional entries draw all samples of a batch from one condition.
+    """
     n = len(images)
+    one = None if condition is None else condition[:1]
 
     def keras(jit: bool) -> Callable[[], Any]:
         def call() -> None:
             flow.jit = jit
             if task == "score":
-                np.asarray(flow.bits_per_dim(images, batch_size=n))
+                np.asarray(flow.bits_per_dim(images, condition, batch_size=n))
             else:
-                flow.sample(n, seed=0, batch_size=n)
+                flow.sample(n, one, seed=0, batch_size=n)
 
         return call
 
     def onnxruntime() -> None:
         if task == "score":
-            session.bits_per_dim(images, batch_size=n)
+            session.bits_per_dim(images, condition, batch_size=n)
         else:
-            session.sample(n, seed=0, batch_size=n)
+            session.sample(n, one, seed=0, batch_size=n)
 
     return {"keras": keras(False), "keras_xla": keras(True), "onnxruntime": onnxruntime}
 
@@ -143,6 +167,40 @@ def paired(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, f
     best = min(("keras", "keras_xla"), key=lambda name: medians[name])
     ratios = np.array(took[best]) / np.array(took["onnxruntime"])
     return {**medians, "ratio": float(np.median(ratios)), "xla": best == "keras_xla"}
+
+
+def profile(
+    session: Any, graph: str, images: np.ndarray, condition: np.ndarray | None
+) -> list[tuple[str, int, float]]:
+    """The kinds of nodes that take most of a graph's time, as (kind, runs, share)."""
+    import onnxruntime
+
+    x = session.dequantize(images)
+    feed = session.features(condition, len(x))
+    if graph == "log_prob":
+        feed = {"image": x, **feed}
+    else:
+        latents = noise.draw_latents(len(x), list(session.latent_shapes), 1.0, 0)
+        feed = {**{f"latent_{i}": z for i, z in enumerate(latents)}, **feed}
+    with tempfile.TemporaryDirectory() as scratch:
+        options = onnxruntime.SessionOptions()
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(scratch) / "profile")
+        options.intra_op_num_threads = session.threads or 0
+        path = session.folder / session.manifest["graphs"][graph]["file"]
+        runner = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+        runner.run(None, feed)
+        events = json.loads(Path(runner.end_profiling()).read_text())
+    took: dict[str, list[int]] = {}
+    for event in events:
+        if event.get("cat") != "Node" or not event["name"].endswith("_kernel_time"):
+            continue
+        # A loop's time is that of the nodes in its body, which are counted themselves.
+        if event["args"]["op_name"] != "Loop":
+            took.setdefault(event["args"]["op_name"], []).append(event["dur"])
+    total = sum(map(sum, took.values()))
+    most = sorted(took, key=lambda kind: -sum(took[kind]))[:KINDS]
+    return [(kind, len(took[kind]), sum(took[kind]) / total) for kind in most]
 
 
 def report(rows: list[dict[str, Any]], given: Any) -> str:
@@ -203,6 +261,22 @@ def report(rows: list[dict[str, Any]], given: Any) -> str:
                 f"| {row['name']} | {task} | {' | '.join(rates)} | "
                 f"{given.batch / took['onnxruntime']:.0f} | {took['ratio']:.2f} |"
             )
+    lines += [
+        "",
+        "## Where onnxruntime's time goes",
+        "",
+        "Kinds of nodes by their share of one run of that batch, with how many of them ran. XLA "
+        "makes one loop over memory of a chain of elementwise nodes (Mul, Add, Sub, Softplus, Exp, "
+        "Cast and their like); onnxruntime runs them one by one, and in the inverse of a mixture "
+        "coupling once for each step of Newton's method.",
+        "",
+        "| entry | graph | nodes run |",
+        "|---|---|---|",
+    ]
+    for row in timed:
+        for graph, kinds in row["profiles"].items():
+            shares = ", ".join(f"{kind} {share:.0%} ({runs:,})" for kind, runs, share in kinds)
+            lines.append(f"| {row['name']} | {graph} | {shares} |")
     return "\n".join(lines)
 
 

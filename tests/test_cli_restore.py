@@ -144,8 +144,12 @@ def test_evaluate_scores_the_split_and_the_baselines(tmp_path):
     )
     out = tmp_path / "scores.json"
     result = attnflow(
-        "evaluate", tmp_path / "entry", "test", "--no-lpips", "--samples", 2, "-o", out
+        "evaluate", tmp_path / "entry", "--no-lpips", "--samples", 2, "-o", out, "--record"
     )
+    assert zoo.info(tmp_path / "entry")["restoration"] == json.loads(out.read_text())
+    card = (tmp_path / "entry" / "card.md").read_text()
+    assert "| temperature 0.9 |" in card
+    zoo.load(tmp_path / "entry")
     scores = json.loads(out.read_text())
     assert scores["items"] == 120
     assert [row["temperature"] for row in scores["temperatures"]] == [

@@ -1,4 +1,4 @@
-"""Every entry with weights: what its card says, checked on real digits."""
+"""Every unconditional entry with weights: what its card says, checked on real digits."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import zoo
 from attnflow_keras.data.bundled import bundled_sample
 from zoo.registry import PRESETS
 
-PRETRAINED = zoo.list(pretrained=True)
+PRETRAINED = zoo.list(pretrained=True, task="unconditional")
 
 
 @pytest.fixture(scope="module", params=PRETRAINED)

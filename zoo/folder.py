@@ -119,6 +119,18 @@ def save(
     return folder
 
 
+def update_metadata(folder: Path, changes: dict[str, Any]) -> None:
+    """Set keys of an entry's metadata, and write its card anew."""
+    from zoo.card import render
+
+    metadata = {**read_json(folder / "metadata.json", folder), **changes}
+    card = render(metadata, read_json(folder / "config.json", folder))
+    write_json(folder / ".metadata.json.part", metadata)
+    (folder / ".card.md.part").write_text(card, encoding="utf-8")
+    for name in ("metadata.json", "card.md"):
+        (folder / f".{name}.part").replace(folder / name)
+
+
 def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extra: Any) -> Path:
     from attnflow_keras.models import Flow
 

@@ -2,14 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from zoo.card import restoration_lines
 from zoo.cli.common import Name, check_out, console, import_tensorflow, load_flow, progress_bar
-from zoo.registry import info
-
-SCORES = {"psnr": "PSNR", "ssim": "SSIM", "lr_psnr": "LR-PSNR", "lpips": "LPIPS"}
+from zoo.folder import update_metadata
+from zoo.registry import info, locate
 
 
 def evaluate_command(
@@ -26,6 +26,9 @@ def evaluate_command(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="JSON to write, with standard errors.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the scores in the entry's metadata and card.")
+    ] = False,
 ) -> None:
     """Score an entry for super-resolution on its data set, beside bicubic and its encoder."""
     from attnflow_keras.data import load_paired, upscale
@@ -67,38 +70,13 @@ def evaluate_command(
         "encoder (L1)": quality(flow.regress(small), images, small, judge),
     }
     result["baselines"] = baselines
-    for line in table(result):
+    for line in restoration_lines(result):
         console.print(line, highlight=False, soft_wrap=True)
+    if record:
+        update_metadata(locate(name), {"restoration": result})
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = out.with_name(f".{out.name}.part")
         temporary.write_text(json.dumps(result, indent=2) + "\n")
         temporary.replace(out)
         console.print(f"wrote {out}")
-
-
-def table(result: dict[str, Any]) -> list[str]:
-    """The result of an evaluation as lines of text."""
-    rows = [(label, scores) for label, scores in result["baselines"].items()]
-    rows += [(f"temperature {row['temperature']:.1f}", row) for row in result["temperatures"]]
-    known = [key for key in SCORES if key in rows[0][1]]
-    lines = [" ".join([f"{'':18}", *(f"{SCORES[key]:>16}" for key in known)])]
-    for label, scores in rows:
-        cells = [f"{_cell(scores[key]):>16}" for key in known]
-        lines.append(" ".join([f"{label:18}", *cells]))
-    bits = result["bits_per_dim"]
-    lines.append(f"{bits['value']:.4f} ± {bits['standard_error']:.4f} bits_per_dim")
-    if result["diversity"]:
-        spread = result["diversity"]
-        lines.append(
-            f"{spread['mean']:.2f} grey levels between {spread['samples']} samples at temperature "
-            f"{spread['temperature']:.1f}"
-        )
-    lines.append(f"{result['items']} pictures of {result['split']}; ± is the standard error")
-    return lines
-
-
-def _cell(score: dict[str, Any]) -> str:
-    if score["mean"] is None:
-        return "exact"
-    return f"{score['mean']:.3f} ± {score['standard_error']:.3f}"

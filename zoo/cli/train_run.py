@@ -27,6 +27,7 @@ from attnflow_keras.metrics import evaluate_bits_per_dim
 from attnflow_keras.training import Recipe, train
 from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, read_curve, saved_epoch
 from attnflow_keras.training.early_stopping import standing
+from attnflow_keras.training.pretrain import CURVE as ENCODER_CURVE
 from zoo.card import metric_line
 from zoo.cli.common import console, load_data, progress_bar
 
@@ -106,8 +107,9 @@ def run(job: Job) -> None:
             flow.set_weights(trained.get_weights())
         metrics = _metrics(recipe, flow, {"test": test, "validation": validation})
     metadata = _metadata(job, rows, kept, metrics)
-    curve = (folder / CURVE).read_text()
-    zoo.save(flow, folder / "entry", metadata, overwrite=True, extra={CURVE: curve})
+    curves = (CURVE, ENCODER_CURVE) if recipe.pretrain_steps else (CURVE,)
+    extra = {name: (folder / name).read_text() for name in curves}
+    zoo.save(flow, folder / "entry", metadata, overwrite=True, extra=extra)
     for metric in metrics:
         console.print(metric_line(metric), highlight=False)
     console.print(f"wrote {folder / 'entry'}")
@@ -172,6 +174,12 @@ def _metrics(recipe: Recipe, flow: Any, parts: dict[str, Any]) -> list[dict[str,
     return metrics
 
 
+def _seconds(folder: Path) -> float:
+    """Seconds of the whole run, those of the encoder's included."""
+    curves = (read_curve(folder / name) for name in (CURVE, ENCODER_CURVE))
+    return round(sum(rows[-1]["seconds"] for rows in curves if rows), 1)
+
+
 def _metadata(
     job: Job, rows: list[dict[str, float]], kept: dict[str, int], metrics: list[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -192,7 +200,7 @@ def _metadata(
             "steps": int(rows[-1]["step"]) if rows else recipe.last_step,
             **kept,
             "images": int(rows[-1]["images"]) if rows else 0,
-            "seconds": rows[-1]["seconds"] if rows else 0.0,
+            "seconds": _seconds(job.folder),
             "machine": f"{job.device} ({platform.machine()})",
             "date": datetime.date.today().isoformat(),
             "note": "" if other else entry.get("training", {}).get("note", ""),

@@ -1,0 +1,82 @@
+"""Every super-resolution entry with weights: what its card says, checked on real pictures."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+import zoo
+from attnflow_keras.data import bluemarble_sample, downscale, upscale
+from attnflow_keras.metrics import lr_psnr, pixel_diversity, psnr
+from zoo.registry import PRESETS
+
+PRETRAINED = zoo.list(pretrained=True, task="super-resolution")
+TILES = bluemarble_sample()[0]
+SMALL = downscale(TILES, 8)
+
+
+@pytest.fixture(scope="module", params=PRETRAINED)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def flow(name):
+    return zoo.load(name)
+
+
+def test_there_are_the_three_kinds():
+    for kind in ("srflow", "cattnflow-imap", "cattnflow-itrans"):
+        assert f"{kind}-sr8-bluemarble" in PRETRAINED
+
+
+def test_metadata_is_complete(name):
+    folder = PRESETS / name
+    metadata = json.loads((folder / "metadata.json").read_text())
+    weights = (folder / "model.weights.h5").read_bytes()
+    assert metadata["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert metadata["bytes"] == len(weights) <= 6_000_000
+    training = metadata["training"]
+    for key in ("command", "seed", "steps", "images", "seconds", "machine", "date", "recipe"):
+        assert training[key] not in (None, "")
+    # At most 90 minutes of two cores; some ran on one of them.
+    assert training.get("cores", 2) * training["seconds"] <= 2 * 90 * 60
+    scores = metadata["restoration"]
+    assert (scores["split"], scores["items"]) == ("bluemarble_sr8 test", 120)
+    assert f"{scores['bits_per_dim']['value']:.4f}" in (folder / "card.md").read_text()
+    rows = (folder / "curve.csv").read_text().splitlines()
+    assert int(rows[-1].split(",")[1]) == training["steps"]
+    assert (folder / "encoder-curve.csv").exists()
+
+
+def test_scores_of_the_embedded_tiles_fit_the_card(name, flow):
+    test = zoo.info(name)["restoration"]
+    bits = np.asarray(flow.bits_per_dim(TILES, SMALL))
+    error = bits.std(ddof=1) / np.sqrt(len(bits))
+    # The sample is part of the test set: its mean is that of the whole within sampling error.
+    assert abs(bits.mean() - test["bits_per_dim"]["value"]) < 4 * error
+    # The condition matters.
+    others = np.asarray(flow.bits_per_dim(TILES, np.roll(SMALL, 1, axis=0)))
+    assert others.mean() > bits.mean() + 0.5
+
+
+def test_restorations_are_closer_than_bicubic_and_keep_the_small_picture(flow):
+    likely = flow.sample(condition=SMALL, temperature=0.0)
+    bicubic = upscale(SMALL, 8)
+    assert psnr(likely, TILES).mean() > psnr(bicubic, TILES).mean()
+    assert np.isfinite(lr_psnr(likely, SMALL)).all()
+
+
+def test_samples_of_one_picture_differ(flow):
+    drawn = flow.sample(8, SMALL[5:6], temperature=0.9, seed=0)
+    assert pixel_diversity(drawn[None])[0] > 2
+    again = flow.sample(8, SMALL[5:6], temperature=0.9, seed=0)
+    np.testing.assert_array_equal(drawn, again)
+
+
+def test_decode_returns_every_pixel(flow):
+    x = flow.dequantize(TILES[:8], center=True)
+    latents, _ = flow.encode(x, SMALL[:8])
+    back = np.asarray(flow.decode([np.array(z) for z in latents], SMALL[:8]))
+    np.testing.assert_array_equal(flow.quantize(back), TILES[:8])
