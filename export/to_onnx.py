@@ -1,6 +1,8 @@
 """Write a flow as ONNX graphs with a manifest, checked before they are kept."""
 
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from export.errors import ExportError
 from export.graphs import Graph, copy_under, graphs
 
 OPSET = 18
+# Read by tf2onnx, which goes by whether it is set.
+CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16"}
 
 Progress = Callable[[str], None]
@@ -111,7 +115,7 @@ def convert(graph: Graph, path: Path) -> dict[str, Any]:
 
     from attnflow_keras import loops
 
-    with loops.rolled():
+    with loops.rolled(), _without_copies():
         traced = tf.function(graph.function, input_signature=graph.signature, autograph=False)
         model, _ = tf2onnx.convert.from_function(
             traced, input_signature=graph.signature, opset=OPSET
@@ -137,6 +141,24 @@ def convert(graph: Graph, path: Path) -> dict[str, Any]:
         "outputs": [_value(value) for value in model.graph.output],
         "nodes": _count_nodes(model.graph),
     }
+
+
+@contextlib.contextmanager
+def _without_copies() -> Iterator[None]:
+    """Keep tf2onnx from copying the graph before each of its hundred passes.
+
+    It does so to go on when a pass fails, and spends most of its time on it. Here a pass that
+    fails ends the export.
+    """
+    before = os.environ.get(CATCH_ERRORS)
+    os.environ[CATCH_ERRORS] = "FALSE"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CATCH_ERRORS]
+        else:
+            os.environ[CATCH_ERRORS] = before
 
 
 def _value(value: Any) -> dict[str, Any]:

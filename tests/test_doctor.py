@@ -8,8 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import zoo
-from attnflow_keras.data import fashion_mnist_sample, save_image
-from tests.conftest import make_tiny_flow
+from attnflow_keras.data import bluemarble_sample, downscale, fashion_mnist_sample, save_image
 from zoo.cli.app import app
 from zoo.cli.doctor import _images, _narrowed
 from zoo.errors import ZooError
@@ -92,13 +91,18 @@ def test_damaged_weights_give_exit_status_1(folder, pictures):
 
 def test_images_by_default(digits, monkeypatch):
     grey = {"name": "a", "dataset": "mnist", "config": {"image_shape": [28, 28, 1]}}
-    np.testing.assert_array_equal(_images("a", grey, None, False), digits)
-    clothes = _images("a", {**grey, "dataset": "fashion_mnist"}, None, False)
+    np.testing.assert_array_equal(_images("a", grey, None, False)[0], digits)
+    clothes, _ = _images("a", {**grey, "dataset": "fashion_mnist"}, None, False)
     np.testing.assert_array_equal(clothes, fashion_mnist_sample())
     other = {"name": "a", "dataset": "mnist", "config": {"image_shape": [32, 32, 3]}}
     pictures = np.zeros((5, 32, 32, 3), "uint8")
     monkeypatch.setattr("attnflow_keras.data.load_dataset", lambda *_: pictures)
-    assert _images("a", other, None, False) is pictures
+    assert _images("a", other, None, False)[0] is pictures
+    tiles = {"name": "a", "task": "super-resolution", "dataset": "bluemarble_sr8"}
+    tiles["config"] = {"image_shape": [64, 64, 3], "scale": 8}
+    images, small = _images("a", tiles, None, False)
+    np.testing.assert_array_equal(images, bluemarble_sample()[0])
+    np.testing.assert_array_equal(small, downscale(images, 8))
     with pytest.raises(ValueError, match=r"images of 32x32x3.*attnflow doctor '\./my a' IMAGES"):
         _images("./my a", {**other, "dataset": "my-folder"}, None, False)
 
@@ -113,11 +117,3 @@ def test_errors(folder, tmp_path):
     (folder / "model.weights.h5").unlink()
     with pytest.raises(ZooError, match="has no weights"):
         doctor(folder)
-
-
-def test_conditional_flows_are_for_python(folder, pictures, monkeypatch):
-    flow = make_tiny_flow()
-    flow.conditional = True
-    monkeypatch.setattr("zoo.load", lambda name: flow)
-    with pytest.raises(ValueError, match=r"flow\.diagnose\(images, condition\)"):
-        doctor(folder, pictures)

@@ -26,11 +26,6 @@ def flow(name):
     return zoo.load(name)
 
 
-def test_there_are_the_three_kinds():
-    for kind in ("srflow", "cattnflow-imap", "cattnflow-itrans"):
-        assert f"{kind}-sr8-bluemarble" in PRETRAINED
-
-
 def test_metadata_is_complete(name):
     folder = PRESETS / name
     metadata = json.loads((folder / "metadata.json").read_text())
