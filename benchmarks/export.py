@@ -222,8 +222,8 @@ def report(rows: list[dict[str, Any]], given: Any) -> str:
         "## Agreement with Keras",
         "",
         f"Each entry was exported to ONNX in float32, its folder verified, and compared with "
-        f"Keras on {given.images} real test images and as many drawn latents. log_prob: greatest "
-        "difference in bits per dimension. Latents and images: difference over max(1, |value|), "
+        f"Keras on {given.images} real test images and as many drawn latents. Differences are "
+        "over max(1, |value|). log_prob: the greatest, in bits per dimension. Latents and images: "
         "for 99.9 % of the elements. Round trip: greatest |decode(encode(x)) - x| in onnxruntime, "
         "and elements that move by half a grey level or more.",
         "",

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import export
 from attnflow_keras.elimination import solve_and_log_det
-from export import to_onnx
+from export import fixtures, to_onnx
 from export.graphs import Graph
 from export.runtime import Session
 from tests.conftest import make_tiny_flow
@@ -87,6 +87,21 @@ def test_report(exported):
     assert report["log_prob"] < 2e-5
     assert report["latents"] < 1e-4
     assert report["wrong_levels"] == 0
+
+
+def test_scores_are_compared_relative_to_the_bits_of_an_image(exported):
+    _, folder, _ = exported
+    recorded = fixtures.load(folder)
+    session = Session(folder, "cpu")
+    bits = session.bits_per_dim(recorded["image"])
+    worst = int(np.argmax(bits))
+    assert bits[worst] > 1
+    recorded["log_prob"][worst] -= 1e-3 * bits[worst] * session.num_dims * np.log(2)
+    report = fixtures.compare(session, recorded)
+    assert report["log_prob"] == pytest.approx(1e-3, rel=1e-2)
+    assert fixtures.failures(report, "float32") == [
+        f"log_prob differs from Keras by {report['log_prob']:.3g}, more than 2e-05"
+    ]
 
 
 def test_itrans_exports(tmp_path, tiny_images):
