@@ -5,7 +5,7 @@ arguments of ``FlowLayer``. Shapes are odd or not square where the layer allows 
 """
 
 from attnflow_keras import layers, priors
-from attnflow_keras.networks import ActNormConvNet, GatedAttentionNet, GatedConvNet
+from attnflow_keras.networks import ActNormConvNet, GatedAttentionNet, GatedConvNet, MapToVectorNet
 
 
 def affine(**k):
@@ -19,6 +19,14 @@ def sigmoid_affine(**k):
 
 def injector(**k):
     return layers.AffineInjector(ActNormConvNet(6, dtype=k.get("dtype")), **k)
+
+
+def conditional_actnorm(**k):
+    return layers.ConditionalActNorm(MapToVectorNet(dtype=k.get("dtype")), **k)
+
+
+def conditional_conv(**k):
+    return layers.ConditionalConv1x1(MapToVectorNet(dtype=k.get("dtype")), seed=2, **k)
 
 
 def mixture(components=3, **k):
@@ -83,6 +91,9 @@ LAYERS = {
     "affine_coupling_sigmoid": (sigmoid_affine, (3, 5, 4), 0),
     "affine_coupling_sigmoid_conditional": (sigmoid_affine, (3, 3, 5), 2),
     "affine_injector": (injector, (3, 5, 3), 2),
+    "conditional_actnorm": (conditional_actnorm, (5, 6, 3), 2),
+    "conditional_conv": (conditional_conv, (5, 6, 4), 2),
+    "conditional_conv_loop": (conditional_conv, (5, 5, 18), 1),
     "mixture_coupling": (mixture, (3, 5, 4), 0),
     "mixture_coupling_single": (lambda **k: mixture(1, **k), (3, 3, 3), 0),
     "mixture_coupling_conditional": (mixture, (3, 5, 4), 2),

@@ -4,6 +4,7 @@ from attnflow_keras.bijectors.base import FlowBijector
 from attnflow_keras.bijectors.channel_autoregressive import ChannelAutoregressive
 from attnflow_keras.bijectors.channel_matmul import ChannelMatmul
 from attnflow_keras.bijectors.mixture_logistic_cdf import MixtureLogisticCDF
+from attnflow_keras.bijectors.sample_channel_matmul import SampleChannelMatmul
 from attnflow_keras.bijectors.shift_scale import ShiftScale
 from attnflow_keras.bijectors.squeeze import FlipHalves, Squeeze
 from attnflow_keras.bijectors.token_mixing import TokenMixing
@@ -14,6 +15,7 @@ __all__ = [
     "FlipHalves",
     "FlowBijector",
     "MixtureLogisticCDF",
+    "SampleChannelMatmul",
     "ShiftScale",
     "Squeeze",
     "TokenMixing",

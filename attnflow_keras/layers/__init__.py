@@ -4,6 +4,8 @@ from attnflow_keras.layers.actnorm import ActNorm
 from attnflow_keras.layers.affine_coupling import AffineCoupling
 from attnflow_keras.layers.affine_injector import AffineInjector
 from attnflow_keras.layers.chain import Chain
+from attnflow_keras.layers.conditional_actnorm import ConditionalActNorm
+from attnflow_keras.layers.conditional_conv import ConditionalConv1x1
 from attnflow_keras.layers.coupling import Coupling, NetworkCoupling
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.imap import IMapAttention
@@ -17,6 +19,8 @@ __all__ = [
     "AffineCoupling",
     "AffineInjector",
     "Chain",
+    "ConditionalActNorm",
+    "ConditionalConv1x1",
     "Coupling",
     "FlipHalves",
     "FlowLayer",

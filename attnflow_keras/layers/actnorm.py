@@ -44,18 +44,31 @@ class ActNorm(FlowLayer):
         Raises:
             ValueError: NaN or Inf in the batch, or a channel that is constant.
         """
-        values = np.asarray(ops.convert_to_numpy(x), dtype="float64")
-        if not np.isfinite(values).all():
-            raise ValueError(f"{self.name}: the batch given to adapt contains NaN or Inf")
-        mean = values.mean(axis=(0, 1, 2))
-        std = values.std(axis=(0, 1, 2))
-        constant = np.flatnonzero(std < 1e-7 * np.maximum(1.0, np.abs(mean)))
-        if constant.size:
-            raise ValueError(
-                f"{self.name}: channel {constant[0]} of the batch given to adapt is constant "
-                f"({mean[constant[0]]:.6g}); adapt needs a batch that varies in every channel"
-            )
-        log_scale = -np.log(std + 1e-6)
+        mean, log_scale = batch_statistics(self.name, x)
         self.bias.assign(-mean)
         self.log_scale.assign(np.asarray(inverse_soft_clamp(log_scale, LOG_SCALE_BOUND)))
         return super().adapt(x, condition)
+
+
+def batch_statistics(name: str, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each channel, and the log-scale that brings its standard deviation to 1.
+
+    Args:
+        name: the layer's, for errors.
+        x: ``(n, h, w, c)``.
+
+    Raises:
+        ValueError: NaN or Inf, or a channel that is constant.
+    """
+    values = np.asarray(ops.convert_to_numpy(x), dtype="float64")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name}: the batch given to adapt contains NaN or Inf")
+    mean = values.mean(axis=(0, 1, 2))
+    std = values.std(axis=(0, 1, 2))
+    constant = np.flatnonzero(std < 1e-7 * np.maximum(1.0, np.abs(mean)))
+    if constant.size:
+        raise ValueError(
+            f"{name}: channel {constant[0]} of the batch given to adapt is constant "
+            f"({mean[constant[0]]:.6g}); adapt needs a batch that varies in every channel"
+        )
+    return mean, -np.log(std + 1e-6)

@@ -53,8 +53,7 @@ class InvertibleConv1x1(FlowLayer):
         channels = shape[-1]
         start = np.eye(channels)
         if self.init == "orthogonal":
-            normal = np.random.Generator(np.random.Philox(key=self.seed)).normal(size=start.shape)
-            start = np.linalg.qr(normal)[0]
+            start = random_rotation(channels, self.seed)
         permutation, lower, upper = plu(start)
         diagonal = np.diag(upper)
         raw = np.asarray(inverse_soft_clamp(np.log(np.abs(diagonal)), LOG_DIAG_BOUND))
@@ -109,6 +108,12 @@ class InvertibleConv1x1(FlowLayer):
             trainable=trainable,
             autocast=False,
         )
+
+
+def random_rotation(channels: int, seed: int) -> np.ndarray:
+    """A random orthogonal matrix, float64 ``(c, c)``."""
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    return np.linalg.qr(rng.normal(size=(channels, channels)))[0]
 
 
 def plu(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,0 +1,53 @@
+"""Actnorm whose bias and scale come from a condition."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.layers.actnorm import LOG_SCALE_BOUND, batch_statistics
+from attnflow_keras.layers.conditioner import ConditionerLayer
+from attnflow_keras.numerics import inverse_soft_clamp, soft_clamp
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class ConditionalActNorm(ConditionerLayer):
+    """``y = (x + bias(c)) * exp(log_scale(c))``, one bias and scale a channel and sample
+    (Full-Glow, arXiv:2012.05846, section 3.1).
+
+    :meth:`adapt` lets both start as those of :class:`ActNorm`, for any condition. The log-scale
+    is softly bounded by +-12; the reference's factor may pass through 0.
+
+    Args:
+        conditioner: a network from the condition to 2 numbers a channel, such as
+            :class:`MapToVectorNet`.
+        **kwargs: arguments of :class:`ConditionerLayer`; ``condition_channels`` must be given.
+    """
+
+    log_scale_bound = LOG_SCALE_BOUND
+
+    def __init__(self, conditioner: keras.layers.Layer, **kwargs: Any) -> None:
+        super().__init__(conditioner, **kwargs)
+        if not self.condition_channels:
+            raise ValueError("condition_channels must be at least 1 for conditional actnorm; got 0")
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        self.build_conditioner((*shape[:2], self.condition_channels), 2 * shape[-1])
+
+    def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        return condition
+
+    def bijector(self, condition: Any = None) -> ShiftScale:
+        raw = self.conditioner_output(condition)[:, None, None, :]
+        bias, log_scale = ops.split(raw, 2, axis=-1)
+        return ShiftScale(bias, soft_clamp(log_scale, LOG_SCALE_BOUND))
+
+    def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        mean, log_scale = batch_statistics(self.name, x)
+        raw = np.asarray(inverse_soft_clamp(log_scale, LOG_SCALE_BOUND))
+        self.conditioner.start_at(np.concatenate([-mean, raw]))
+        return super().adapt(x, condition)

@@ -1,0 +1,80 @@
+"""Invertible 1x1 convolution whose matrix comes from a condition."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras.bijectors import SampleChannelMatmul
+from attnflow_keras.layers.conditioner import ConditionerLayer
+from attnflow_keras.layers.invertible_conv import random_rotation
+from attnflow_keras.numerics import soft_clamp
+
+Tensor = Any
+
+LOG_DIAG_BOUND = 2.0
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class ConditionalConv1x1(ConditionerLayer):
+    """``y = R L(c) D(c) U(c) x`` at every position, a matrix for each sample (Full-Glow,
+    arXiv:2012.05846, section 3.1).
+
+    R is a fixed random rotation, from which the matrix starts for any condition. The reference
+    has free triangular factors instead, and starts them at those of a rotation: such a product can
+    be as good as singular for a condition that was not in the training data. Here the diagonal's
+    logarithm is softly bounded by 2 and the entries beside it by 1 / sqrt(c), which keeps the
+    inverse small at any number of channels c. The number of parameters is the same.
+
+    Args:
+        conditioner: a network from the condition to ``2 c^2 + c`` numbers for c channels, such
+            as :class:`MapToVectorNet`.
+        seed: seed of the rotation.
+        **kwargs: arguments of :class:`ConditionerLayer`; ``condition_channels`` must be given.
+    """
+
+    log_scale_bound = LOG_DIAG_BOUND
+
+    def __init__(self, conditioner: keras.layers.Layer, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(conditioner, **kwargs)
+        if not self.condition_channels:
+            raise ValueError(
+                "condition_channels must be at least 1 for a conditional convolution; got 0"
+            )
+        self.seed = seed
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        channels = shape[-1]
+        self.build_conditioner((*shape[:2], self.condition_channels), 2 * channels**2 + channels)
+        rotation = random_rotation(channels, self.seed)
+        self.rotation = self.add_weight(
+            rotation.shape,
+            lambda shape, dtype: ops.convert_to_tensor(rotation, dtype=dtype),
+            name="rotation",
+            trainable=False,
+            autocast=False,
+        )
+
+    def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        return condition
+
+    def bijector(self, condition: Any = None) -> SampleChannelMatmul:
+        channels = self.map_shape[-1]
+        raw = self.conditioner_output(condition)
+        bound = 1.0 / math.sqrt(channels)
+        lower, upper = (
+            ops.reshape(raw[:, i * channels**2 : (i + 1) * channels**2], (-1, channels, channels))
+            for i in range(2)
+        )
+        below = ops.cast(np.tril(np.ones((channels, channels)), -1), self.variable_dtype)
+        return SampleChannelMatmul(
+            rotation=ops.convert_to_tensor(self.rotation),
+            strict_lower=soft_clamp(lower, bound) * below,
+            log_diag=soft_clamp(raw[:, 2 * channels**2 :], LOG_DIAG_BOUND),
+            strict_upper=soft_clamp(upper, bound) * ops.transpose(below),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}

@@ -1,0 +1,82 @@
+"""Full-Glow's networks from a map to the parameters of one layer."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+Tensor = Any
+
+FILTERS = (8, 4, 2)
+UNITS = (32, 64, 48)
+# Two 3x3 convolutions without padding leave nothing of a smaller map.
+LEAST_SIDE = 5
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class MapToVectorNet(keras.layers.Layer):
+    """``(n, h, w, c)`` to ``(n, out_channels)`` (Full-Glow, arXiv:2012.05846, section 3.1).
+
+    A 1x1 and two unpadded 3x3 convolutions of 8, 4 and 2 filters, then dense layers of 32, 64
+    and 48 units, all with ReLU, and a dense layer that starts with zero weights: at first the
+    output is its bias for any map, which :meth:`start_at` sets. The first dense layer ties the
+    network to the size of the map.
+
+    Args:
+        out_channels: length of the output; a layer sets it before it builds the network.
+        **kwargs: arguments of ``keras.layers.Layer``.
+    """
+
+    any_size = False
+
+    def __init__(self, out_channels: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.out_channels = out_channels
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if self.out_channels is None:
+            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
+        height, width = (int(side or 0) for side in input_shape[1:3])
+        if min(height, width) < LEAST_SIDE:
+            raise ValueError(
+                f"{self.name}: maps must be at least {LEAST_SIDE}x{LEAST_SIDE}; got "
+                f"{height}x{width}"
+            )
+        options = {"activation": "relu", "dtype": self.dtype_policy}
+        shape = tuple(input_shape)
+        self.convs, self.hidden = [], []
+        for i, filters in enumerate(FILTERS):
+            conv = keras.layers.Conv2D(filters, 3 if i else 1, name=f"conv_{i}", **options)
+            conv.build(shape)
+            shape = conv.compute_output_shape(shape)
+            self.convs.append(conv)
+        size = math.prod(shape[1:])
+        for i, units in enumerate(UNITS):
+            dense = keras.layers.Dense(units, name=f"dense_{i}", **options)
+            dense.build((None, size))
+            size = units
+            self.hidden.append(dense)
+        self.last = keras.layers.Dense(
+            self.out_channels, kernel_initializer="zeros", name="last", dtype=self.dtype_policy
+        )
+        self.last.build((None, size))
+        self.built = True
+
+    def start_at(self, vector: np.ndarray) -> None:
+        """Let the network give this vector, float ``(out_channels,)``, for any map at first."""
+        self.last.bias.assign(vector)
+
+    def call(self, x: Tensor) -> Tensor:
+        for conv in self.convs:
+            x = conv(x)
+        x = keras.ops.reshape(x, (-1, math.prod(x.shape[1:])))
+        for dense in self.hidden:
+            x = dense(x)
+        return self.last(x)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], self.out_channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "out_channels": self.out_channels}
