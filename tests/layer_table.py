@@ -5,7 +5,13 @@ arguments of ``FlowLayer``. Shapes are odd or not square where the layer allows 
 """
 
 from attnflow_keras import layers, priors
-from attnflow_keras.networks import ActNormConvNet, GatedAttentionNet, GatedConvNet, MapToVectorNet
+from attnflow_keras.networks import (
+    ActNormConvNet,
+    GatedAttentionNet,
+    GatedConvNet,
+    GlowConvNet,
+    MapToVectorNet,
+)
 
 
 def affine(**k):
@@ -19,6 +25,18 @@ def sigmoid_affine(**k):
 
 def injector(**k):
     return layers.AffineInjector(ActNormConvNet(6, dtype=k.get("dtype")), **k)
+
+
+def glow_affine(**k):
+    network = GlowConvNet(
+        6, k.get("condition_channels", 0), condition_width=5, dtype=k.get("dtype")
+    )
+    return layers.AffineCoupling(network, scale="sigmoid", **k)
+
+
+def condition_slice(**k):
+    inner = affine(dtype=k.get("dtype"), condition_channels=2)
+    return layers.ConditionSlice(inner, start=1, **k)
 
 
 def conditional_actnorm(**k):
@@ -90,6 +108,9 @@ LAYERS = {
     "affine_coupling_conditional": (affine, (3, 5, 4), 2),
     "affine_coupling_sigmoid": (sigmoid_affine, (3, 5, 4), 0),
     "affine_coupling_sigmoid_conditional": (sigmoid_affine, (3, 3, 5), 2),
+    "affine_coupling_glow": (glow_affine, (3, 5, 4), 0),
+    "affine_coupling_glow_conditional": (glow_affine, (3, 5, 4), 3),
+    "condition_slice": (condition_slice, (3, 5, 4), 4),
     "affine_injector": (injector, (3, 5, 3), 2),
     "conditional_actnorm": (conditional_actnorm, (5, 6, 3), 2),
     "conditional_conv": (conditional_conv, (5, 6, 4), 2),
@@ -132,6 +153,16 @@ LAYERS = {
     "gaussian_split_prior": (priors.GaussianPrior, (3, 5, 3), 2),
     "gaussian_zero_conv_prior": (
         lambda **k: priors.GaussianPrior("zero_conv", **k),
+        (3, 5, 3),
+        2,
+    ),
+    "gaussian_one_padded_prior": (
+        lambda **k: priors.GaussianPrior("one_padded", **k),
+        (3, 5, 3),
+        0,
+    ),
+    "gaussian_one_padded_split_prior": (
+        lambda **k: priors.GaussianPrior("one_padded", **k),
         (3, 5, 3),
         2,
     ),

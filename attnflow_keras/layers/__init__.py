@@ -4,6 +4,7 @@ from attnflow_keras.layers.actnorm import ActNorm
 from attnflow_keras.layers.affine_coupling import AffineCoupling
 from attnflow_keras.layers.affine_injector import AffineInjector
 from attnflow_keras.layers.chain import Chain
+from attnflow_keras.layers.condition_slice import ConditionSlice
 from attnflow_keras.layers.conditional_actnorm import ConditionalActNorm
 from attnflow_keras.layers.conditional_conv import ConditionalConv1x1
 from attnflow_keras.layers.coupling import Coupling, NetworkCoupling
@@ -19,6 +20,7 @@ __all__ = [
     "AffineCoupling",
     "AffineInjector",
     "Chain",
+    "ConditionSlice",
     "ConditionalActNorm",
     "ConditionalConv1x1",
     "Coupling",

@@ -4,6 +4,7 @@ from attnflow_keras.networks.actnorm_conv import ActNormConvNet
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.gated_attention import GatedAttentionNet
 from attnflow_keras.networks.gated_conv import GatedConvNet
+from attnflow_keras.networks.glow_conv import GlowConvNet
 from attnflow_keras.networks.map_to_vector import MapToVectorNet
 from attnflow_keras.networks.rrdb import RRDBNet
 from attnflow_keras.networks.weight_norm import WeightNormConv2D
@@ -14,6 +15,7 @@ __all__ = [
     "ConvLSTM",
     "GatedAttentionNet",
     "GatedConvNet",
+    "GlowConvNet",
     "MapToVectorNet",
     "RRDBNet",
     "WeightNormConv2D",

@@ -44,7 +44,7 @@ class MapToVectorNet(keras.layers.Layer):
                 f"{height}x{width}"
             )
         options = {"activation": "relu", "dtype": self.dtype_policy}
-        shape = tuple(input_shape)
+        shape: Any = tuple(input_shape)
         self.convs, self.hidden = [], []
         for i, filters in enumerate(FILTERS):
             conv = keras.layers.Conv2D(filters, 3 if i else 1, name=f"conv_{i}", **options)

@@ -17,20 +17,23 @@ class ZeroConv2D(keras.layers.Layer):
 
     Args:
         filters: output channels.
+        pad_value: what the map is padded with. Glow's own code marks the border by ones in a
+            channel of their own, Full-Glow's pads with ones.
         **kwargs: arguments of ``keras.layers.Layer``.
     """
 
-    def __init__(self, filters: int, **kwargs: Any) -> None:
+    def __init__(self, filters: int, pad_value: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if filters < 1:
             raise ValueError(f"filters must be at least 1; got {filters}")
         self.filters = filters
+        self.pad_value = float(pad_value)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.conv = keras.layers.Conv2D(
             self.filters,
             3,
-            padding="same",
+            padding="valid" if self.pad_value else "same",
             kernel_initializer="zeros",
             dtype=self.dtype_policy,
             name="conv",
@@ -40,10 +43,14 @@ class ZeroConv2D(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Tensor) -> Tensor:
+        if self.pad_value:
+            sides = ((0, 0), (1, 1), (1, 1), (0, 0))
+            x = ops.pad(x, sides, constant_values=self.pad_value)
         return self.conv(x) * ops.exp(RATE * self.log_gain)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "filters": self.filters}
+        config = {**super().get_config(), "filters": self.filters}
+        return {**config, "pad_value": self.pad_value} if self.pad_value else config

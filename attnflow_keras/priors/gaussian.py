@@ -13,7 +13,7 @@ from attnflow_keras.numerics import soft_clamp
 Tensor = Any
 
 LOG_SD_BOUND = 5.0
-NETWORKS = ("conv", "zero_conv")
+NETWORKS = ("conv", "zero_conv", "one_padded")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -26,8 +26,9 @@ class GaussianPrior(FlowLayer):
     bounded by +-5.
 
     Args:
-        network: of a split prior, ``"conv"`` or ``"zero_conv"`` (:class:`ZeroConv2D`, as Glow
-            and SRFlow have it).
+        network: of a split prior, ``"conv"``, or ``"zero_conv"`` (:class:`ZeroConv2D`, as Glow
+            and SRFlow have it). ``"one_padded"`` is Full-Glow's, which pads with ones; its top
+            prior is that convolution of a map of zeros, and so knows the border.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
@@ -41,22 +42,24 @@ class GaussianPrior(FlowLayer):
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         height, width, channels = shape
-        if self.condition_channels:
+        if self.condition_channels or self.kind == "one_padded":
             # In full precision under every policy: it decides the latents directly.
             options = {"dtype": self.variable_dtype, "name": "network"}
             self.network = (
-                ZeroConv2D(2 * channels, **options)
-                if self.kind == "zero_conv"
+                ZeroConv2D(2 * channels, float(self.kind == "one_padded"), **options)
+                if self.kind != "conv"
                 else keras.layers.Conv2D(
                     2 * channels, 3, padding="same", kernel_initializer="zeros", **options
                 )
             )
-            self.network.build((None, height, width, self.condition_channels))
+            self.network.build((None, height, width, self.condition_channels or channels))
         else:
             self.mean = self.add_weight((channels,), "zeros", name="mean", autocast=False)
             self.log_sd = self.add_weight((channels,), "zeros", name="log_sd", autocast=False)
 
     def bijector(self, condition: Any = None) -> ShiftScale:
+        if condition is None and self.kind == "one_padded":
+            condition = ops.zeros((1, *self.map_shape), dtype=self.variable_dtype)
         if condition is None:
             mean, log_sd = ops.convert_to_tensor(self.mean), ops.convert_to_tensor(self.log_sd)
         else:

@@ -1,0 +1,68 @@
+"""A layer that takes some channels of a condition."""
+
+from typing import Any
+
+import keras
+
+from attnflow_keras.layers.flow_layer import FlowLayer
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class ConditionSlice(FlowLayer):
+    """A conditional layer that is given channels ``start`` and after of a wider condition.
+
+    In Full-Glow every layer of a step has a map of its own as condition; the maps of a level lie
+    side by side in one.
+
+    Args:
+        layer: the layer; it takes as many channels as its ``condition_channels``.
+        start: the first of them.
+        **kwargs: arguments of :class:`FlowLayer`; ``condition_channels`` are those of the wider
+            condition.
+    """
+
+    def __init__(self, layer: FlowLayer, start: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        stop = start + layer.condition_channels
+        if start < 0 or not layer.condition_channels or stop > self.condition_channels:
+            raise ValueError(
+                f"start must leave room for the layer's {layer.condition_channels} (at least 1) "
+                f"of {self.condition_channels} condition_channels; got {start}"
+            )
+        self.layer = layer
+        self.start = start
+
+    @property
+    def log_scale_bound(self) -> Any:
+        return self.layer.log_scale_bound
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        if not self.layer.built:  # a deserialized one is
+            self.layer.build((None, *shape))
+        self.any_size = self.layer.any_size
+
+    def transform(self, x: Tensor, condition: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
+        return self.layer(x, condition=self._own(condition), inverse=inverse)
+
+    def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[Any]:
+        return self.layer.bijectors_for(x, self._own(condition))
+
+    def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        self._check_condition(x, condition)
+        return self.layer.adapt(x, self._own(condition))
+
+    def output_map_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        return self.layer.output_map_shape(shape)
+
+    def _own(self, condition: Any) -> Tensor:
+        return condition[..., self.start : self.start + self.layer.condition_channels]
+
+    def get_config(self) -> dict[str, Any]:
+        layer = keras.saving.serialize_keras_object(self.layer)
+        return {**super().get_config(), "layer": layer, "start": self.start}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ConditionSlice":
+        return cls(**{**config, "layer": keras.saving.deserialize_keras_object(config["layer"])})

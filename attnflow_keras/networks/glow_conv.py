@@ -1,0 +1,102 @@
+"""Glow's conditioner, with Full-Glow's branch for a condition."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from attnflow_keras.networks.zero_conv import ZeroConv2D
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class GlowConvNet(keras.layers.Layer):
+    """``conv3x3, ReLU, conv1x1, ReLU``, then :class:`ZeroConv2D` (Glow, arXiv:1807.03039).
+
+    With ``condition_channels``, so many last channels of the input are a condition, which goes
+    through ``conv3x3, ReLU, conv3x3, ReLU`` of its own first (Full-Glow, arXiv:2012.05846,
+    section 3.1).
+
+    Args:
+        width: channels of the hidden maps.
+        condition_channels: how many of the input's channels are the condition.
+        condition_width: hidden channels of its branch.
+        pad_value: see :class:`ZeroConv2D`; 1 in Full-Glow.
+        out_channels: channels of the output; a coupling sets it before it builds the network.
+        **kwargs: arguments of ``keras.layers.Layer``.
+    """
+
+    any_size = True
+
+    def __init__(
+        self,
+        width: int = 512,
+        condition_channels: int = 0,
+        condition_width: int = 128,
+        pad_value: float = 1.0,
+        out_channels: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for name, value, least in (
+            ("width", width, 1),
+            ("condition_channels", condition_channels, 0),
+            ("condition_width", condition_width, 1),
+        ):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}; got {value}")
+        self.width = width
+        self.condition_channels = condition_channels
+        self.condition_width = condition_width
+        self.pad_value = pad_value
+        self.out_channels = out_channels
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if self.out_channels is None:
+            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
+        sides, channels = tuple(input_shape[:3]), self.condition_channels
+        if channels:
+            self.condition_0 = self._conv(self.condition_width, 3, "condition_0", channels)
+            self.condition_1 = self._conv(channels, 3, "condition_1", self.condition_width)
+        self.conv_0 = self._conv(self.width, 3, "conv_0", int(input_shape[-1] or 0))
+        self.conv_1 = self._conv(self.width, 1, "conv_1", self.width)
+        self.conv_out = ZeroConv2D(
+            self.out_channels, self.pad_value, dtype=self.dtype_policy, name="conv_out"
+        )
+        self.conv_out.build((*sides, self.width))
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        if self.condition_channels:
+            kept = x[..., : -self.condition_channels]
+            condition = x[..., -self.condition_channels :]
+            condition = self.condition_1(self.condition_0(condition))
+            x = ops.concatenate([kept, condition], axis=-1)
+        return self.conv_out(self.conv_1(self.conv_0(x)))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:3], self.out_channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "condition_channels": self.condition_channels,
+            "condition_width": self.condition_width,
+            "pad_value": self.pad_value,
+            "out_channels": self.out_channels,
+        }
+
+    def _conv(self, filters: int, kernel: int, name: str, channels: int) -> keras.layers.Conv2D:
+        conv = keras.layers.Conv2D(
+            filters,
+            kernel,
+            padding="same",
+            activation="relu",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.05),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        conv.build((None, None, None, channels))
+        return conv
