@@ -38,7 +38,7 @@ class ZeroConv2D(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="conv",
         )
-        self.conv.build(input_shape)
+        self.conv.build((None, None, None, input_shape[-1]))
         self.log_gain = self.add_weight((self.filters,), "zeros", name="log_gain")
         self.built = True
 
