@@ -262,3 +262,28 @@ def test_wrong_conditions(srflow):
         srflow.bits_per_dim(images, condition=np.zeros((2, 4, 4, 3), "uint8"))
     with pytest.raises(ValueError, match="height and width must be divisible by 4; got 10 and 8"):
         srflow.at_size(10, 8)
+
+
+def test_a_residual_flow_starts_from_the_encoder_s_restoration():
+    flow = make_srflow(residual=True, dtype="float64")
+    images, conditions = pairs(flow, 8)
+    flow.adapt({"image": images, "condition": conditions})
+    perturb(flow, 0.01)
+    x = flow.dequantize(images[:2]).astype("float64")
+    features = flow.encode_condition(conditions[:2])
+    latents, log_det = flow.encode(x, features)
+    expected = jacobian_log_det(
+        lambda v: keras.ops.concatenate(
+            [keras.ops.reshape(z, (2, -1)) for z in flow.traced_encode(v, features)[0]], axis=1
+        ),
+        x,
+    )
+    np.testing.assert_allclose(log_det, expected, rtol=1e-7)
+    back = flow.decode([fresh(z) for z in latents], conditions[:2])
+    np.testing.assert_allclose(back, x, atol=1e-7)
+    plain = make_srflow(dtype="float64")
+    plain.set_weights(flow.get_weights())
+    mean = (255 * np.asarray(flow.traced_regress(conditions[:2])) + 0.5) / 256 - 0.5
+    shifted = plain.traced_encode(x - mean, plain.encode_condition(conditions[:2]))[1]
+    np.testing.assert_allclose(shifted, log_det, rtol=1e-7)
+    assert make_srflow(residual=True).get_config()["residual"]

@@ -164,12 +164,20 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
         """What the steps of a level (from 0) get of the condition's features."""
         return features
 
+    def centred(self, x: Tensor, features: Any, inverse: bool = False) -> Tensor:
+        """Float images less what the condition lets expect of them, if the flow does so.
+
+        A shift by something that depends on the condition alone: its log-determinant is 0.
+        """
+        return x
+
     # --- the map alone, for graphs: no checks, no batches --------------------------------
 
     def traced_encode(self, x: Tensor, features: Any = None) -> tuple[tuple[Tensor, ...], Tensor]:
         """Latents and log-determinant of float images, given the condition's features."""
         latents = []
         total = 0.0
+        x = self.centred(x, features)
         levels = self.levels()
         for i, (steps, prior) in enumerate(levels):
             x, log_det = steps(x, condition=self.level_condition(features, i))
@@ -194,7 +202,7 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
                 z, _ = prior(left.pop(), condition=x, inverse=True)
                 x = z if x is None else ops.concatenate([x, z], axis=-1)
             x, _ = steps(x, condition=self.level_condition(features, i), inverse=True)
-        return x
+        return self.centred(x, features, inverse=True)
 
     def traced_log_prob(self, x: Tensor, features: Any = None) -> Tensor:
         """Log-density of float images in nats, given the condition's features."""
@@ -255,7 +263,7 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
         x = self._as_floats(image, seed)
         before = self.get_weights()
         features = self._features(given["condition"])
-        x = ops.convert_to_tensor(x, dtype=self.variable_dtype)
+        x = self.centred(ops.convert_to_tensor(x, dtype=self.variable_dtype), features)
         try:
             levels = self.levels()
             for i, (steps, prior) in enumerate(levels):

@@ -67,6 +67,10 @@ class SRFlow(AnySizeMixin, Flow):
             ``"channel"`` and can't be another, or of :class:`ITransAttention`.
         attention_condition: give the condition's features to the attention as well.
         encoder_options: arguments of :class:`RRDBNet`.
+        residual: give the flow the picture less the encoder's own restoration, which then must
+            have been trained (``pretrain_steps`` of a recipe) and is not trained by the
+            likelihood. Restorations are close to that one from the start, and small again they
+            are close to the condition. Not in the reference.
         noise_levels: noise that ``fit`` adds to images: 32 for ``(u - 1/2) / 32`` (SRFlow's
             paper), 256 for one grey level, None for none (its code). Scores always use 256.
         seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
@@ -95,6 +99,7 @@ class SRFlow(AnySizeMixin, Flow):
         attention_options: dict[str, Any] | None = None,
         attention_condition: bool = False,
         encoder_options: dict[str, Any] | None = None,
+        residual: bool = False,
         noise_levels: int | None = 32,
         seed: int = 0,
         **kwargs: Any,
@@ -141,6 +146,7 @@ class SRFlow(AnySizeMixin, Flow):
             "attention_options": dict(attention_options or {}),
             "attention_condition": bool(attention_condition),
             "encoder_options": dict(encoder_options or {}),
+            **({"residual": True} if residual else {}),
             "noise_levels": noise_levels,
         }
         self._by_level: dict[str, Any] = {
@@ -263,7 +269,16 @@ class SRFlow(AnySizeMixin, Flow):
         doublings = int(math.log2(self.scale))
         wanted = [doublings - level for level in range(1, self._config["levels"] + 1)]
         maps = self.encoder.encode(x, wanted)
+        if self._config.get("residual"):
+            # Grey levels 0 to 255 of the restoration, at the middle of each.
+            mean = (ops.cast(self.encoder(x), self.variable_dtype) * 255.0 + 0.5) / 256.0 - 0.5
+            maps = (*maps, ops.stop_gradient(mean))
         return tuple(ops.cast(feature, self.variable_dtype) for feature in maps)
+
+    def centred(self, x: Tensor, features: Any, inverse: bool = False) -> Tensor:
+        if not self._config.get("residual"):
+            return x
+        return x + features[-1] if inverse else x - features[-1]
 
     def level_condition(self, features: Any, level: int) -> Tensor:
         return features[level]
@@ -305,12 +320,13 @@ class SRFlow(AnySizeMixin, Flow):
         if not isinstance(condition, tuple):
             self._check_pictures(condition)
             return
-        channels = self.encoder.condition_channels
-        if len(condition) != self._config["levels"] or any(
-            len(feature.shape) != 4 or feature.shape[-1] != channels for feature in condition
-        ):
+        channels = [self.encoder.condition_channels] * self._config["levels"]
+        if self._config.get("residual"):
+            channels.append(self.image_shape[-1])
+        shapes = [tuple(feature.shape) for feature in condition]
+        if [shape[-1] if len(shape) == 4 else None for shape in shapes] != channels:
             raise ValueError(
-                f"condition must be small pictures, or the {self._config['levels']} feature maps "
+                f"condition must be small pictures, or the {len(channels)} feature maps "
                 f"of {channels} channels that encode_condition gives; got shapes "
                 f"{[tuple(feature.shape) for feature in condition]}"
             )
