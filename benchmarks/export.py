@@ -105,21 +105,12 @@ def real_data(entry: dict[str, Any], count: int) -> tuple[np.ndarray, np.ndarray
 
     Those that come with the package if they are enough.
     """
-    from attnflow_keras.data import downscale, load_dataset, load_paired
-    from attnflow_keras.data.bundled import FILES, bundled_sample
+    from zoo.cli.common import bundled_images, load_conditioned
 
-    dataset, condition = entry["dataset"], None
-    restores = entry["task"] == "super-resolution"
-    if dataset in FILES and count <= len(bundled_sample(dataset)):
-        images = bundled_sample(dataset)
-    elif restores:
-        images = load_paired(dataset, "test")["image"]
-    else:
-        images = load_dataset(dataset, "test")
-    images = images[:count]
-    if restores:
-        condition = downscale(images, entry["config"]["scale"])
-    return images, condition
+    images, condition = bundled_images(entry) or ((), None)
+    if count > len(images):
+        images, condition = load_conditioned(entry, f"{entry['dataset']}:test", resize=False)
+    return images[:count], None if condition is None else condition[:count]
 
 
 def calls(

@@ -28,32 +28,30 @@ def check_attention(
 
 def with_attention(
     parts: dict[str, layers.FlowLayer],
-    attention: str | None,
-    position: int,
-    mask: str,
-    heads: int,
+    config: dict[str, Any],
     grid: tuple[int, int],
     seed: int,
-    **options: Any,
+    **own: Any,
 ) -> dict[str, layers.FlowLayer]:
     """The layers of a step with the attention among them.
 
     Args:
         parts: the layers in order: actnorm, 1x1 convolution, and couplings, after all of which
             position 4 lies.
-        attention: None, ``"imap"`` or ``"itrans"``.
-        position: 1 before actnorm, 2 after it, 3 after the 1x1 convolution, 4 at the end.
-        mask: mask of the attention.
-        heads: heads of iTrans.
-        grid: grid of iTrans.
+        config: the model's ``attention`` (None, ``"imap"`` or ``"itrans"``), ``position`` (1 before
+            actnorm, 2 after it, 3 after the 1x1 convolution, 4 at the end), ``mask``, ``heads`` and
+            ``attention_options``.
+        grid: grid of iTrans at this level.
         seed: seed of a random mask.
-        **options: further arguments of the attention.
+        **own: arguments of the attention that the model sets itself.
     """
+    attention, position = config["attention"], config["position"]
     if attention is None:
         return parts
+    options = {"mask": config["mask"], "seed": seed, **config["attention_options"], **own}
     if attention == "itrans":
-        options |= {"heads": heads, "grid": grid}
-    layer = ATTENTIONS[attention](mask=mask, seed=seed, **options)
+        options |= {"heads": config["heads"], "grid": grid}
     ordered = list(parts.items())
-    ordered.insert(position - 1 if position < 4 else len(ordered), ("attention", layer))
+    place = position - 1 if position < 4 else len(ordered)
+    ordered.insert(place, ("attention", ATTENTIONS[attention](**options)))
     return dict(ordered)

@@ -181,17 +181,8 @@ class FullGlow(Flow):
             )
             for i, (name, layer) in enumerate(conditional.items())
         }
-        parts = with_attention(
-            parts,
-            self._config["attention"],
-            self._config["position"],
-            self._config["mask"],
-            self._config["heads"],
-            self._by_level["grid"][level],
-            seed=seed,
-            dtype=policy,
-            **self._config["attention_options"],
-        )
+        grid = self._by_level["grid"][level]
+        parts = with_attention(parts, self._config, grid, seed, dtype=policy)
         return layers.Chain(parts, condition_channels=total, dtype=policy)
 
     # --- Keras ---------------------------------------------------------------------------

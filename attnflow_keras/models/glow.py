@@ -114,17 +114,8 @@ class Glow(Flow):
             "conv1x1": layers.InvertibleConv1x1(seed=seed, dtype=policy),
             "coupling": layers.AffineCoupling(network, scale="sigmoid", dtype=policy),
         }
-        parts = with_attention(
-            parts,
-            self._config["attention"],
-            self._config["position"],
-            self._config["mask"],
-            self._config["heads"],
-            self._by_level["grid"][level],
-            seed=seed,
-            dtype=policy,
-            **self._config["attention_options"],
-        )
+        grid = self._by_level["grid"][level]
+        parts = with_attention(parts, self._config, grid, seed, dtype=policy)
         return layers.Chain(parts, dtype=policy)
 
     def get_config(self) -> dict[str, Any]:

@@ -204,16 +204,9 @@ class MARFlow(Flow):
             ),
             "coupling": self._coupling(level),
         }
+        grid = self._by_level["grid"][level]
         parts = with_attention(
-            parts,
-            self._config["attention"],
-            self._config["position"],
-            self._config["mask"],
-            self._config["heads"],
-            self._by_level["grid"][level],
-            seed=self.seed + 1000 * level + step,
-            dtype=policy,
-            **self._config["attention_options"],
+            parts, self._config, grid, self.seed + 1000 * level + step, dtype=policy
         )
         return layers.Chain({**parts, "flip": layers.FlipHalves(dtype=policy)}, dtype=policy)
 

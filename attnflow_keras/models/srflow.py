@@ -234,20 +234,14 @@ class SRFlow(AnySizeMixin, Flow):
                 ActNormConvNet(width, dtype=policy), scale="sigmoid", **conditioned
             ),
         }
-        options = dict(self._config["attention_options"])
+        own: dict[str, Any] = {"dtype": policy}
+        if self._config["attention_condition"]:
+            own = dict(conditioned)
         if self._config["attention"] == "imap":
-            options["bias"] = "channel"
-        parts = with_attention(
-            parts,
-            self._config["attention"],
-            self._config["position"],
-            self._config["mask"],
-            self._config["heads"],
-            self._by_level["grid"][level],
-            seed=self.seed + 1000 * level + step,
-            **(conditioned if self._config["attention_condition"] else {"dtype": policy}),
-            **options,
-        )
+            own["bias"] = "channel"
+        grid = self._by_level["grid"][level]
+        seed = self.seed + 1000 * level + step
+        parts = with_attention(parts, self._config, grid, seed, **own)
         return layers.Chain(parts, **conditioned)
 
     # --- Keras ---------------------------------------------------------------------------
@@ -268,11 +262,12 @@ class SRFlow(AnySizeMixin, Flow):
         x = ops.cast(condition, self.variable_dtype) / 255.0
         doublings = int(math.log2(self.scale))
         wanted = [doublings - level for level in range(1, self._config["levels"] + 1)]
-        maps = self.encoder.encode(x, wanted)
-        if self._config.get("residual"):
+        residual = self._config.get("residual", False)
+        maps = self.encoder.encode(x, wanted, restore=residual)
+        if residual:
             # Grey levels 0 to 255 of the restoration, at the middle of each.
-            mean = (ops.cast(self.encoder(x), self.variable_dtype) * 255.0 + 0.5) / 256.0 - 0.5
-            maps = (*maps, ops.stop_gradient(mean))
+            mean = (ops.cast(maps[-1], self.variable_dtype) * 255.0 + 0.5) / 256.0 - 0.5
+            maps = (*maps[:-1], ops.stop_gradient(mean))
         return tuple(ops.cast(feature, self.variable_dtype) for feature in maps)
 
     def centred(self, x: Tensor, features: Any, inverse: bool = False) -> Tensor:

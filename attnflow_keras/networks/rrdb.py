@@ -112,29 +112,34 @@ class RRDBNet(keras.layers.Layer):
         """How often the side is doubled on the way to the large picture."""
         return int(math.log2(self.scale))
 
-    def encode(self, x: Tensor, doublings: list[int]) -> tuple[Tensor, ...]:
+    def encode(self, x: Tensor, doublings: list[int], restore: bool = False) -> tuple[Tensor, ...]:
         """Feature maps of a picture in [0, 1].
 
         Args:
             x: ``(n, h, w, c)``.
             doublings: for each wanted map, how often its side is doubled; -1 for half of it.
+            restore: give the restored picture as well, as the last one.
 
         Returns:
             Maps ``(n, h 2^d, w 2^d, condition_channels)``.
         """
-        own, stack = self._maps(x, max(0, *doublings))
+        own, stack = self._maps(x, self.doublings if restore else max(0, *doublings))
         if min(doublings) < 0:
             own[-1] = ops.average_pool(own[0], 2)
-        return tuple(
+        maps = tuple(
             ops.concatenate([own[d], *(_resized(block, d) for block in stack)], axis=-1)
             for d in doublings
         )
+        return (*maps, self._restored(own[self.doublings])) if restore else maps
 
     def call(self, x: Tensor) -> Tensor:
         """The restored picture ``(n, scale h, scale w, c)`` of one in [0, 1]."""
         own, _ = self._maps(x, self.doublings)
-        large = ops.leaky_relu(own[self.doublings], SLOPE)
-        return self.conv_out(ops.leaky_relu(self.conv_high(large), SLOPE))
+        return self._restored(own[self.doublings])
+
+    def _restored(self, largest: Tensor) -> Tensor:
+        high = self.conv_high(ops.leaky_relu(largest, SLOPE))
+        return self.conv_out(ops.leaky_relu(high, SLOPE))
 
     def _maps(self, x: Tensor, doublings: int) -> tuple[dict[int, Tensor], list[Tensor]]:
         first = self.conv_in(x)
