@@ -12,6 +12,7 @@ from attnflow_keras.bijectors import (
     ChannelAutoregressive,
     ChannelMatmul,
     FlowBijector,
+    SampleChannelMatmul,
     TokenMixing,
 )
 from attnflow_keras.layers.flow_layer import FlowLayer, merge_statistics
@@ -93,6 +94,13 @@ def test_statistics_agree_with_numpy(name):
             matrices = np.asarray(bijector.matrix)
             worst = max(np.linalg.cond(m) for image in matrices for m in image)
             assert found["condition_number"] == pytest.approx(worst)
+        elif isinstance(bijector, SampleChannelMatmul):
+            matrices = np.asarray(bijector.kernels())
+            worst = max(np.linalg.cond(matrix) for matrix in matrices)
+            assert found["condition_number"] == pytest.approx(worst)
+            scales = np.asarray(bijector.log_diag)
+            assert np.sum(scales, axis=-1) == pytest.approx(np.linalg.slogdet(matrices)[1])
+            assert found["log_scale"] == pytest.approx((scales.min(), scales.max()))
         else:
             scales = np.asarray(bijector.log_scale)
             assert found["log_scale"] == pytest.approx((scales.min(), scales.max()))

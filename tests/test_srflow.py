@@ -1,6 +1,7 @@
 """SRFlow: structure, sizes, condition, errors."""
 
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -193,6 +194,27 @@ def test_fit_lowers_the_loss_and_moves_the_encoder_only_when_it_is_free():
     last = flow.fit(data, batch_size=8, epochs=4, verbose=0).history["loss"][-1]
     assert any(moved())
     assert last < first
+
+
+def test_the_likelihood_leaves_the_encoder_of_a_residual_flow_alone():
+    flow = make_srflow(split="all", residual=True)
+    images, conditions = pairs(flow, 16)
+    flow.adapt({"image": images, "condition": conditions})
+    flow.compile(optimizer=keras.optimizers.Adam(1e-2))
+    parts = {"encoder": flow.encoder, "level": flow.level_1}
+    start = {key: [np.array(v) for v in part.trainable_variables] for key, part in parts.items()}
+    with warnings.catch_warnings():
+        # Keras warns of weights without a gradient.
+        warnings.simplefilter("error", UserWarning)
+        flow.fit({"image": images, "condition": conditions}, batch_size=8, epochs=2, verbose=0)
+    moved = {
+        key: any(
+            (np.array(v) != s).any()
+            for v, s in zip(part.trainable_variables, start[key], strict=True)
+        )
+        for key, part in parts.items()
+    }
+    assert moved == {"encoder": False, "level": True}
 
 
 def test_training_noise_has_the_width_that_was_asked_for():

@@ -67,9 +67,9 @@ class SRFlow(AnySizeMixin, Flow):
             ``"channel"`` and can't be another, or of :class:`ITransAttention`.
         attention_condition: give the condition's features to the attention as well.
         encoder_options: arguments of :class:`RRDBNet`.
-        residual: give the flow the picture less the encoder's own restoration, which then must
-            have been trained (``pretrain_steps`` of a recipe) and is not trained by the
-            likelihood. Restorations are close to that one from the start, and small again they
+        residual: give the flow the picture less the encoder's own restoration. The encoder must
+            have been trained before (``pretrain_steps`` of a recipe), and the likelihood never
+            trains it. Restorations are close to that one from the start, and small again they
             are close to the condition. Not in the reference.
         noise_levels: noise that ``fit`` adds to images: 32 for ``(u - 1/2) / 32`` (SRFlow's
             paper), 256 for one grey level, None for none (its code). Scores always use 256.
@@ -280,10 +280,12 @@ class SRFlow(AnySizeMixin, Flow):
 
     def training_features(self, features: Any, step: Tensor) -> Any:
         """Features through which gradients flow to the encoder once it is free."""
+        fixed = tuple(ops.stop_gradient(feature) for feature in features)
+        if self._config.get("residual"):
+            return fixed
         if not self.freeze_steps:
             return features
         free = ops.cast(ops.greater_equal(step, self.freeze_steps), self.variable_dtype)
-        fixed = [ops.stop_gradient(feature) for feature in features]
         return tuple(f + free * (g - f) for f, g in zip(fixed, features, strict=True))
 
     def training_noise(self, u: Tensor) -> Tensor:
@@ -302,8 +304,11 @@ class SRFlow(AnySizeMixin, Flow):
         return self.encoder(ops.cast(condition, self.variable_dtype) / 255.0)
 
     def unused_in_loss(self) -> list[Any]:
-        """Weights of the encoder's own restoration, which the likelihood doesn't see."""
+        """Weights of the encoder that the likelihood doesn't train."""
         encoder = self.encoder
+        if self._config.get("residual"):
+            return encoder.trainable_variables
+        # Those of its own restoration alone.
         last_up = getattr(encoder, f"conv_up_{encoder.doublings - 1}")
         parts = (last_up, encoder.conv_high, encoder.conv_out)
         return [variable for part in parts for variable in part.trainable_variables]
