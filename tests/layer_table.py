@@ -11,6 +11,8 @@ from attnflow_keras.networks import (
     GatedConvNet,
     GlowConvNet,
     MapToVectorNet,
+    ResizedConditionNet,
+    StridedVectorNet,
 )
 
 
@@ -45,6 +47,30 @@ def conditional_actnorm(**k):
 
 def conditional_conv(**k):
     return layers.ConditionalConv1x1(MapToVectorNet(dtype=k.get("dtype")), seed=2, **k)
+
+
+def strided_vector(k, **options):
+    return StridedVectorNet(3, 4, factor=2, dtype=k.get("dtype"), **options)
+
+
+def strided_actnorm(**k):
+    return layers.ConditionalActNorm(strided_vector(k), **k)
+
+
+def packed_conditional_conv(**k):
+    network = strided_vector(k, last_stddev=0.1)
+    return layers.ConditionalConv1x1(network, layout="packed", **k)
+
+
+def resized_affine(**k):
+    channels = k["condition_channels"]
+    network = ResizedConditionNet(6, channels, factor=2, dtype=k.get("dtype"))
+    return layers.AffineCoupling(network, scale="sigmoid", **k)
+
+
+def edge_affine(**k):
+    network = ActNormConvNet(6, edges=True, dtype=k.get("dtype"))
+    return layers.AffineCoupling(network, scale="sigmoid", **k)
 
 
 def mixture(components=3, **k):
@@ -115,6 +141,10 @@ LAYERS = {
     "conditional_actnorm": (conditional_actnorm, (5, 6, 3), 2),
     "conditional_conv": (conditional_conv, (5, 6, 4), 2),
     "conditional_conv_loop": (conditional_conv, (5, 5, 18), 1),
+    "conditional_actnorm_strided": (strided_actnorm, (4, 8, 3), 4),
+    "conditional_conv_packed": (packed_conditional_conv, (4, 8, 5), 4),
+    "affine_coupling_resized": (resized_affine, (4, 6, 5), 12),
+    "affine_coupling_edges": (edge_affine, (3, 5, 4), 0),
     "mixture_coupling": (mixture, (3, 5, 4), 0),
     "mixture_coupling_single": (lambda **k: mixture(1, **k), (3, 3, 3), 0),
     "mixture_coupling_conditional": (mixture, (3, 5, 4), 2),
@@ -166,6 +196,11 @@ LAYERS = {
         (3, 5, 3),
         2,
     ),
+    "gaussian_tanh_split_prior": (lambda **k: priors.GaussianPrior("tanh", **k), (3, 5, 3), 2),
+    "gaussian_element_prior": (lambda **k: priors.GaussianPrior("element", **k), (3, 5, 3), 0),
+    "learned_top_prior": (priors.LearnedTopPrior, (3, 5, 3), 0),
+    "linked_prior": (priors.LinkedPrior, (3, 5, 3), 3),
+    "linked_top_prior": (lambda **k: priors.LinkedPrior(top=True, **k), (3, 5, 3), 2),
     "standard_prior": (priors.StandardPrior, (3, 5, 3), 0),
     "chain": (chain, (4, 4, 1), 0),
     "conditional_chain": (conditional_chain, (3, 3, 4), 2),

@@ -262,7 +262,7 @@ def test_configuration_that_does_not_fit(entry):
     with pytest.raises(ZooError, match="config.json does not fit MARFlow"):
         zoo.load(folder)
     edit(folder / "config.json", **{"class": "os.system"})
-    known = "FullGlow, Glow, MARFlow, SRFlow"
+    known = "CGlow, DualGlow, FullGlow, Glow, MARFlow, SRFlow"
     with pytest.raises(ZooError, match=f"class must be one of {known}; got 'os.system'"):
         zoo.load(folder)
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import SampleChannelMatmul
 from attnflow_keras.layers.conditioner import ConditionerLayer
-from attnflow_keras.layers.invertible_conv import random_rotation
+from attnflow_keras.layers.invertible_conv import LAYOUTS, random_rotation
 from attnflow_keras.numerics import soft_clamp
 
 Tensor = Any
@@ -29,16 +29,27 @@ class ConditionalConv1x1(ConditionerLayer):
     inverse small at any number of channels c. The number of parameters is the same.
 
     Args:
-        conditioner: a network from the condition to ``2 c^2 + c`` numbers for c channels, such
-            as :class:`MapToVectorNet`.
+        conditioner: a network from the condition to ``2 c^2 + c`` numbers for c channels, or
+            ``c^2`` with ``layout="packed"``, such as :class:`MapToVectorNet`.
+        layout: ``"full_lu"``, L, U and log D in arrays of their own, or ``"packed"``, all three in
+            one matrix (C-Glow's number of parameters).
         seed: seed of the rotation.
         **kwargs: arguments of :class:`ConditionerLayer`; ``condition_channels`` must be given.
     """
 
     log_scale_bound = LOG_DIAG_BOUND
 
-    def __init__(self, conditioner: keras.layers.Layer, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        conditioner: keras.layers.Layer,
+        layout: str = "full_lu",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(conditioner, **kwargs)
+        if layout not in LAYOUTS:
+            raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}; got {layout!r}")
+        self.layout = layout
         if not self.condition_channels:
             raise ValueError(
                 "condition_channels must be at least 1 for a conditional convolution; got 0"
@@ -47,7 +58,8 @@ class ConditionalConv1x1(ConditionerLayer):
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         channels = shape[-1]
-        self.build_conditioner((*shape[:2], self.condition_channels), 2 * channels**2 + channels)
+        count = channels**2 if self.layout == "packed" else 2 * channels**2 + channels
+        self.build_conditioner((*shape[:2], self.condition_channels), count)
         rotation = random_rotation(channels, self.seed)
         self.rotation = self.add_weight(
             rotation.shape,
@@ -64,17 +76,25 @@ class ConditionalConv1x1(ConditionerLayer):
         channels = self.map_shape[-1]
         raw = self.conditioner_output(condition)
         bound = 1.0 / math.sqrt(channels)
-        lower, upper = (
-            ops.reshape(raw[:, i * channels**2 : (i + 1) * channels**2], (-1, channels, channels))
-            for i in range(2)
-        )
+        if self.layout == "packed":
+            lower = upper = ops.reshape(raw, (-1, channels, channels))
+            identity = ops.cast(np.eye(channels), self.variable_dtype)
+            log_diag = ops.sum(lower * identity, axis=-1)
+        else:
+            lower, upper = (
+                ops.reshape(
+                    raw[:, i * channels**2 : (i + 1) * channels**2], (-1, channels, channels)
+                )
+                for i in range(2)
+            )
+            log_diag = raw[:, 2 * channels**2 :]
         below = ops.cast(np.tril(np.ones((channels, channels)), -1), self.variable_dtype)
         return SampleChannelMatmul(
             rotation=ops.convert_to_tensor(self.rotation),
             strict_lower=soft_clamp(lower, bound) * below,
-            log_diag=soft_clamp(raw[:, 2 * channels**2 :], LOG_DIAG_BOUND),
+            log_diag=soft_clamp(log_diag, LOG_DIAG_BOUND),
             strict_upper=soft_clamp(upper, bound) * ops.transpose(below),
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed}
+        return {**super().get_config(), "layout": self.layout, "seed": self.seed}

@@ -1,9 +1,11 @@
 """Flows: the base model and one file a backbone."""
 
+from attnflow_keras.models.cglow import CGlow
+from attnflow_keras.models.dualglow import DualGlow
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.models.fullglow import FullGlow
 from attnflow_keras.models.glow import Glow
 from attnflow_keras.models.marflow import MARFlow
 from attnflow_keras.models.srflow import SRFlow
 
-__all__ = ["Flow", "FullGlow", "Glow", "MARFlow", "SRFlow"]
+__all__ = ["CGlow", "DualGlow", "Flow", "FullGlow", "Glow", "MARFlow", "SRFlow"]

@@ -164,6 +164,10 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
         """What the steps of a level (from 0) get of the condition's features."""
         return features
 
+    def prior_condition(self, kept: Tensor | None, features: Any, level: int) -> Any:
+        """What the prior of a level (from 0) gets: the half that goes on, None at the top."""
+        return kept
+
     def centred(self, x: Tensor, features: Any, inverse: bool = False) -> Tensor:
         """Float images less what the condition lets expect of them, if the flow does so.
 
@@ -187,7 +191,7 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
             kept, z = (x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :])
             if i == len(levels) - 1:
                 kept, z = None, x
-            eps, log_det = prior(z, condition=kept)
+            eps, log_det = prior(z, condition=self.prior_condition(kept, features, i))
             total = total + log_det
             latents.append(eps)
             x = kept
@@ -199,7 +203,8 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
         left = list(latents)
         for i, (steps, prior) in reversed(list(enumerate(self.levels()))):
             if prior is not None:
-                z, _ = prior(left.pop(), condition=x, inverse=True)
+                condition = self.prior_condition(x, features, i)
+                z, _ = prior(left.pop(), condition=condition, inverse=True)
                 x = z if x is None else ops.concatenate([x, z], axis=-1)
             x, _ = steps(x, condition=self.level_condition(features, i), inverse=True)
         return self.centred(x, features, inverse=True)
@@ -273,7 +278,7 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
                 kept, z = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
                 if i == len(levels) - 1:
                     kept, z = None, x
-                prior.adapt(z, kept)
+                prior.adapt(z, self.prior_condition(kept, features, i))
                 x = kept
         except ValueError:
             # A half-adapted flow is worse than an untouched one.

@@ -3,38 +3,32 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from attnflow_keras import layers
-from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.arguments import (
     check_grids,
+    check_options,
     choose,
     counts_by_level,
     grids_by_level,
     plain,
 )
 from attnflow_keras.models.attentions import check_attention, with_attention
-from attnflow_keras.models.flow import Flow
 from attnflow_keras.models.glow import Glow, check_levels
-from attnflow_keras.models.palette import as_palette, check_labels, colours
+from attnflow_keras.models.label_flow import SOURCE_SEED, SourcedFlow
 from attnflow_keras.networks import GlowConvNet, MapToVectorNet
-from attnflow_keras.numerics import LN2
 from attnflow_keras.priors import GaussianPrior
-from attnflow_keras.step_noise import step_uniform
 
 Tensor = Any
 
 # Maps of the source that a step of the target reads: after actnorm, after the 1x1 convolution,
 # and after the whole step.
 MAPS = 3
-# Keeps the noise of labels apart from that of photos.
-SOURCE_SEED = 7919
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class FullGlow(Flow):
+class FullGlow(SourcedFlow):
     """Flow of photos given label maps (Full-Glow, arXiv:2012.05846; paper, section 5).
 
     A source Glow of the label map, as a picture, stands beside the target Glow of the photo,
@@ -55,6 +49,8 @@ class FullGlow(Flow):
         steps: steps, by level.
         width: hidden channels of the couplings, by level.
         condition_width: hidden channels of the couplings' branch for the condition.
+        vector_options: arguments of :class:`MapToVectorNet`, the networks for actnorm and 1x1
+            convolution.
         palette: colour of each class, ``(classes, 3)`` of 0 to 255; label maps are then classes
             ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only.
         attention: None, ``"imap"`` or ``"itrans"``.
@@ -69,9 +65,6 @@ class FullGlow(Flow):
         **kwargs: arguments of :class:`Flow`.
     """
 
-    conditional = True
-    condition_dtype = "uint8"
-
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (256, 256, 3),
@@ -79,6 +72,7 @@ class FullGlow(Flow):
         steps: int | list[int] = 16,
         width: int | list[int] = 512,
         condition_width: int = 128,
+        vector_options: dict[str, Any] | None = None,
         palette: Any = None,
         attention: str | None = None,
         attention_in: str = "target",
@@ -90,22 +84,17 @@ class FullGlow(Flow):
         source_weight: float = 1e-4,
         **kwargs: Any,
     ) -> None:
-        super().__init__(image_shape, **kwargs)
-        if self.image_shape[-1] != 3:
-            raise ValueError(f"image_shape must have 3 channels, as labels do; got {image_shape}")
+        super().__init__(image_shape, palette=palette, source_weight=source_weight, **kwargs)
         check_attention(attention, position, mask, heads, attention_options)
         choose("attention_in", attention_in, ("target", "both"))
         check_levels(levels, self.float_shape)
-        number = isinstance(source_weight, int | float) and not isinstance(source_weight, bool)
-        if not number or not 0 <= source_weight < float("inf"):
-            raise ValueError(f"source_weight must be a number of at least 0; got {source_weight!r}")
-        self.palette = as_palette(palette)
+        check_options("vector_options", vector_options, MapToVectorNet, ("out_channels",))
         self._config = {
             "levels": levels,
             "steps": plain(steps),
             "width": plain(width),
             "condition_width": condition_width,
-            "palette": None if self.palette is None else self.palette.tolist(),
+            "vector_options": dict(vector_options or {}),
             "attention": attention,
             "attention_in": attention_in,
             "position": position,
@@ -113,7 +102,6 @@ class FullGlow(Flow):
             "heads": heads,
             "grid": plain(grid),
             "attention_options": dict(attention_options or {}),
-            "source_weight": float(source_weight),
         }
         self._by_level: dict[str, Any] = {
             "steps": counts_by_level("steps", steps, levels),
@@ -122,25 +110,21 @@ class FullGlow(Flow):
         }
         if attention == "itrans":
             check_grids(self._by_level["grid"], self.float_shape)
-        self.condition_shape = self.image_shape[:2] if palette is not None else self.image_shape
         self.build()
 
-    def build(self, input_shape: Any = None) -> None:
-        if getattr(self, "built", False):
-            return
+    def make_source(self) -> Glow:
         shared = ("levels", "steps", "width")
         options = {key: self._config[key] for key in shared}
         if self._config["attention_in"] == "both":
             keys = ("attention", "position", "mask", "heads", "grid", "attention_options")
             options |= {key: self._config[key] for key in keys}
-        self.source = Glow(
+        return Glow(
             self.image_shape,
             seed=self.seed + SOURCE_SEED,
             dtype=self.dtype_policy,
             name="source",
             **options,
         )
-        super().build(input_shape)
 
     def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
         policy = self.dtype_policy
@@ -170,8 +154,8 @@ class FullGlow(Flow):
             dtype=policy,
         )
         conditional = {
-            "actnorm": layers.ConditionalActNorm(MapToVectorNet(dtype=policy), **own),
-            "conv1x1": layers.ConditionalConv1x1(MapToVectorNet(dtype=policy), seed=seed, **own),
+            "actnorm": layers.ConditionalActNorm(self._vector_net(), **own),
+            "conv1x1": layers.ConditionalConv1x1(self._vector_net(), seed=seed, **own),
             "coupling": layers.AffineCoupling(network, scale="sigmoid", **own),
         }
         total = MAPS * self._by_level["steps"][level] * channels
@@ -185,35 +169,14 @@ class FullGlow(Flow):
         parts = with_attention(parts, self._config, grid, seed, dtype=policy)
         return layers.Chain(parts, condition_channels=total, dtype=policy)
 
-    # --- Keras ---------------------------------------------------------------------------
-
-    def call(self, inputs: Any, training: bool = False) -> Tensor:
-        """Log-probability in nats, ``(n,)``, of ``{"image", "condition"}``."""
-        if training and self._config["source_weight"]:
-            self.add_loss(self._config["source_weight"] * self._source_bits(inputs))
-        return super().call(inputs, training=training)
-
-    def _source_bits(self, inputs: Any) -> Tensor:
-        """Mean bits per dimension of the label maps under the source."""
-        labels = self._colours(checks.unpack(inputs)["condition"])
-        step = self.optimizer.iterations if getattr(self, "optimizer", None) is not None else 0
-        seed = self.noise_seed + SOURCE_SEED
-        u = step_uniform(ops.shape(labels), seed, step, self.variable_dtype)
-        x = checks.float_images(labels, u, self.variable_dtype)
-        return 8.0 - ops.mean(self.source.traced_log_prob(x)) / (self.num_dims * LN2)
-
-    def adapt(self, batch: Any, seed: int = 0) -> None:
-        given = checks.unpack(batch)
-        self._check_condition(given["condition"])
-        if not self.source.is_adapted:
-            self.source.adapt(ops.convert_to_numpy(self._colours(given["condition"])), seed)
-        super().adapt(batch, seed)
+    def _vector_net(self) -> MapToVectorNet:
+        return MapToVectorNet(dtype=self.dtype_policy, **self._config["vector_options"])
 
     # --- the condition -------------------------------------------------------------------
 
     def traced_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
         """Maps of the source for label maps: one tensor a level, all steps side by side."""
-        x = checks.float_images(self._colours(condition), 0.5, self.variable_dtype)
+        x = self.label_floats(condition)
         features = []
         for chain, _ in self.source.levels():
             maps: list[Tensor] = []
@@ -232,38 +195,5 @@ class FullGlow(Flow):
     def level_condition(self, features: Any, level: int) -> Tensor:
         return features[level]
 
-    def transfer(
-        self,
-        photo: np.ndarray,
-        label: np.ndarray,
-        new_label: np.ndarray,
-        batch_size: int = 64,
-    ) -> np.ndarray:
-        """Keep a photo's latents and change its label (Full-Glow, section 4.3).
-
-        Args:
-            photo: uint8 ``(n, h, w, 3)``.
-            label: its label maps.
-            new_label: the label maps to show instead.
-            batch_size: greatest number of photos at a time.
-
-        Returns:
-            uint8 ``(n, h, w, 3)``.
-        """
-        latents, _ = self.encode(self.dequantize(photo, center=True), label, batch_size)
-        latents = tuple(ops.convert_to_numpy(z) for z in latents)
-        return self._quantize_images(self.decode(latents, new_label, batch_size))
-
-    def _colours(self, labels: Any) -> Any:
-        return colours(labels, self.palette)
-
-    def _check_condition(self, condition: Any) -> None:
-        super()._check_condition(condition)
-        if condition is None or isinstance(condition, tuple):
-            return
-        check_labels(condition, self.image_shape, self.palette)
-
     def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), **self._config}
-        config.pop("preprocess")
-        return config
+        return {**super().get_config(), **self._config}

@@ -8,26 +8,29 @@ from attnflow_keras import layers
 from attnflow_keras.models.arguments import (
     check_grids,
     check_options,
+    choose,
     counts_by_level,
     grids_by_level,
     plain,
 )
 from attnflow_keras.models.attentions import check_attention, with_attention
 from attnflow_keras.models.flow import Flow
-from attnflow_keras.networks import GlowConvNet
-from attnflow_keras.priors import GaussianPrior
+from attnflow_keras.networks import ActNormConvNet, GlowConvNet
+from attnflow_keras.priors import GaussianPrior, LearnedTopPrior, StandardPrior
 
 # What the model sets itself of its conditioners.
-OWN = ("width", "condition_channels", "out_channels")
+OWN = ("width", "condition_channels", "out_channels", "edges")
+
+CONDITIONERS: dict[str, Any] = {"fullglow": GlowConvNet, "dualglow": ActNormConvNet}
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class Glow(Flow):
-    """Glow (arXiv:1807.03039) with the details of Full-Glow's source network.
+    """Glow (arXiv:1807.03039), with the details of Full-Glow's source network or Dual-Glow's.
 
     A level squeezes the map and takes ``steps`` steps of actnorm, 1x1 convolution and affine
     coupling, with one attention in each at ``position``. Scales of couplings are
-    ``sigmoid(raw + 2)``; the last convolutions of networks and priors pad with ones.
+    ``sigmoid(raw + 2)``.
 
     An argument marked "by level" takes one value for all levels or a list with one a level.
 
@@ -36,7 +39,11 @@ class Glow(Flow):
         levels: number of levels.
         steps: steps, by level.
         width: hidden channels of the conditioners, by level.
-        conditioner_options: further arguments of :class:`GlowConvNet`.
+        variant: ``"fullglow"``: conditioners :class:`GlowConvNet`, split priors from the half that
+            goes on; the last convolutions of both pad with ones. ``"dualglow"``: conditioners
+            :class:`ActNormConvNet`, which mark the border as Glow's own code does, standard
+            normal split priors, 1x1 convolutions in one matrix each.
+        conditioner_options: further arguments of the conditioners.
         attention: None, ``"imap"`` or ``"itrans"``.
         position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
             the 1x1 convolution, 4 after the coupling.
@@ -53,6 +60,7 @@ class Glow(Flow):
         levels: int = 3,
         steps: int | list[int] = 32,
         width: int | list[int] = 512,
+        variant: str = "fullglow",
         conditioner_options: dict[str, Any] | None = None,
         attention: str | None = None,
         position: int = 4,
@@ -64,12 +72,14 @@ class Glow(Flow):
     ) -> None:
         super().__init__(image_shape, **kwargs)
         check_attention(attention, position, mask, heads, attention_options)
-        check_options("conditioner_options", conditioner_options, GlowConvNet, OWN)
+        choose("variant", variant, tuple(CONDITIONERS))
+        check_options("conditioner_options", conditioner_options, CONDITIONERS[variant], OWN)
         check_levels(levels, self.float_shape)
         self._config = {
             "levels": levels,
             "steps": plain(steps),
             "width": plain(width),
+            "variant": variant,
             "conditioner_options": dict(conditioner_options or {}),
             "attention": attention,
             "position": position,
@@ -78,48 +88,78 @@ class Glow(Flow):
             "grid": plain(grid),
             "attention_options": dict(attention_options or {}),
         }
-        self._by_level: dict[str, Any] = {
-            "steps": counts_by_level("steps", steps, levels),
-            "width": counts_by_level("width", width, levels),
-            "grid": grids_by_level(grid, levels),
-        }
         if attention == "itrans":
-            check_grids(self._by_level["grid"], self.float_shape)
+            check_grids(grids_by_level(grid, levels), self.float_shape)
         self.build()
+
+    @property
+    def structure(self) -> dict[str, Any]:
+        """The arguments that :func:`glow_chains` reads."""
+        return self._config
 
     def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
         policy = self.dtype_policy
-        count, channels = self._config["levels"], self.float_shape[-1]
         levels: list[tuple[layers.FlowLayer, layers.FlowLayer | None]] = []
-        for level in range(count):
-            channels *= 4
-            parts: dict[str, layers.FlowLayer] = {"squeeze": layers.Squeeze(dtype=policy)}
-            for step in range(self._by_level["steps"][level]):
-                parts[f"step_{step + 1}"] = self._step(level, step)
-            chain = layers.Chain(parts, dtype=policy)
-            kept = 0 if level == count - 1 else channels // 2
-            prior = GaussianPrior("one_padded", condition_channels=kept, dtype=policy)
+        channels = self.float_shape[-1]
+        for chain in glow_chains(self._config, self.seed, policy):
+            channels *= 2
+            kept = channels if len(levels) < self._config["levels"] - 1 else 0
+            prior: layers.FlowLayer
+            if self._config["variant"] == "fullglow":
+                prior = GaussianPrior("one_padded", condition_channels=kept, dtype=policy)
+            else:
+                prior = (StandardPrior if kept else LearnedTopPrior)(dtype=policy)
             levels.append((chain, prior))
-            channels //= 2
         return levels
 
-    def _step(self, level: int, step: int) -> layers.Chain:
-        policy = self.dtype_policy
-        seed = self.seed + 1000 * level + step
-        network = GlowConvNet(
-            self._by_level["width"][level], dtype=policy, **self._config["conditioner_options"]
-        )
-        parts: dict[str, layers.FlowLayer] = {
-            "actnorm": layers.ActNorm(dtype=policy),
-            "conv1x1": layers.InvertibleConv1x1(seed=seed, dtype=policy),
-            "coupling": layers.AffineCoupling(network, scale="sigmoid", dtype=policy),
-        }
-        grid = self._by_level["grid"][level]
-        parts = with_attention(parts, self._config, grid, seed, dtype=policy)
-        return layers.Chain(parts, dtype=policy)
+    def prior_condition(self, kept: Any, features: Any, level: int) -> Any:
+        return None if self._config["variant"] == "dualglow" else kept
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}
+
+
+def glow_chains(config: dict[str, Any], seed: int, policy: Any) -> list[layers.Chain]:
+    """The squeeze and the steps of each level.
+
+    Args:
+        config: ``levels``, ``steps``, ``width``, ``variant``, ``conditioner_options`` of
+            :class:`Glow`, and what :func:`with_attention` needs.
+        seed: seed of the rotations and masks.
+        policy: dtype policy of the layers.
+    """
+    levels = config["levels"]
+    by_level = zip(
+        counts_by_level("steps", config["steps"], levels),
+        counts_by_level("width", config["width"], levels),
+        grids_by_level(config["grid"], levels),
+        strict=True,
+    )
+    chains = []
+    for level, (steps, width, grid) in enumerate(by_level):
+        parts: dict[str, layers.FlowLayer] = {"squeeze": layers.Squeeze(dtype=policy)}
+        for step in range(steps):
+            number = seed + 1000 * level + step
+            parts[f"step_{step + 1}"] = _step(config, width, grid, number, policy)
+        chains.append(layers.Chain(parts, dtype=policy))
+    return chains
+
+
+def _step(
+    config: dict[str, Any], width: int, grid: tuple[int, int], seed: int, policy: Any
+) -> layers.Chain:
+    original = config["variant"] == "dualglow"
+    options = {"dtype": policy, **config["conditioner_options"]}
+    network = (
+        ActNormConvNet(width, edges=True, **options) if original else GlowConvNet(width, **options)
+    )
+    layout = "packed" if original else "full_lu"
+    parts: dict[str, layers.FlowLayer] = {
+        "actnorm": layers.ActNorm(dtype=policy),
+        "conv1x1": layers.InvertibleConv1x1(layout, seed=seed, dtype=policy),
+        "coupling": layers.AffineCoupling(network, scale="sigmoid", dtype=policy),
+    }
+    return layers.Chain(with_attention(parts, config, grid, seed, dtype=policy), dtype=policy)
 
 
 def check_levels(levels: Any, shape: tuple[int, int, int]) -> None:

@@ -6,7 +6,9 @@ from attnflow_keras.networks.gated_attention import GatedAttentionNet
 from attnflow_keras.networks.gated_conv import GatedConvNet
 from attnflow_keras.networks.glow_conv import GlowConvNet
 from attnflow_keras.networks.map_to_vector import MapToVectorNet
+from attnflow_keras.networks.resized_condition import ResizedConditionNet
 from attnflow_keras.networks.rrdb import RRDBNet
+from attnflow_keras.networks.strided_vector import StridedVectorNet
 from attnflow_keras.networks.weight_norm import WeightNormConv2D
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 
@@ -18,6 +20,8 @@ __all__ = [
     "GlowConvNet",
     "MapToVectorNet",
     "RRDBNet",
+    "ResizedConditionNet",
+    "StridedVectorNet",
     "WeightNormConv2D",
     "ZeroConv2D",
 ]

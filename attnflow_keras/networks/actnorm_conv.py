@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.networks.edges import pad_with_edges
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 
 Tensor = Any
@@ -20,28 +21,38 @@ class ActNormConvNet(keras.layers.Layer):
 
     Args:
         width: channels of the hidden maps.
+        edges: mark the padding of the 3x3 convolutions by a channel of its own, as in Glow's own
+            code.
         out_channels: channels of the output; a coupling sets it before it builds the network.
         **kwargs: arguments of ``keras.layers.Layer``.
     """
 
     any_size = True
 
-    def __init__(self, width: int = 64, out_channels: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        edges: bool = False,
+        out_channels: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if width < 1:
             raise ValueError(f"width must be at least 1; got {width}")
         self.width = width
+        self.edges = bool(edges)
         self.out_channels = out_channels
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.out_channels is None:
             raise ValueError(f"{self.name}: out_channels must be set before the network is built")
         hidden = (*input_shape[:3], self.width)
-        for i, (shape, kernel) in enumerate(((input_shape, 3), (hidden, 1))):
+        inputs = (None, None, None, int(input_shape[-1] or 0) + self.edges)
+        for i, (shape, kernel) in enumerate(((inputs, 3), (hidden, 1))):
             conv = keras.layers.Conv2D(
                 self.width,
                 kernel,
-                padding="same",
+                padding="valid" if self.edges else "same",
                 use_bias=False,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.05),
                 dtype=self.dtype_policy,
@@ -52,19 +63,21 @@ class ActNormConvNet(keras.layers.Layer):
             for name in ("bias", "log_scale"):
                 weight = self.add_weight((self.width,), "zeros", name=f"{name}_{i}")
                 setattr(self, f"{name}_{i}", weight)
-        self.conv_out = ZeroConv2D(self.out_channels, dtype=self.dtype_policy, name="conv_out")
+        self.conv_out = ZeroConv2D(
+            self.out_channels, edges=self.edges, dtype=self.dtype_policy, name="conv_out"
+        )
         self.conv_out.build(hidden)
         self.built = True
 
     def call(self, x: Tensor) -> Tensor:
         for i in range(2):
-            x = self._normalized(getattr(self, f"conv_{i}")(x), i)
+            x = self._normalized(self._hidden(x, i), i)
         return self.conv_out(x)
 
     def adapt(self, x: Tensor) -> None:
         """Set the actnorms from one batch of inputs."""
         for i in range(2):
-            x = getattr(self, f"conv_{i}")(x)
+            x = self._hidden(x, i)
             values = np.asarray(ops.convert_to_numpy(x), dtype="float64")
             getattr(self, f"bias_{i}").assign(-values.mean(axis=(0, 1, 2)))
             # A channel that is constant in this batch keeps its size.
@@ -72,6 +85,11 @@ class ActNormConvNet(keras.layers.Layer):
             deviation = np.where(deviation < 1e-6, 1.0, deviation)
             getattr(self, f"log_scale_{i}").assign(-np.log(deviation))
             x = self._normalized(x, i)
+
+    def _hidden(self, x: Tensor, i: int) -> Tensor:
+        if self.edges and i == 0:  # the second one is 1x1
+            x = pad_with_edges(x)
+        return getattr(self, f"conv_{i}")(x)
 
     def _normalized(self, x: Tensor, i: int) -> Tensor:
         bias, log_scale = (
@@ -83,4 +101,5 @@ class ActNormConvNet(keras.layers.Layer):
         return (*input_shape[:3], self.out_channels)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "width": self.width, "out_channels": self.out_channels}
+        own = {"width": self.width, "out_channels": self.out_channels}
+        return {**super().get_config(), **own, **({"edges": True} if self.edges else {})}

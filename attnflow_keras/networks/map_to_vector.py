@@ -18,20 +18,32 @@ LEAST_SIDE = 5
 class MapToVectorNet(keras.layers.Layer):
     """``(n, h, w, c)`` to ``(n, out_channels)`` (Full-Glow, arXiv:2012.05846, section 3.1).
 
-    A 1x1 and two unpadded 3x3 convolutions of 8, 4 and 2 filters, then dense layers of 32, 64
-    and 48 units, all with ReLU, and a dense layer that starts with zero weights: at first the
-    output is its bias for any map, which :meth:`start_at` sets. The first dense layer ties the
+    A 1x1 and two unpadded 3x3 convolutions, then dense layers, all with ReLU, and a dense layer
+    that starts with zero weights: at first the output is its bias for any map, which
+    :meth:`start_at` sets. The first dense layer ties the
     network to the size of the map.
 
     Args:
+        filters: filters of the three convolutions.
+        units: units of the hidden dense layers.
         out_channels: length of the output; a layer sets it before it builds the network.
         **kwargs: arguments of ``keras.layers.Layer``.
     """
 
     any_size = False
 
-    def __init__(self, out_channels: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        filters: tuple[int, int, int] = FILTERS,
+        units: tuple[int, ...] = UNITS,
+        out_channels: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.filters = _counts("filters", filters)
+        self.units = _counts("units", units)
+        if len(self.filters) != len(FILTERS):
+            raise ValueError(f"filters must be {len(FILTERS)} numbers; got {filters}")
         self.out_channels = out_channels
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -46,13 +58,13 @@ class MapToVectorNet(keras.layers.Layer):
         options = {"activation": "relu", "dtype": self.dtype_policy}
         shape: Any = tuple(input_shape)
         self.convs, self.hidden = [], []
-        for i, filters in enumerate(FILTERS):
+        for i, filters in enumerate(self.filters):
             conv = keras.layers.Conv2D(filters, 3 if i else 1, name=f"conv_{i}", **options)
             conv.build(shape)
             shape = conv.compute_output_shape(shape)
             self.convs.append(conv)
         size = math.prod(shape[1:])
-        for i, units in enumerate(UNITS):
+        for i, units in enumerate(self.units):
             dense = keras.layers.Dense(units, name=f"dense_{i}", **options)
             dense.build((None, size))
             size = units
@@ -79,4 +91,16 @@ class MapToVectorNet(keras.layers.Layer):
         return (input_shape[0], self.out_channels)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "out_channels": self.out_channels}
+        return {
+            **super().get_config(),
+            "filters": list(self.filters),
+            "units": list(self.units),
+            "out_channels": self.out_channels,
+        }
+
+
+def _counts(name: str, values: Any) -> tuple[int, ...]:
+    counts = tuple(values) if isinstance(values, list | tuple) else ()
+    if not counts or not all(isinstance(count, int) and count >= 1 for count in counts):
+        raise ValueError(f"{name} must be integers of at least 1; got {values!r}")
+    return counts

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.networks.edges import pad_with_edges
+
 Tensor = Any
 
 # How much faster than a plain parameter the logarithmic factor moves.
@@ -17,15 +19,20 @@ class ZeroConv2D(keras.layers.Layer):
 
     Args:
         filters: output channels.
-        pad_value: what the map is padded with. Glow's own code marks the border by ones in a
-            channel of their own, Full-Glow's pads with ones.
+        pad_value: what the map is padded with; 1 in Full-Glow.
+        edges: mark the padding by a channel of its own, as in Glow's own code.
         **kwargs: arguments of ``keras.layers.Layer``.
     """
 
-    def __init__(self, filters: int, pad_value: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self, filters: int, pad_value: float = 0.0, edges: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if filters < 1:
             raise ValueError(f"filters must be at least 1; got {filters}")
+        if edges and pad_value:
+            raise ValueError(f"pad_value must be 0 with edges; got {pad_value}")
+        self.edges = bool(edges)
         self.filters = filters
         self.pad_value = float(pad_value)
 
@@ -33,17 +40,19 @@ class ZeroConv2D(keras.layers.Layer):
         self.conv = keras.layers.Conv2D(
             self.filters,
             3,
-            padding="valid" if self.pad_value else "same",
+            padding="valid" if self.pad_value or self.edges else "same",
             kernel_initializer="zeros",
             dtype=self.dtype_policy,
             name="conv",
         )
-        self.conv.build((None, None, None, input_shape[-1]))
+        self.conv.build((None, None, None, int(input_shape[-1] or 0) + self.edges))
         self.log_gain = self.add_weight((self.filters,), "zeros", name="log_gain")
         self.built = True
 
     def call(self, x: Tensor) -> Tensor:
-        if self.pad_value:
+        if self.edges:
+            x = pad_with_edges(x)
+        elif self.pad_value:
             sides = ((0, 0), (1, 1), (1, 1), (0, 0))
             x = ops.pad(x, sides, constant_values=self.pad_value)
         return self.conv(x) * ops.exp(RATE * self.log_gain)
@@ -53,4 +62,6 @@ class ZeroConv2D(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "filters": self.filters}
+        if self.edges:
+            config["edges"] = True
         return {**config, "pad_value": self.pad_value} if self.pad_value else config

@@ -2,6 +2,13 @@
 
 from attnflow_keras.priors.autoregressive import AutoregressivePrior
 from attnflow_keras.priors.gaussian import GaussianPrior
+from attnflow_keras.priors.linked import LearnedTopPrior, LinkedPrior
 from attnflow_keras.priors.standard import StandardPrior
 
-__all__ = ["AutoregressivePrior", "GaussianPrior", "StandardPrior"]
+__all__ = [
+    "AutoregressivePrior",
+    "GaussianPrior",
+    "LearnedTopPrior",
+    "LinkedPrior",
+    "StandardPrior",
+]

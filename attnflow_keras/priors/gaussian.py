@@ -13,7 +13,7 @@ from attnflow_keras.numerics import soft_clamp
 Tensor = Any
 
 LOG_SD_BOUND = 5.0
-NETWORKS = ("conv", "zero_conv", "one_padded")
+NETWORKS = ("conv", "zero_conv", "one_padded", "tanh", "element")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -28,7 +28,9 @@ class GaussianPrior(FlowLayer):
     Args:
         network: of a split prior, ``"conv"``, or ``"zero_conv"`` (:class:`ZeroConv2D`, as Glow
             and SRFlow have it). ``"one_padded"`` is Full-Glow's, which pads with ones; its top
-            prior is that convolution of a map of zeros, and so knows the border.
+            prior is that convolution of a map of zeros, and so knows the border. ``"tanh"`` is
+            C-Glow's, between -1 and 1. ``"element"``, of a top prior only, learns a mean and
+            log-sd for every element.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
@@ -38,6 +40,8 @@ class GaussianPrior(FlowLayer):
         super().__init__(**kwargs)
         if network not in NETWORKS:
             raise ValueError(f"network must be one of {', '.join(NETWORKS)}; got {network!r}")
+        if network == "element" and self.condition_channels:
+            raise ValueError("network 'element' takes no condition; condition_channels must be 0")
         self.kind = network
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
@@ -45,17 +49,27 @@ class GaussianPrior(FlowLayer):
         if self.condition_channels or self.kind == "one_padded":
             # In full precision under every policy: it decides the latents directly.
             options = {"dtype": self.variable_dtype, "name": "network"}
-            self.network = (
-                ZeroConv2D(2 * channels, float(self.kind == "one_padded"), **options)
-                if self.kind != "conv"
-                else keras.layers.Conv2D(
-                    2 * channels, 3, padding="same", kernel_initializer="zeros", **options
+            if self.kind in ("conv", "tanh"):
+                tanh = self.kind == "tanh"
+                self.network = keras.layers.Conv2D(
+                    2 * channels,
+                    3,
+                    padding="same",
+                    activation="tanh" if tanh else None,
+                    kernel_initializer=keras.initializers.RandomNormal(stddev=0.1)
+                    if tanh
+                    else "zeros",
+                    **options,
                 )
-            )
+            else:
+                pad_value = float(self.kind == "one_padded")
+                self.network = ZeroConv2D(2 * channels, pad_value, **options)
             self.network.build((None, height, width, self.condition_channels or channels))
         else:
-            self.mean = self.add_weight((channels,), "zeros", name="mean", autocast=False)
-            self.log_sd = self.add_weight((channels,), "zeros", name="log_sd", autocast=False)
+            each = shape if self.kind == "element" else (channels,)
+            self.any_size = self.kind != "element"
+            self.mean = self.add_weight(each, "zeros", name="mean", autocast=False)
+            self.log_sd = self.add_weight(each, "zeros", name="log_sd", autocast=False)
 
     def bijector(self, condition: Any = None) -> ShiftScale:
         if condition is None and self.kind == "one_padded":

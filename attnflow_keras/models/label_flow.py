@@ -1,0 +1,138 @@
+"""What flows of photos given label maps share: palette, checks, transfer, a source's likelihood."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from attnflow_keras.models import inputs as checks
+from attnflow_keras.models.flow import Flow
+from attnflow_keras.models.glow import Glow
+from attnflow_keras.models.palette import as_palette, check_labels, colours
+from attnflow_keras.numerics import LN2
+from attnflow_keras.step_noise import step_uniform
+
+Tensor = Any
+
+# Keeps the noise of labels apart from that of photos.
+SOURCE_SEED = 7919
+
+
+class LabelFlow(Flow):
+    """A flow of photos given label maps; a subclass gives the layers and the features.
+
+    Args:
+        image_shape: ``(height, width, 3)`` of photos.
+        palette: colour of each class, ``(classes, 3)`` of 0 to 255; label maps are then classes
+            ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only.
+        **kwargs: arguments of :class:`Flow`.
+    """
+
+    conditional = True
+    condition_dtype = "uint8"
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], palette: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(image_shape, **kwargs)
+        if self.image_shape[-1] != 3:
+            raise ValueError(f"image_shape must have 3 channels, as labels do; got {image_shape}")
+        self.palette = as_palette(palette)
+        self.condition_shape = self.image_shape[:2] if palette is not None else self.image_shape
+
+    def transfer(
+        self,
+        photo: np.ndarray,
+        label: np.ndarray,
+        new_label: np.ndarray,
+        batch_size: int = 64,
+    ) -> np.ndarray:
+        """Keep a photo's latents and change its label (Full-Glow, section 4.3).
+
+        Args:
+            photo: uint8 ``(n, h, w, 3)``.
+            label: its label maps.
+            new_label: the label maps to show instead.
+            batch_size: greatest number of photos at a time.
+
+        Returns:
+            uint8 ``(n, h, w, 3)``.
+
+        Raises:
+            ValueError: photos or label maps of a wrong shape or dtype.
+        """
+        latents, _ = self.encode(self.dequantize(photo, center=True), label, batch_size)
+        latents = tuple(ops.convert_to_numpy(z) for z in latents)
+        return self._quantize_images(self.decode(latents, new_label, batch_size))
+
+    def label_floats(self, labels: Any, noise: Any = 0.5) -> Tensor:
+        """Label maps as float pictures, at the middle of each grey level without noise."""
+        return checks.float_images(colours(labels, self.palette), noise, self.variable_dtype)
+
+    def _check_condition(self, condition: Any) -> None:
+        super()._check_condition(condition)
+        if condition is None or isinstance(condition, tuple):
+            return
+        check_labels(condition, self.image_shape, self.palette)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("preprocess")
+        return {**config, "palette": None if self.palette is None else self.palette.tolist()}
+
+
+class SourcedFlow(LabelFlow):
+    """A flow of photos that reads a second flow, its source, of the label maps.
+
+    The condition is deterministic: label maps get noise only in the source's own likelihood,
+    which ``fit`` adds to the loss.
+
+    Args:
+        image_shape: ``(height, width, 3)`` of photos.
+        source_weight: weight of the source's bits per dimension in the loss of ``fit``.
+        **kwargs: arguments of :class:`LabelFlow`.
+    """
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], source_weight: float = 1e-4, **kwargs: Any
+    ) -> None:
+        super().__init__(image_shape, **kwargs)
+        number = isinstance(source_weight, int | float) and not isinstance(source_weight, bool)
+        if not number or not 0 <= source_weight < float("inf"):
+            raise ValueError(f"source_weight must be a number of at least 0; got {source_weight!r}")
+        self.source_weight = float(source_weight)
+
+    def make_source(self) -> Glow:
+        """The flow of label maps."""
+        raise NotImplementedError(f"{type(self).__name__} does not define make_source")
+
+    def build(self, input_shape: Any = None) -> None:
+        if getattr(self, "built", False):
+            return
+        self.source = self.make_source()
+        super().build(input_shape)
+
+    def call(self, inputs: Any, training: bool = False) -> Tensor:
+        """Log-probability in nats, ``(n,)``, of ``{"image", "condition"}``."""
+        if training and self.source_weight:
+            self.add_loss(self.source_weight * self._source_bits(inputs))
+        return super().call(inputs, training=training)
+
+    def _source_bits(self, inputs: Any) -> Tensor:
+        """Mean bits per dimension of the label maps under the source."""
+        labels = checks.unpack(inputs)["condition"]
+        step = self.optimizer.iterations if getattr(self, "optimizer", None) is not None else 0
+        seed = self.noise_seed + SOURCE_SEED
+        shape = (ops.shape(labels)[0], *self.image_shape)
+        x = self.label_floats(labels, step_uniform(shape, seed, step, self.variable_dtype))
+        return 8.0 - ops.mean(self.source.traced_log_prob(x)) / (self.num_dims * LN2)
+
+    def adapt(self, batch: Any, seed: int = 0) -> None:
+        labels = checks.unpack(batch)["condition"]
+        self._check_condition(labels)
+        if not self.source.is_adapted:
+            self.source.adapt(ops.convert_to_numpy(colours(labels, self.palette)), seed)
+        super().adapt(batch, seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "source_weight": self.source_weight}

@@ -1,0 +1,109 @@
+"""C-Glow's conditioner of couplings."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from attnflow_keras.bijectors import Squeeze
+from attnflow_keras.networks.actnorm_conv import ActNormConvNet
+
+Tensor = Any
+
+BRANCH_WIDTH = 16
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class ResizedConditionNet(keras.layers.Layer):
+    """:class:`ActNormConvNet` of the kept part and a branch of the condition, then tanh (C-Glow,
+    arXiv:1905.13288).
+
+    The last ``condition_channels`` of the input are the condition, squeezed to the size of the
+    map. The branch spreads it out, then takes ``conv3x3, ReLU``, a convolution whose kernel and
+    stride bring it back to the map's size, ``ReLU, conv3x3, ReLU``.
+
+    Args:
+        width: channels of the hidden maps.
+        condition_channels: how many of the input's channels are the condition.
+        factor: by how much a side of the condition was squeezed.
+        out_channels: channels of the output; a coupling sets it before it builds the network.
+        **kwargs: arguments of ``keras.layers.Layer``.
+    """
+
+    any_size = True
+
+    def __init__(
+        self,
+        width: int,
+        condition_channels: int,
+        factor: int = 1,
+        out_channels: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if factor < 1 or condition_channels < 1 or condition_channels % factor**2:
+            raise ValueError(
+                f"condition_channels must be a multiple of factor ** 2 ({factor**2}), at least "
+                f"1; got {condition_channels}"
+            )
+        self.width = width
+        self.condition_channels = condition_channels
+        self.factor = factor
+        self.out_channels = out_channels
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if self.out_channels is None:
+            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
+        kept = int(input_shape[-1] or 0) - self.condition_channels
+        channels = self.condition_channels // self.factor**2
+        self.branch = []
+        for filters, kernel, stride in (
+            (BRANCH_WIDTH, 3, 1),
+            (kept, self.factor, self.factor),
+            (kept, 3, 1),
+        ):
+            conv = keras.layers.Conv2D(
+                filters,
+                kernel,
+                stride,
+                padding="same",
+                activation="relu",
+                dtype=self.dtype_policy,
+                name=f"condition_{len(self.branch)}",
+            )
+            conv.build((None, None, None, channels))
+            channels = filters
+            self.branch.append(conv)
+        self.main = ActNormConvNet(
+            self.width, out_channels=self.out_channels, dtype=self.dtype_policy, name="main"
+        )
+        self.main.build((*input_shape[:3], 2 * kept))
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.tanh(self.main(self._joined(x)))
+
+    def adapt(self, x: Tensor) -> None:
+        """Set the actnorms from one batch of inputs."""
+        self.main.adapt(self._joined(x))
+
+    def _joined(self, x: Tensor) -> Tensor:
+        kept = x[..., : -self.condition_channels]
+        condition = x[..., -self.condition_channels :]
+        if self.factor > 1:
+            condition = Squeeze(self.factor).inverse_and_log_det(condition)[0]
+        for conv in self.branch:
+            condition = conv(condition)
+        return ops.concatenate([ops.cast(kept, condition.dtype), condition], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:3], self.out_channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "condition_channels": self.condition_channels,
+            "factor": self.factor,
+            "out_channels": self.out_channels,
+        }

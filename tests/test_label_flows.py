@@ -1,0 +1,277 @@
+"""Full-Glow, C-Glow, Dual-Glow and Glow: structure, condition, map, errors."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from attnflow_keras.models import CGlow, DualGlow, FullGlow, Glow
+from tests.helpers import fresh, jacobian_log_det, perturb
+
+PALETTE = [(0, 0, 120), (30, 160, 40), (230, 200, 90)]
+
+
+def make_fullglow(**changes):
+    arguments = {
+        "image_shape": (20, 24, 3),
+        "levels": 2,
+        "steps": 1,
+        "width": 6,
+        "condition_width": 5,
+        "palette": PALETTE,
+        **changes,
+    }
+    return FullGlow(**arguments)
+
+
+def make_cglow(**changes):
+    arguments = {
+        "image_shape": (16, 24, 3),
+        "levels": 2,
+        "steps": 1,
+        "width": 6,
+        "condition_width": 4,
+        "condition_units": 5,
+        "palette": PALETTE,
+        **changes,
+    }
+    return CGlow(**arguments)
+
+
+def make_dualglow(**changes):
+    arguments = {
+        "image_shape": (12, 20, 3),
+        "levels": 2,
+        "steps": 1,
+        "width": 6,
+        "palette": PALETTE,
+        **changes,
+    }
+    return DualGlow(**arguments)
+
+
+KINDS = {"fullglow": make_fullglow, "cglow": make_cglow, "dualglow": make_dualglow}
+# As small as each goes, with one level, for whole Jacobians.
+TINY = {"fullglow": (10, 12, 3), "cglow": (8, 8, 3), "dualglow": (6, 8, 3)}
+
+
+def pairs(flow, n=4, seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (n, *flow.image_shape)).astype("uint8")
+    return images, rng.integers(0, 3, (n, *flow.image_shape[:2])).astype("uint8")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def flow(request):
+    flow = KINDS[request.param]()
+    images, labels = pairs(flow, 32)
+    flow.adapt({"image": images, "condition": labels})
+    return perturb(flow, 0.02)
+
+
+def parameters(model):
+    return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+@pytest.mark.parametrize(("levels", "steps", "total"), [(2, 8, 34_654_752), (4, 16, 155_335_008)])
+def test_parameter_totals_are_those_of_the_paper(levels, steps, total):
+    assert parameters(FullGlow(levels=levels, steps=steps)) == total
+
+
+# The reference's total counts a mean and a log-sd for each top latent, which it never uses.
+@pytest.mark.parametrize(
+    ("options", "total", "unused"),
+    [
+        ({}, 70.17e6, 2 * 48 * 32**2),
+        (
+            {"levels": 4, "steps": 16, "width": 512, "condition_width": 20, "condition_units": 10},
+            76.48e6,
+            2 * 96 * 16**2,
+        ),
+    ],
+    ids=["v1", "v2"],
+)
+def test_parameter_totals_of_cglow(options, total, unused):
+    count = parameters(CGlow(**options))
+    assert abs(count + unused - total) < 0.005e6
+    if not options:
+        assert parameters(CGlow(learn_top=True)) == count + unused
+
+
+def test_parameter_total_of_dualglow():
+    assert abs(parameters(DualGlow()) - 75.60e6) < 0.005e6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_log_det_is_that_of_the_jacobian(kind):
+    flow = KINDS[kind](image_shape=TINY[kind], levels=1, dtype="float64")
+    images, labels = pairs(flow, 4)
+    flow.adapt({"image": images, "condition": labels})
+    perturb(flow, 0.02)
+    x = flow.dequantize(images[:1]).astype("float64")
+    features = flow.encode_condition(labels[:1])
+
+    def encode(v):
+        return flow.traced_encode(v, features)[0][0]
+
+    _, log_det = flow.encode(x, features)
+    np.testing.assert_allclose(log_det, jacobian_log_det(encode, x), rtol=1e-8)
+
+
+def test_encode_and_decode_are_inverse(flow):
+    images, labels = pairs(flow, 3, seed=1)
+    x = flow.dequantize(images, center=True)
+    latents, log_det = flow.encode(x, labels)
+    assert [tuple(z.shape[1:]) for z in latents] == list(flow.latent_shapes)
+    back = flow.decode([fresh(z) for z in latents], labels)
+    np.testing.assert_array_equal(flow.quantize(back), images)
+    # A matrix for each sample: the batch does not matter.
+    for i in range(3):
+        alone, alone_log_det = flow.encode(x[i : i + 1], labels[i : i + 1])
+        np.testing.assert_allclose(alone[0][0], latents[0][i], atol=1e-4)
+        np.testing.assert_allclose(alone_log_det[0], log_det[i], rtol=1e-5)
+
+
+def test_classes_and_their_colours_are_the_same_condition(flow):
+    images, labels = pairs(flow, 2)
+    colours = np.array(PALETTE, "uint8")[labels]
+    by_class = flow.bits_per_dim(images, labels)
+    np.testing.assert_allclose(by_class, flow.bits_per_dim(images, colours), rtol=1e-6)
+    np.testing.assert_allclose(
+        by_class, flow.bits_per_dim(images, labels.astype("int64")), rtol=1e-6
+    )
+    features = flow.encode_condition(labels)
+    np.testing.assert_allclose(by_class, flow.bits_per_dim(images, features), rtol=1e-6)
+    assert not np.allclose(by_class, flow.bits_per_dim(images, labels[::-1]), rtol=1e-6)
+
+
+def test_transfer_keeps_the_latents(flow):
+    images, labels = pairs(flow, 2)
+    np.testing.assert_array_equal(flow.transfer(images, labels, labels), images)
+    other = flow.transfer(images, labels, labels[::-1])
+    assert other.dtype == np.uint8
+    assert other.shape == images.shape
+    assert (other != images).any()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"attention": "imap"},
+        {"attention": "itrans", "heads": 2, "position": 3, "grid": [[2, 2], [1, 2]]},
+        {"attention": "imap", "attention_in": "both", "position": 1},
+    ],
+    ids=json.dumps,
+)
+def test_every_attention_is_a_flow(options):
+    flow = make_fullglow(**options)
+    images, labels = pairs(flow, 8)
+    flow.adapt({"image": images, "condition": labels})
+    perturb(flow, 0.02)
+    x = flow.dequantize(images[:2], center=True)
+    latents, _ = flow.encode(x, labels[:2])
+    back = flow.decode([fresh(z) for z in latents], labels[:2])
+    np.testing.assert_allclose(back, x, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["fullglow", "dualglow"])
+def test_fit_trains_source_and_target(kind):
+    flow = KINDS[kind](source_weight=0.5)
+    images, labels = pairs(flow, 16)
+    flow.compile(optimizer="adam", jit_compile=False)
+    flow.adapt({"image": images, "condition": labels})
+    before = [np.array(v) for v in flow.source.trainable_variables]
+    history = flow.fit({"image": images, "condition": labels}, batch_size=8, epochs=2, verbose=0)
+    moved = [
+        np.abs(np.array(v) - b).max()
+        for v, b in zip(flow.source.trainable_variables, before, strict=True)
+    ]
+    assert min(moved) > 0
+    # The loss has the source's bits besides.
+    assert history.history["loss"][0] > history.history["bits_per_dim"][0] + 0.1
+    scores = flow.evaluate({"image": images, "condition": labels}, verbose=0, return_dict=True)
+    np.testing.assert_allclose(
+        scores["bits_per_dim"], np.mean(flow.bits_per_dim(images, labels)), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_shape": (20, 24, 1)}, "image_shape must have 3 channels"),
+        ({"image_shape": (22, 24, 3)}, "sides divisible by 4"),
+        ({"palette": [(0, 0, 300)]}, "palette must be colours .* 0 to 255"),
+        ({"attention_in": "source"}, "attention_in must be one of target, both"),
+        ({"source_weight": -1}, "source_weight must be a number of at least 0; got -1"),
+        ({"image_shape": (8, 8, 3)}, "maps must be at least 5x5; got 4x4"),
+    ],
+)
+def test_bad_arguments(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_fullglow(**changes)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fill", "dtype", "message"),
+    [
+        ((0, 0), 3, "uint8", "classes 0 to 2; got 3 to 3"),
+        ((0, 4), 0, "uint8", r"classes of shape \(n, .*got shape \(2, "),
+        ((0, 0), 0, "float32", "condition must be integers; got float32"),
+        ((0, 0, 3), 0, "float32", "condition must be uint8; got float32"),
+    ],
+)
+def test_bad_conditions(flow, shape, fill, dtype, message):
+    images, _ = pairs(flow, 2)
+    sides = [side - less for side, less in zip(flow.image_shape, shape[:2], strict=False)]
+    condition = np.full((2, *sides, *shape[2:]), fill, dtype)
+    with pytest.raises(ValueError, match=message):
+        flow.bits_per_dim(images, condition)
+
+
+def test_the_condition_is_needed(flow):
+    images, _ = pairs(flow, 2)
+    with pytest.raises(ValueError, match="condition is missing"):
+        flow.bits_per_dim(images)
+
+
+def test_save_and_load(flow, tmp_path):
+    images, labels = pairs(flow, 3)
+    flow.save(tmp_path / "flow.keras")
+    loaded = keras.saving.load_model(tmp_path / "flow.keras")
+    assert loaded.get_config() == flow.get_config()
+    np.testing.assert_array_equal(
+        loaded.bits_per_dim(images, labels), flow.bits_per_dim(images, labels)
+    )
+    np.testing.assert_array_equal(
+        loaded.sample(2, labels[:1], seed=1), flow.sample(2, labels[:1], seed=1)
+    )
+
+
+def test_mixed_precision_trains(flow):
+    half = type(flow).from_config({**flow.get_config(), "dtype": "mixed_float16"})
+    images, labels = pairs(flow, 16)
+    half.compile(optimizer=keras.optimizers.Adam(1e-3))
+    data = {"image": images, "condition": labels}
+    assert np.isfinite(half.fit(data, batch_size=8, epochs=1, verbose=0).history["loss"]).all()
+    np.testing.assert_allclose(
+        half.predict(data, verbose=0), half.log_prob(images, labels), rtol=1e-4
+    )
+
+
+def test_classes_need_a_palette():
+    flow = make_fullglow(palette=None, levels=1)
+    images, labels = pairs(flow, 2)
+    with pytest.raises(ValueError, match="give the flow a palette for maps of classes"):
+        flow.bits_per_dim(images, labels)
+
+
+@pytest.mark.parametrize("variant", ["fullglow", "dualglow"])
+def test_glow_is_a_flow(variant, tiny_images):
+    flow = Glow((8, 8, 1), levels=2, steps=2, width=6, variant=variant)
+    flow.adapt(tiny_images)
+    perturb(flow, 0.05)
+    x = flow.dequantize(tiny_images[:4], center=True)
+    latents, _ = flow.encode(x)
+    back = flow.decode([fresh(z) for z in latents])
+    np.testing.assert_array_equal(flow.quantize(back), tiny_images[:4])
