@@ -195,7 +195,10 @@ def test_train_option_errors(folder, pictures, tmp_path, monkeypatch):
         (("--precision", "float16"), r"--precision must be one of float32, .*; got 'float16'"),
         (("--augment", "flip"), "--augment must be one of shift_flip, none; got 'flip'"),
         (("--optimizer", "sgd"), "--optimizer must be one of adam, adamax; got 'sgd'"),
-        (("--schedule", "step"), "--schedule must be one of cosine, constant, halving; got 'step'"),
+        (
+            ("--schedule", "step"),
+            "--schedule must be one of cosine, constant, halving, linear; got 'step'",
+        ),
         (("--ema", 1.0), r"--ema must lie in \[0, 1\), .*; got 1.0"),
         (("--learning-rate", 0), "--learning-rate must be positive; got 0.0"),
     ):

@@ -175,6 +175,28 @@ def test_every_attention_is_a_flow(options):
     np.testing.assert_allclose(back, x, atol=1e-4)
 
 
+def test_boundaries_reach_the_couplings():
+    flow = make_fullglow(palette=None, boundaries=True)
+    rng = np.random.default_rng(0)
+    images, _ = pairs(flow, 8)
+    labels = rng.integers(0, 256, (8, *flow.condition_shape)).astype("uint8")
+    assert labels.shape[-1] == 4
+    flow.adapt({"image": images, "condition": labels})
+    perturb(flow, 0.02)
+    x = flow.dequantize(images[:2], center=True)
+    latents, _ = flow.encode(x, labels[:2])
+    back = flow.decode([fresh(z) for z in latents], labels[:2])
+    np.testing.assert_allclose(back, x, atol=1e-4)
+    others = labels[:2].copy()
+    others[..., 3] = 255 - others[..., 3]
+    moved = [np.abs(a - b).max() for a, b in zip(flow.encode(x, others)[0], latents, strict=True)]
+    assert max(moved) > 1e-4
+    with pytest.raises(ValueError, match=r"colours of shape \(n, 20, 24, 4\)"):
+        flow.bits_per_dim(images, labels[..., :3])
+    with pytest.raises(ValueError, match="palette must be None where label maps have boundaries"):
+        make_fullglow(boundaries=True)
+
+
 @pytest.mark.parametrize("kind", ["fullglow", "dualglow"])
 def test_fit_trains_source_and_target(kind):
     flow = KINDS[kind](source_weight=0.5)

@@ -72,6 +72,17 @@ def test_learning_rate_warms_up_and_decays():
     assert rates[100] == pytest.approx(1e-3, rel=1e-3)
 
 
+def test_linear_is_full_glow_s_schedule():
+    recipe = Recipe("x", steps=200, warmup_steps=0, learning_rate=1e-4, schedule="linear")
+    rate = recipe.make_optimizer()._learning_rate
+    found = [float(rate(step)) for step in (0, 99, 100, 150, 199, 200, 300)]
+    np.testing.assert_allclose(found, [1e-4, 1e-4, 1e-4, 5e-5, 1e-6, 0, 0], atol=1e-10)
+    again = type(rate).from_config(rate.get_config())
+    assert float(again(150)) == float(rate(150))
+    with pytest.raises(ValueError, match="warmup_steps must be 0 with schedule='linear'"):
+        Recipe("x", schedule="linear", warmup_steps=5)
+
+
 def test_halving_is_srflow_s_schedule():
     recipe = Recipe("x", steps=200, warmup_steps=0, learning_rate=8e-4, schedule="halving")
     optimizer = recipe.make_optimizer()
@@ -408,7 +419,7 @@ def test_the_flow_has_the_recipes_precision(tiny_flow, tiny_images, tmp_path):
         ({"optimizer": None}, "optimizer must be one of 'adam', 'adamax'; got None"),
         (
             {"schedule": "step"},
-            "schedule must be one of 'cosine', 'constant', 'halving'; got",
+            "schedule must be one of 'cosine', 'constant', 'halving', 'linear'; got",
         ),
         ({"augment": "flip"}, "augment must be None or one of 'shift_flip'; got 'flip'"),
         ({"augment": True}, "augment must be None or one of 'shift_flip'; got True"),

@@ -25,8 +25,9 @@ def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
     lines.append("")
     for metric in metadata.get("metrics", []):
         lines += [f"- {metric_line(metric)}"]
-    if metadata.get("restoration"):
-        lines += ["", "## Restoration", "", *restoration_table(metadata["restoration"])]
+    for key, title in RESULTS.items():
+        if metadata.get(key):
+            lines += ["", f"## {title}", "", *result_table(metadata[key])]
     if metadata.get("paper"):
         lines += ["", "## In the paper", "", metadata["paper"]]
     training = metadata.get("training")
@@ -41,25 +42,38 @@ def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-SCORES = {"psnr": "PSNR", "ssim": "SSIM", "lr_psnr": "LR-PSNR", "lpips": "LPIPS"}
+# What `attnflow evaluate` records, by the name of the result.
+RESULTS = {"restoration": "Restoration", "translation": "Photos of label maps"}
+
+SCORES = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "lr_psnr": "LR-PSNR",
+    "lpips": "LPIPS",
+    "segmentation": "accuracy, mean IoU",
+}
 
 
-def restoration_rows(result: dict[str, Any]) -> list[list[str]]:
+def result_rows(result: dict[str, Any]) -> list[list[str]]:
     """Scores of ``attnflow evaluate`` as rows of cells, the first one with the titles."""
-    rows = [(label, scores) for label, scores in result["baselines"].items()]
+    rows = list(result["baselines"].items())
     rows += [(f"temperature {row['temperature']:.1f}", row) for row in result["temperatures"]]
-    rows.append(("mean of 0.1 to 0.9", result["average"]))
-    known = [key for key in SCORES if key in rows[0][1]]
+    if "average" in result:
+        rows.append(("mean of 0.1 to 0.9", result["average"]))
+    known = [key for key in SCORES if key in result["temperatures"][0]]
+    if result.get("real"):
+        rows.append(("true photos", {"segmentation": result["real"]}))
     return [
         ["", *(SCORES[key] for key in known)],
-        *([label, *(_cell(scores[key]) for key in known)] for label, scores in rows),
+        *([label, *(_cell(scores.get(key)) for key in known)] for label, scores in rows),
     ]
 
 
-def restoration_notes(result: dict[str, Any]) -> list[str]:
+def result_notes(result: dict[str, Any]) -> list[str]:
     """What is said beside the scores."""
     bits = result["bits_per_dim"]
-    notes = [f"{bits['value']:.4f} ± {bits['standard_error']:.4f} bits_per_dim"]
+    draws = f", mean of {bits['draws']} draws of noise" if bits["draws"] > 1 else ""
+    notes = [f"{bits['value']:.4f} ± {bits['standard_error']:.4f} bits_per_dim{draws}"]
     if result["diversity"]:
         spread = result["diversity"]
         notes.append(
@@ -70,24 +84,28 @@ def restoration_notes(result: dict[str, Any]) -> list[str]:
     return notes
 
 
-def restoration_lines(result: dict[str, Any]) -> list[str]:
+def result_lines(result: dict[str, Any]) -> list[str]:
     """The scores and notes as lines of text."""
     lines = [
         " ".join([f"{label:18}", *(f"{cell:>16}" for cell in cells)])
-        for label, *cells in restoration_rows(result)
+        for label, *cells in result_rows(result)
     ]
-    return lines + restoration_notes(result)
+    return lines + result_notes(result)
 
 
-def restoration_table(result: dict[str, Any]) -> list[str]:
+def result_table(result: dict[str, Any]) -> list[str]:
     """The same in Markdown."""
-    titles, *rows = restoration_rows(result)
+    titles, *rows = result_rows(result)
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return [*lines, "", *(f"- {note}" for note in restoration_notes(result))]
+    return [*lines, "", *(f"- {note}" for note in result_notes(result))]
 
 
-def _cell(score: dict[str, Any]) -> str:
+def _cell(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    if "accuracy" in score:
+        return f"{100 * score['accuracy']:.1f} %, {100 * score['mean_iou']:.1f} %"
     if score["mean"] is None:
         return "exact"
     return f"{score['mean']:.3f} ± {score['standard_error']:.3f}"
@@ -95,10 +113,11 @@ def _cell(score: dict[str, Any]) -> str:
 
 def metric_line(metric: dict[str, Any]) -> str:
     """One metric with its convention, as text."""
+    draws = f"{metric['draws']} draw{'s' if metric['draws'] > 1 else ''}"
     error = f" ± {metric['standard_error']:.4f}" if metric["items"] > 1 else ""
     return (
         f"{metric['value']:.4f}{error} {metric['name']} "
         f"({metric['dims']} dims, {metric['levels']} levels, {metric['dequantization']} "
-        f"dequantization, {metric['draws']} draw, {metric['split']}: {metric['items']} images"
+        f"dequantization, {draws}, {metric['split']}: {metric['items']} images"
         + (f"; {metric['note']})" if "note" in metric else ")")
     )

@@ -14,7 +14,7 @@ PRESETS = Path(__file__).parent / "presets"
 FORMAT = 1
 
 
-TASKS = ("unconditional", "super-resolution")
+TASKS = ("unconditional", "super-resolution", "label-to-photo")
 
 
 def list_entries(
@@ -25,7 +25,8 @@ def list_entries(
     Args:
         pattern: shell pattern, such as ``"*mnist*"``.
         pretrained: only entries with (True) or without (False) weights; None for both.
-        task: only entries for ``"unconditional"`` or ``"super-resolution"``; None for all.
+        task: only entries for ``"unconditional"``, ``"super-resolution"`` or
+            ``"label-to-photo"``; None for all.
 
     Raises:
         ValueError: ``pattern`` is no text, or another argument is none of these.
@@ -35,7 +36,9 @@ def list_entries(
     if pretrained is not None and not isinstance(pretrained, bool):
         raise ValueError(f"pretrained must be True, False or None; got {pretrained!r}")
     if task not in (None, *TASKS):
-        raise ValueError(f"task must be {' or '.join(map(repr, TASKS))}, or None; got {task!r}")
+        raise ValueError(
+            f"task must be one of {', '.join(map(repr, TASKS))}, or None; got {task!r}"
+        )
     names = [path.parent.name for path in PRESETS.glob("*/metadata.json")]
     found = [
         name

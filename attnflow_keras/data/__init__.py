@@ -4,8 +4,10 @@ from attnflow_keras.data.bicubic import bicubic_resize, downscale, upscale
 from attnflow_keras.data.bluemarble import BlueMarbleCrops, bluemarble_tiles, load_bluemarble
 from attnflow_keras.data.bundled import bluemarble_sample, fashion_mnist_sample, mnist_sample
 from attnflow_keras.data.celeba import celeba_split, load_celeba, prepare_celeba
+from attnflow_keras.data.cityscapes import load_cityscapes, prepare_cityscapes
 from attnflow_keras.data.datasets import load_dataset
 from attnflow_keras.data.images import image_grid, load_images, save_image
+from attnflow_keras.data.label_maps import load_label_map, load_labelled_folder
 from attnflow_keras.data.paired import load_paired
 from attnflow_keras.data.pairs import load_pair_folder, load_picture
 
@@ -20,13 +22,17 @@ __all__ = [
     "image_grid",
     "load_bluemarble",
     "load_celeba",
+    "load_cityscapes",
     "load_dataset",
     "load_images",
+    "load_label_map",
+    "load_labelled_folder",
     "load_pair_folder",
     "load_paired",
     "load_picture",
     "mnist_sample",
     "prepare_celeba",
+    "prepare_cityscapes",
     "save_image",
     "upscale",
 ]

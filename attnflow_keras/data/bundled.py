@@ -8,6 +8,7 @@ FILES = {
     "mnist": "mnist_test_256.npz",
     "fashion_mnist": "fashion_mnist_test_128.npz",
     "bluemarble_sr8": "bluemarble_test_32.npz",
+    "bluemarble_landcover": "bluemarble_test_32.npz",
 }
 
 

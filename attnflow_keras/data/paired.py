@@ -8,15 +8,22 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras import noise
-from attnflow_keras.data import bluemarble, celeba
+from attnflow_keras.data import bluemarble, celeba, cityscapes
 from attnflow_keras.data.bicubic import downscale
 from attnflow_keras.data.images import SUFFIXES
 from attnflow_keras.data.pairs import load_picture
 
-PAIRED = ("bluemarble_sr8", "celeba_sr8")
+RESTORED = ("bluemarble_sr8", "celeba_sr8")
+LABELLED = ("bluemarble_landcover", "cityscapes")
+PAIRED = (*RESTORED, *LABELLED)
 SPLITS = ("train", "validation", "test")
 
-LICENSES = {"bluemarble_sr8": bluemarble.LICENSE, "celeba_sr8": celeba.LICENSE}
+LICENSES = {
+    "bluemarble_sr8": bluemarble.LICENSE,
+    "celeba_sr8": celeba.LICENSE,
+    "bluemarble_landcover": f"{bluemarble.LICENSE}; {bluemarble.LAND_COVER_LICENSE}",
+    "cityscapes": cityscapes.LICENSE,
+}
 SCALE = 8
 
 BLOCK = 256
@@ -29,26 +36,41 @@ def load_paired(name: str, split: str) -> dict[str, np.ndarray]:
     Args:
         name: ``"bluemarble_sr8"``, 64x64 tiles of Blue Marble and their 8x8 reductions; or
             ``"celeba_sr8"``, faces of 160x160 and 20x20, which :func:`prepare_celeba` wrote to
-            ``celeba`` in the folder that ``ATTNFLOW_DATA`` names.
+            ``celeba`` in the folder that ``ATTNFLOW_DATA`` names; or
+            ``"bluemarble_landcover"``, the tiles and their land cover, classes 0 to 16; or
+            ``"cityscapes"``, street pictures and colour label maps of 256x256, which
+            :func:`prepare_cityscapes` wrote to ``cityscapes`` in that folder.
         split: ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns:
-        ``{"image": uint8 (n, 8 h, 8 w, 3), "condition": uint8 (n, h, w, 3)}``.
+        ``{"image": uint8 (n, h, w, 3), "condition": uint8}``; conditions are ``(n, h / 8, w / 8,
+        3)`` for super-resolution, ``(n, h, w)`` for classes, ``(n, h, w, 3)`` or 4, with
+        boundaries, for colours.
 
     Raises:
         ValueError: an unknown data set or split.
         OSError: the data set's files are not there.
     """
     _check(name, split)
+    if name == "bluemarble_landcover":
+        images, classes = bluemarble.bluemarble_tiles(split)
+        return {"image": images, "condition": classes}
+    if name == "cityscapes":
+        images, labels = _cityscapes(split)
+        return {"image": images, "condition": labels}
     images = _celeba(split) if name == "celeba_sr8" else bluemarble.bluemarble_tiles(split)[0]
     # In blocks: reducing all faces at once would take several times their memory.
     blocks = [downscale(images[i : i + BLOCK], SCALE) for i in range(0, len(images), BLOCK)]
     return {"image": images, "condition": np.concatenate(blocks)}
 
 
-def training_source(name: str) -> "SmallAndLarge":
-    """The training split of a data set: crops of Blue Marble at any offset, or whole faces."""
+def training_source(name: str) -> Any:
+    """The training split of a data set: crops of Blue Marble at any offset, or whole pictures."""
     _check(name, "train")
+    if name == "bluemarble_landcover":
+        return Labelled(bluemarble.BlueMarbleCrops())
+    if name == "cityscapes":
+        return Labelled(WholePictures(*_cityscapes("train")))
     if name == "celeba_sr8":
         return SmallAndLarge(WholePictures(_celeba("train")), SCALE)
     return SmallAndLarge(bluemarble.BlueMarbleCrops(), SCALE)
@@ -79,32 +101,64 @@ class SmallAndLarge:
         return {**self.crops.fingerprint(), "scale": self.scale}
 
 
-class WholePictures:
-    """Pictures of one size, drawn at random, half of them mirrored.
+class Labelled:
+    """Photos with their label maps.
 
     Args:
-        images: uint8 ``(n, h, w, 3)``, in memory or mapped from a file.
+        crops: draws ``(images, labels)``, such as ``BlueMarbleCrops`` or :class:`WholePictures`.
     """
 
-    def __init__(self, images: np.ndarray) -> None:
-        self.images = images
+    def __init__(self, crops: Any) -> None:
+        self.crops = crops
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.crops)
 
-    def draw(self, count: int, seed: int, step: int) -> tuple[np.ndarray]:
-        """Pictures of one training step, uint8 ``(count, h, w, 3)``."""
+    def draw(self, count: int, seed: int, step: int) -> dict[str, np.ndarray]:
+        """``{"image", "condition"}`` of one training step."""
+        images, labels = self.crops.draw(count, seed, step)
+        return {"image": images, "condition": labels}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this data from other data."""
+        return {**self.crops.fingerprint(), "labels": True}
+
+
+class WholePictures:
+    """Pictures of one size, drawn at random.
+
+    Args:
+        *arrays: uint8 ``(n, h, w, ...)`` each, in memory or mapped from a file: the pictures, and
+            what belongs to each.
+        flip: mirror half of the pictures.
+    """
+
+    def __init__(self, *arrays: np.ndarray, flip: bool = True) -> None:
+        self.arrays = arrays
+        self.flip = flip
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def draw(self, count: int, seed: int, step: int) -> tuple[np.ndarray, ...]:
+        """Pictures of one training step, uint8 ``(count, h, w, ...)`` each."""
         rng = noise.generator(seed, CROPS + step)
-        images = np.array(self.images[rng.integers(len(self.images), size=count)])
-        flip = rng.integers(2, size=count) == 1
-        images[flip] = images[flip, :, ::-1]
-        return (images,)
+        rows = rng.integers(len(self), size=count)
+        flip = self.flip & (rng.integers(2, size=count) == 1)
+        drawn = []
+        for array in self.arrays:
+            part = np.array(array[rows])
+            part[flip] = part[flip, :, ::-1]
+            drawn.append(part)
+        return tuple(drawn)
 
     def fingerprint(self) -> dict[str, Any]:
         """Shape and hash of some of the pictures."""
-        some = np.ascontiguousarray(self.images[:: -(-len(self.images) // BLOCK)])
-        shape = list(self.images.shape[1:])
-        return {"shape": shape, "sha256": hashlib.sha256(some.data).hexdigest()}
+        digest = hashlib.sha256()
+        for array in self.arrays:
+            digest.update(np.ascontiguousarray(array[:: -(-len(array) // BLOCK)]).data)
+        shape = list(self.arrays[0].shape[1:])
+        return {"shape": shape, "flip": self.flip, "sha256": digest.hexdigest()}
 
 
 class PictureCrops:
@@ -176,13 +230,22 @@ def load_pictures(path: str | Path) -> list[np.ndarray]:
 
 
 def _celeba(split: str) -> np.ndarray:
+    return celeba.load_celeba(_prepared("celeba", "CelebA", "img_align_celeba/"), split)
+
+
+def _cityscapes(split: str) -> tuple[np.ndarray, np.ndarray]:
+    folder = _prepared("cityscapes", "Cityscapes", "gtFine/ and leftImg8bit/")
+    return cityscapes.load_cityscapes(folder, split)
+
+
+def _prepared(folder: str, name: str, source: str) -> Path:
     root = os.environ.get("ATTNFLOW_DATA")
-    if not root or not (Path(root) / "celeba").is_dir():
+    if not root or not (Path(root) / folder).is_dir():
         raise OSError(
-            "CelebA is read from local files only; set ATTNFLOW_DATA to a folder with celeba/, as "
-            "attnflow_keras.data.prepare_celeba writes it from img_align_celeba/"
+            f"{name} is read from local files only; set ATTNFLOW_DATA to a folder with {folder}/, "
+            f"as attnflow_keras.data.prepare_{folder} writes it from {source}"
         )
-    return celeba.load_celeba(Path(root) / "celeba", split)
+    return Path(root) / folder
 
 
 def _check(name: str, split: str) -> None:

@@ -4,11 +4,17 @@ from attnflow_keras.metrics.bits_per_dim import evaluate_bits_per_dim
 from attnflow_keras.metrics.image_quality import lr_psnr, pixel_diversity, psnr, ssim
 from attnflow_keras.metrics.lpips import LPIPS
 from attnflow_keras.metrics.restoration import evaluate_restoration, quality
+from attnflow_keras.metrics.segmentation import Segmenter, class_means
+from attnflow_keras.metrics.translation import evaluate_translation, likeness
 
 __all__ = [
     "LPIPS",
+    "Segmenter",
+    "class_means",
     "evaluate_bits_per_dim",
     "evaluate_restoration",
+    "evaluate_translation",
+    "likeness",
     "lr_psnr",
     "pixel_diversity",
     "psnr",

@@ -55,7 +55,7 @@ def quality(
         ValueError: a wrong dtype or shape.
     """
     scores = _scores(restored, images, conditions, lpips, batch_size)
-    return {name: _summary(values) for name, values in scores.items()}
+    return {name: summary(values) for name, values in scores.items()}
 
 
 def evaluate_restoration(
@@ -130,7 +130,7 @@ def evaluate_restoration(
             for part, restored in sampler.restorations(conditions, temperature)
         ]
         scores.append({name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]})
-        summaries = {name: _summary(values) for name, values in scores[-1].items()}
+        summaries = {name: summary(values) for name, values in scores[-1].items()}
         rows.append({"temperature": float(temperature), "seed": first, **summaries})
     # Temperature 0 is no sample.
     drawn = [s for s, t in zip(scores, temperatures, strict=True) if t > 0] or scores
@@ -156,7 +156,7 @@ def evaluate_restoration(
         "scale": scale,
         "seed": int(seed),
         "temperatures": rows,
-        "average": {name: _summary(values) for name, values in averages.items()},
+        "average": {name: summary(values) for name, values in averages.items()},
         "diversity": diversity,
         "bits_per_dim": bits,
         "conventions": dict(CONVENTIONS),
@@ -221,7 +221,7 @@ def _diversity(
         for _ in range(samples)
     ]
     return {
-        **_summary(pixel_diversity(np.stack(draws, axis=1))),
+        **summary(pixel_diversity(np.stack(draws, axis=1))),
         "temperature": float(temperature),
         "samples": int(samples),
         "items": len(conditions),
@@ -229,17 +229,17 @@ def _diversity(
     }
 
 
-def _summary(values: np.ndarray) -> dict[str, Any]:
+def summary(values: np.ndarray) -> dict[str, Any]:
     """Mean and standard error of the finite values, and how many are infinite."""
     finite = values[np.isfinite(values)]
     error = finite.std(ddof=1) / np.sqrt(len(finite)) if len(finite) > 1 else 0.0
-    summary: dict[str, Any] = {
+    found: dict[str, Any] = {
         "mean": round(float(finite.mean()), 5) if len(finite) else None,
         "standard_error": round(float(error), 5),
     }
     if len(finite) < len(values):
-        summary["infinite"] = len(values) - len(finite)
-    return summary
+        found["infinite"] = len(values) - len(finite)
+    return found
 
 
 def _spread(n: int, wanted: int) -> np.ndarray:

@@ -53,6 +53,8 @@ class FullGlow(SourcedFlow):
             convolution.
         palette: colour of each class, ``(classes, 3)`` of 0 to 255; label maps are then classes
             ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only.
+        boundaries: label maps are colours with a fourth channel, the borders of instances (255,
+            else 0); at every level the target's couplings read its mean in each cell.
         attention: None, ``"imap"`` or ``"itrans"``.
         attention_in: ``"target"``, or ``"both"`` for the source as well.
         position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
@@ -74,6 +76,7 @@ class FullGlow(SourcedFlow):
         condition_width: int = 128,
         vector_options: dict[str, Any] | None = None,
         palette: Any = None,
+        boundaries: bool = False,
         attention: str | None = None,
         attention_in: str = "target",
         position: int = 4,
@@ -84,7 +87,13 @@ class FullGlow(SourcedFlow):
         source_weight: float = 1e-4,
         **kwargs: Any,
     ) -> None:
-        super().__init__(image_shape, palette=palette, source_weight=source_weight, **kwargs)
+        super().__init__(
+            image_shape,
+            source_weight=source_weight,
+            palette=palette,
+            extra_channels=int(bool(boundaries)),
+            **kwargs,
+        )
         check_attention(attention, position, mask, heads, attention_options)
         choose("attention_in", attention_in, ("target", "both"))
         check_levels(levels, self.float_shape)
@@ -95,6 +104,7 @@ class FullGlow(SourcedFlow):
             "width": plain(width),
             "condition_width": condition_width,
             "vector_options": dict(vector_options or {}),
+            "boundaries": bool(boundaries),
             "attention": attention,
             "attention_in": attention_in,
             "position": position,
@@ -136,7 +146,8 @@ class FullGlow(SourcedFlow):
             parts: dict[str, layers.FlowLayer] = {"squeeze": layers.Squeeze(dtype=policy)}
             for step in range(steps):
                 parts[f"step_{step + 1}"] = self._step(level, step, channels)
-            chain = layers.Chain(parts, condition_channels=MAPS * steps * channels, dtype=policy)
+            total = steps * (MAPS * channels + self.extra_channels)
+            chain = layers.Chain(parts, condition_channels=total, dtype=policy)
             kept = 0 if level == count - 1 else channels // 2
             prior = GaussianPrior("one_padded", condition_channels=kept, dtype=policy)
             levels.append((chain, prior))
@@ -146,22 +157,27 @@ class FullGlow(SourcedFlow):
     def _step(self, level: int, step: int, channels: int) -> layers.Chain:
         policy = self.dtype_policy
         own = {"condition_channels": channels, "dtype": policy}
+        # The coupling's own map, and the boundaries behind it.
+        coupled = channels + self.extra_channels
         seed = self.seed + 1000 * level + step
         network = GlowConvNet(
             self._by_level["width"][level],
-            channels,
+            coupled,
             condition_width=self._config["condition_width"],
             dtype=policy,
         )
         conditional = {
             "actnorm": layers.ConditionalActNorm(self._vector_net(), **own),
             "conv1x1": layers.ConditionalConv1x1(self._vector_net(), seed=seed, **own),
-            "coupling": layers.AffineCoupling(network, scale="sigmoid", **own),
+            "coupling": layers.AffineCoupling(
+                network, scale="sigmoid", condition_channels=coupled, dtype=policy
+            ),
         }
-        total = MAPS * self._by_level["steps"][level] * channels
+        each = MAPS * channels + self.extra_channels
+        total = self._by_level["steps"][level] * each
         parts: dict[str, layers.FlowLayer] = {
             name: layers.ConditionSlice(
-                layer, (MAPS * step + i) * channels, condition_channels=total, dtype=policy
+                layer, step * each + i * channels, condition_channels=total, dtype=policy
             )
             for i, (name, layer) in enumerate(conditional.items())
         }
@@ -177,17 +193,24 @@ class FullGlow(SourcedFlow):
     def traced_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
         """Maps of the source for label maps: one tensor a level, all steps side by side."""
         x = self.label_floats(condition)
+        edges = None
+        if self.extra_channels:
+            edges = ops.cast(condition[..., 3:], self.variable_dtype) / 255.0
         features = []
         for chain, _ in self.source.levels():
             maps: list[Tensor] = []
             squeeze, *steps = chain.steps()
             x, _ = squeeze(x)
+            if edges is not None:
+                edges = ops.average_pool(edges, 2, 2)
             for step in steps:
                 for name, part in zip(step.order, step.steps(), strict=True):
                     x, _ = part(x)
                     if name in ("actnorm", "conv1x1"):
                         maps.append(x)
                 maps.append(x)
+                if edges is not None:
+                    maps.append(edges)
             features.append(ops.concatenate(maps, axis=-1))
             x = x[..., : x.shape[-1] // 2]
         return tuple(features)

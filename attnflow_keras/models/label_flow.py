@@ -25,6 +25,7 @@ class LabelFlow(Flow):
         image_shape: ``(height, width, 3)`` of photos.
         palette: colour of each class, ``(classes, 3)`` of 0 to 255; label maps are then classes
             ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only.
+        extra_channels: channels that label maps of colours have besides.
         **kwargs: arguments of :class:`Flow`.
     """
 
@@ -32,13 +33,22 @@ class LabelFlow(Flow):
     condition_dtype = "uint8"
 
     def __init__(
-        self, image_shape: tuple[int, int, int], palette: Any = None, **kwargs: Any
+        self,
+        image_shape: tuple[int, int, int],
+        palette: Any = None,
+        extra_channels: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, **kwargs)
         if self.image_shape[-1] != 3:
             raise ValueError(f"image_shape must have 3 channels, as labels do; got {image_shape}")
         self.palette = as_palette(palette)
-        self.condition_shape = self.image_shape[:2] if palette is not None else self.image_shape
+        if extra_channels and palette is not None:
+            raise ValueError("palette must be None where label maps have boundaries; got one")
+        self.extra_channels = extra_channels
+        self.condition_shape = (*self.image_shape[:2], 3 + extra_channels)
+        if palette is not None:
+            self.condition_shape = self.image_shape[:2]
 
     def transfer(
         self,
@@ -67,13 +77,16 @@ class LabelFlow(Flow):
 
     def label_floats(self, labels: Any, noise: Any = 0.5) -> Tensor:
         """Label maps as float pictures, at the middle of each grey level without noise."""
+        if self.extra_channels:
+            labels = labels[..., :3]
         return checks.float_images(colours(labels, self.palette), noise, self.variable_dtype)
 
     def _check_condition(self, condition: Any) -> None:
         super()._check_condition(condition)
         if condition is None or isinstance(condition, tuple):
             return
-        check_labels(condition, self.image_shape, self.palette)
+        shape = (*self.image_shape[:2], 3 + self.extra_channels)
+        check_labels(condition, shape, self.palette)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -131,7 +144,8 @@ class SourcedFlow(LabelFlow):
         labels = checks.unpack(batch)["condition"]
         self._check_condition(labels)
         if not self.source.is_adapted:
-            self.source.adapt(ops.convert_to_numpy(colours(labels, self.palette)), seed)
+            pictures = ops.convert_to_numpy(colours(labels, self.palette))
+            self.source.adapt(pictures[..., :3], seed)
         super().adapt(batch, seed)
 
     def get_config(self) -> dict[str, Any]:

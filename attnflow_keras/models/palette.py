@@ -33,19 +33,19 @@ def check_labels(labels: Any, shape: tuple[int, int, int], palette: np.ndarray |
 
     Args:
         labels: classes, integers ``(n, h, w)``, where there is a palette; or colours, uint8
-            ``(n, h, w, 3)``.
-        shape: ``(h, w, 3)``.
+            ``(n, h, w, 3)``, with channels of another kind after them where there are any.
+        shape: ``(h, w, c)``, c at least 3.
         palette: the palette, or None.
     """
     given = tuple(getattr(labels, "shape", np.shape(labels)))
-    height, width, _ = shape
+    height, width, channels = shape
     colour = len(given) == 4 and given[1:] == shape
     if not colour and (palette is None or given[1:] != (height, width)):
         classes = "" if palette is None else f"classes of shape (n, {height}, {width}) or "
         hint = "; give the flow a palette for maps of classes" if palette is None else ""
         raise ValueError(
-            f"condition must be {classes}colours of shape (n, {height}, {width}, 3); got shape "
-            f"{given}{hint}"
+            f"condition must be {classes}colours of shape (n, {height}, {width}, {channels}); got "
+            f"shape {given}{hint}"
         )
     dtype = getattr(labels, "dtype", type(labels).__name__)
     dtype = str(getattr(dtype, "name", dtype))

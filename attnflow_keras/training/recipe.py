@@ -7,7 +7,9 @@ from typing import Any
 from attnflow_keras.data.augment import check_augment
 
 OPTIMIZERS = ("adam", "adamax")
-SCHEDULES = ("cosine", "constant", "halving")
+SCHEDULES = ("cosine", "constant", "halving", "linear")
+# Those without a warm-up.
+STARTS_FULL = ("halving", "linear")
 # Where the rate is halved, as fractions of the steps (SRFlow).
 HALVINGS = (0.5, 0.75, 0.9, 0.95)
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -35,8 +37,9 @@ class Recipe:
         jit: compile with XLA.
         resize: resize the user's pictures to the flow's size.
         optimizer: ``"adam"``, or ``"adamax"`` (epsilon 1e-8, as in mAR-SCF).
-        schedule: what follows the warm-up: ``"cosine"`` or ``"constant"``; or ``"halving"``, which
-            has no warm-up: half the rate at 50, 75, 90 and 95 % of the steps (SRFlow).
+        schedule: what follows the warm-up: ``"cosine"`` or ``"constant"``. Without warm-up:
+            ``"halving"``, half the rate at 50, 75, 90 and 95 % of the steps (SRFlow), or
+            ``"linear"``, constant for half of the steps, then down to 0 on a line (Full-Glow).
         augment: augmentation of training images: ``"shift_flip"``, or None.
         patience: stop after this many epochs whose validation bits/dim are not below the best,
             and keep the averaged weights of the best epoch; None to train to the end.
@@ -109,10 +112,10 @@ class Recipe:
             raise ValueError(f"ema must lie in [0, 1), with 0 for no average; got {self.ema!r}")
         if not _is_number(self.beta_2) or not 0 <= self.beta_2 < 1:
             raise ValueError(f"beta_2 must lie in [0, 1); got {self.beta_2!r}")
-        if self.schedule == "halving" and self.warmup_steps:
+        if self.schedule in STARTS_FULL and self.warmup_steps:
             raise ValueError(
-                "warmup_steps must be 0 with schedule='halving', which has no warm-up; got "
-                f"{self.warmup_steps!r}"
+                f"warmup_steps must be 0 with schedule={self.schedule!r}, which has no warm-up; "
+                f"got {self.warmup_steps!r}"
             )
         if not _is_number(self.final_fraction) or not 0 <= self.final_fraction <= 1:
             raise ValueError(f"final_fraction must lie in [0, 1]; got {self.final_fraction!r}")
@@ -182,8 +185,12 @@ class Recipe:
         """A new optimizer with warm-up, schedule, clipping and averaged weights."""
         import keras
 
+        from attnflow_keras.training.schedules import ConstantThenLinear
+
         schedules = keras.optimizers.schedules
-        if self.schedule == "halving":
+        if self.schedule == "linear":
+            schedule = ConstantThenLinear(self.learning_rate, self.steps)
+        elif self.schedule == "halving":
             schedule = schedules.PiecewiseConstantDecay(
                 [round(part * self.steps) for part in HALVINGS],
                 [self.learning_rate * 0.5**i for i in range(len(HALVINGS) + 1)],

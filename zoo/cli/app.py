@@ -26,6 +26,7 @@ from zoo.cli import (
     sample,
     score,
     train,
+    translate,
 )
 
 app = typer.Typer(
@@ -64,9 +65,11 @@ app.command("info")(listing.info_command)
 app.command("sample")(sample.sample_command)
 app.command("score")(score.score_command)
 app.command("restore")(restore.restore_command)
+app.command("translate")(translate.translate_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("train")(train.train_command)
 app.command("prepare-celeba")(prepare.prepare_celeba_command)
+app.command("prepare-cityscapes")(prepare.prepare_cityscapes_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("export")(export.export_command)
 app.command("verify")(export.verify_command)

@@ -31,8 +31,21 @@ Name = Annotated[
 
 DATA_HELP = (
     "A folder of PNG or JPEG files, one picture, a .npy or .npz file (uint8), or a data set's "
-    "split: mnist:test, fashion_mnist:validation, cifar10:train, bluemarble_sr8:test, ..."
+    "split: mnist:test, fashion_mnist:validation, cifar10:train, bluemarble_sr8:test,"
+    " bluemarble_landcover:test, ..."
 )
+
+
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        help="Label maps of the photos, for an entry that takes them: a folder of pictures of the "
+        "same names, grey or indexed for classes, or of colours."
+    ),
+]
+
+SUPER_RESOLUTION = "super-resolution"
+LABEL_TO_PHOTO = "label-to-photo"
 
 
 @contextmanager
@@ -119,13 +132,19 @@ def bundled_images(entry: dict[str, Any]) -> tuple[Any, Any] | None:
 
     None if none do, or none of the entry's size.
     """
+    from attnflow_keras.data import bluemarble_sample, downscale
     from attnflow_keras.data.bundled import FILES, bundled_sample
 
     if entry.get("dataset") not in FILES:
         return None
     images = bundled_sample(entry["dataset"])
-    fits = images.shape[1:] == tuple(entry["config"]["image_shape"])
-    return (images, _condition(entry, images)) if fits else None
+    if images.shape[1:] != tuple(entry["config"]["image_shape"]):
+        return None
+    if entry.get("task") == LABEL_TO_PHOTO:
+        return images, bluemarble_sample()[1]
+    if entry.get("task") == SUPER_RESOLUTION:
+        return images, downscale(images, entry["config"]["scale"])
+    return images, None
 
 
 def load_data(data: str, image_shape: Any, resize: bool) -> Any:
@@ -154,16 +173,21 @@ def load_data(data: str, image_shape: Any, resize: bool) -> Any:
         raise
 
 
-def load_conditioned(entry: dict[str, Any], data: str, resize: bool) -> tuple[Any, Any]:
+def load_conditioned(
+    entry: dict[str, Any], data: str, resize: bool, labels: Path | None = None
+) -> tuple[Any, Any]:
     """Images from what the user named, and the conditions that the entry's flow takes, or None.
 
-    Conditions of super-resolution are made from the images, as those of its data sets are.
+    Conditions of super-resolution are made from the images, as those of its data sets are; label
+    maps come from a folder of their own.
     """
-    from attnflow_keras.data import load_paired
+    from attnflow_keras.data import downscale, load_labelled_folder, load_paired
     from attnflow_keras.data.paired import PAIRED
 
-    shape = tuple(entry["config"]["image_shape"])
-    if entry.get("task") != "super-resolution":
+    shape, task = tuple(entry["config"]["image_shape"]), entry.get("task")
+    if labels is not None and task != LABEL_TO_PHOTO:
+        raise ValueError(f"--labels is for entries for {LABEL_TO_PHOTO}; this one is for {task}")
+    if task not in (SUPER_RESOLUTION, LABEL_TO_PHOTO):
         return load_data(data, shape, resize), None
     name, _, split = data.partition(":")
     if name in PAIRED and not Path(data).exists():
@@ -175,14 +199,13 @@ def load_conditioned(entry: dict[str, Any], data: str, resize: bool) -> tuple[An
                 f"{data} has images of {pairs['image'].shape[1:]}, the flow takes {shape}"
             )
         return pairs["image"], pairs["condition"]
-    images = load_data(data, shape, resize)
-    return images, _condition(entry, images)
-
-
-def _condition(entry: dict[str, Any], images: Any) -> Any:
-    """What the entry's flow is given of images: small ones in super-resolution, else None."""
-    from attnflow_keras.data import downscale
-
-    if entry.get("task") != "super-resolution":
-        return None
-    return downscale(images, entry["config"]["scale"])
+    if task == SUPER_RESOLUTION:
+        images = load_data(data, shape, resize)
+        return images, downscale(images, entry["config"]["scale"])
+    if labels is None:
+        raise ValueError(
+            f"{data}: photos need their label maps, pictures of the same names; name their folder "
+            "with --labels"
+        )
+    pairs = load_labelled_folder(data, labels, shape, resize)
+    return pairs["image"], pairs["condition"]

@@ -3,12 +3,14 @@
 import json
 import re
 import shlex
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from zoo.cli.common import (
     DATA_HELP,
+    Labels,
     Name,
     bundled_images,
     console,
@@ -33,6 +35,7 @@ def doctor_command(
     ] = None,
     count: Annotated[int, typer.Option("-n", help="Use the first so many images.")] = COUNT,
     seed: Annotated[int, typer.Option(help="Seed of noise and latents.")] = 0,
+    labels: Labels = None,
     resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -48,7 +51,7 @@ def doctor_command(
     if not entry["pretrained"]:
         load_flow(name)  # says what to do
     # The data first: a wrong path should not wait for TensorFlow.
-    images, condition = _images(name, entry, data, resize)
+    images, condition = _images(name, entry, data, resize, labels)
     images, condition = images[:count], None if condition is None else condition[:count]
     flow = load_flow(name)
     with progress_bar("looking at each layer (%)", 100) as report:
@@ -94,12 +97,14 @@ def _narrowed(text: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def _images(name: str, entry: dict[str, Any], data: str | None, resize: bool) -> tuple[Any, Any]:
+def _images(
+    name: str, entry: dict[str, Any], data: str | None, resize: bool, labels: Path | None
+) -> tuple[Any, Any]:
     from attnflow_keras.data.datasets import DATASETS
     from attnflow_keras.data.paired import PAIRED
 
     if data is not None:
-        return load_conditioned(entry, data, resize)
+        return load_conditioned(entry, data, resize, labels)
     bundled = bundled_images(entry)
     if bundled is not None:
         return bundled

@@ -1,13 +1,23 @@
 """``attnflow evaluate``."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from zoo.card import restoration_lines
-from zoo.cli.common import Name, check_out, console, import_tensorflow, load_flow, progress_bar
+from zoo.card import result_lines
+from zoo.cli.common import (
+    LABEL_TO_PHOTO,
+    SUPER_RESOLUTION,
+    Name,
+    check_out,
+    console,
+    import_tensorflow,
+    load_flow,
+    progress_bar,
+)
 from zoo.folder import update_metadata
 from zoo.registry import info, locate
 
@@ -17,9 +27,18 @@ def evaluate_command(
     split: Annotated[str, typer.Argument(metavar="[SPLIT]", help="test or validation.")] = "test",
     samples: Annotated[
         int,
-        typer.Option(min=1, help="Restorations of a picture to measure their diversity; 1: none."),
+        typer.Option(min=1, help="Samples of a condition to measure their diversity; 1: none."),
     ] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    draws: Annotated[
+        int, typer.Option(min=1, help="Draws of dequantization noise, for label to photo.")
+    ] = 5,
+    segmenter: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the classifier, .weights.h5: read if it is there, else written."
+        ),
+    ] = None,
     lpips: Annotated[
         bool, typer.Option(help="LPIPS, which needs its weights in ATTNFLOW_DATA/lpips.")
     ] = True,
@@ -30,53 +49,116 @@ def evaluate_command(
         bool, typer.Option("--record", help="Keep the scores in the entry's metadata and card.")
     ] = False,
 ) -> None:
-    """Score an entry for super-resolution on its data set, beside bicubic and its encoder."""
-    from attnflow_keras.data import load_paired, upscale
+    """Score an entry for super-resolution or label to photo on its data set.
+
+    Super-resolution stands beside bicubic interpolation and the entry's encoder. Label to photo
+    stands beside the mean colour of each class, with a classifier of pixels that is trained on
+    real photos first (minutes; --segmenter keeps it).
+    """
+    from attnflow_keras.data import load_paired
 
     entry = info(name)
-    if entry.get("task") != "super-resolution":
+    task = entry.get("task")
+    if task not in JUDGES:
         raise ValueError(
-            f"entry {name!r} is for {entry.get('task', 'another task')}; 'attnflow score' scores it"
+            f"entry {name!r} is for {task or 'another task'}; 'attnflow score' scores it"
         )
     if split not in ("test", "validation"):
         raise ValueError(f"SPLIT must be test or validation; got {split!r}")
     if out is not None:
         check_out(out)
     data = load_paired(entry["dataset"], split)
-    images, small = data["image"], data["condition"]
     import_tensorflow()
-    from attnflow_keras.metrics import LPIPS, evaluate_restoration, quality
-    from attnflow_keras.metrics.restoration import TEMPERATURES
+    from attnflow_keras.metrics import LPIPS
 
     judge = LPIPS() if lpips else None
     flow = load_flow(name)
-    temperatures = (0.0, *TEMPERATURES)
-    total = len(images) * (len(temperatures) + 1)
-    total += samples * min(64, len(images)) if samples > 1 else 0
-    with progress_bar("restoring", total) as report:
-        result = evaluate_restoration(
-            flow,
-            images,
-            small,
-            f"{entry['dataset']} {split}",
-            temperatures=temperatures,
-            seed=seed,
-            samples=samples,
-            lpips=judge,
-            progress=report,
-        )
-    baselines = {
-        "bicubic": quality(upscale(small, flow.scale), images, small, judge),
-        "encoder (L1)": quality(flow.regress(small), images, small, judge),
-    }
-    result["baselines"] = baselines
-    for line in restoration_lines(result):
+    options = {"split": f"{entry['dataset']} {split}", "seed": seed, "samples": samples}
+    if task == LABEL_TO_PHOTO:
+        options |= {"draws": draws, "segmenter": _segmenter(flow, entry["dataset"], segmenter)}
+    result = JUDGES[task](flow, data, judge, entry["dataset"], options)
+    for line in result_lines(result):
         console.print(line, highlight=False, soft_wrap=True)
     if record:
-        update_metadata(locate(name), {"restoration": result})
+        update_metadata(locate(name), {result["name"]: result})
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = out.with_name(f".{out.name}.part")
         temporary.write_text(json.dumps(result, indent=2) + "\n")
         temporary.replace(out)
         console.print(f"wrote {out}")
+
+
+def _restoration(
+    flow: Any, data: dict[str, Any], lpips: Any, dataset: str, options: dict[str, Any]
+) -> dict[str, Any]:
+    from attnflow_keras.data import upscale
+    from attnflow_keras.metrics import evaluate_restoration, quality
+    from attnflow_keras.metrics.restoration import TEMPERATURES
+
+    images, small = data["image"], data["condition"]
+    temperatures = (0.0, *TEMPERATURES)
+    total = len(images) * (len(temperatures) + 1)
+    total += options["samples"] * min(64, len(images)) if options["samples"] > 1 else 0
+    with progress_bar("restoring", total) as report:
+        result = evaluate_restoration(
+            flow,
+            images,
+            small,
+            temperatures=temperatures,
+            lpips=lpips,
+            progress=report,
+            **options,
+        )
+    result["baselines"] = {
+        "bicubic": quality(upscale(small, flow.scale), images, small, lpips),
+        "encoder (L1)": quality(flow.regress(small), images, small, lpips),
+    }
+    return result
+
+
+def _translation(
+    flow: Any, data: dict[str, Any], lpips: Any, dataset: str, options: dict[str, Any]
+) -> dict[str, Any]:
+    from attnflow_keras.data import load_paired
+    from attnflow_keras.metrics import class_means, evaluate_translation, likeness
+    from attnflow_keras.metrics.translation import TEMPERATURES
+
+    images, labels = data["image"], data["condition"]
+    shown = options["samples"] if options["samples"] > 1 else 0
+    total = len(images) * (len(TEMPERATURES) + shown + options["draws"])
+    with progress_bar("drawing", total) as report:
+        result = evaluate_translation(flow, images, labels, lpips=lpips, progress=report, **options)
+    result["baselines"] = {}
+    if flow.palette is not None and labels.ndim == 3:
+        known = load_paired(dataset, "train")
+        means = class_means(known["image"], known["condition"], len(flow.palette))
+        result["baselines"]["class means"] = likeness(
+            means[labels], images, labels, lpips, options["segmenter"]
+        )
+    return result
+
+
+JUDGES: dict[str, Callable[..., dict[str, Any]]] = {
+    SUPER_RESOLUTION: _restoration,
+    LABEL_TO_PHOTO: _translation,
+}
+
+
+def _segmenter(flow: Any, dataset: str, path: Path | None) -> Any:
+    """A classifier of pixels for the classes of the flow's palette; None without a palette."""
+    from attnflow_keras.data.paired import training_source
+    from attnflow_keras.metrics import Segmenter
+    from attnflow_keras.metrics.segmentation import STEPS
+
+    if flow.palette is None:
+        return None
+    judge = Segmenter(len(flow.palette))
+    if path is not None and path.exists():
+        judge.load(path)
+        return judge
+    with progress_bar("training the classifier of pixels", STEPS) as report:
+        judge.train(training_source(dataset), progress=report)
+    if path is not None:
+        judge.save(path)
+    return judge

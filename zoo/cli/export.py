@@ -7,7 +7,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from zoo.cli.common import DATA_HELP, Name, bundled_images, console, load_conditioned, load_flow
+from zoo.cli.common import (
+    DATA_HELP,
+    LABEL_TO_PHOTO,
+    SUPER_RESOLUTION,
+    Labels,
+    Name,
+    bundled_images,
+    console,
+    load_conditioned,
+    load_flow,
+)
 from zoo.registry import info
 
 FORMATS = ("onnx", "saved-model", "triton")
@@ -36,6 +46,7 @@ def export_command(
             "entry's data set that come with the package if they fit, else samples."
         ),
     ] = None,
+    labels: Labels = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
 ) -> None:
     """Export an entry for deployment; it is checked against Keras before it is kept.
@@ -51,7 +62,7 @@ def export_command(
     from attnflow_keras.files import check_free
 
     check_free(out, overwrite)
-    chosen, condition = (None, None) if to == "saved-model" else _images(name, images)
+    chosen, condition = (None, None) if to == "saved-model" else _images(name, images, labels)
     flow = load_flow(name)
     import export
 
@@ -120,13 +131,13 @@ def bench_command(
     console.print(table)
 
 
-def _images(name: str, given: str | None) -> tuple[Any, Any]:
+def _images(name: str, given: str | None, labels: Path | None) -> tuple[Any, Any]:
     """Images to compare on and their conditions."""
     entry = info(name)
     if given is not None:
-        return load_conditioned(entry, given, resize=False)
+        return load_conditioned(entry, given, False, labels)
     bundled = bundled_images(entry)
-    if bundled is None and entry.get("task") == "super-resolution":
+    if bundled is None and entry.get("task") in (SUPER_RESOLUTION, LABEL_TO_PHOTO):
         raise ValueError(
             f"none of the pictures that come with the package fit {name}: give some of "
             f"{'x'.join(map(str, entry['config']['image_shape']))} with --images"

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from zoo.card import metric_line, restoration_lines
+from zoo.card import RESULTS, metric_line, result_lines
 from zoo.cli.common import Name, check_choice, console
 from zoo.registry import TASKS, info, list_entries
 
@@ -68,12 +68,12 @@ def info_command(
     console.print(Text.assemble((entry["name"], "bold"), f"  {entry.get('description', '')}"))
     for metric in entry.get("metrics", []):
         console.print("  " + metric_line(metric), highlight=False)
-    if "restoration" in entry:
-        for line in restoration_lines(entry["restoration"]):
+    for key in RESULTS:
+        for line in result_lines(entry[key]) if key in entry else ():
             console.print("  " + line, highlight=False)
     table = Table(show_header=False)
     for key, value in entry.items():
-        if key in ("name", "description", "metrics", "restoration", "format", "bytes"):
+        if key in ("name", "description", "metrics", *RESULTS, "format", "bytes"):
             continue
         if key == "pretrained":
             size = f", {entry['bytes'] / 1e6:.1f} MB" if "bytes" in entry else ""

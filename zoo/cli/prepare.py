@@ -1,4 +1,4 @@
-"""``attnflow prepare-celeba``."""
+"""``attnflow prepare-celeba`` and ``attnflow prepare-cityscapes``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +31,37 @@ def prepare_celeba_command(
             out,
             size,
             crop=None if whole else CROP,
+            overwrite=overwrite,
+            progress=lambda done, count: report(100 * done // count),
+        )
+    found = ", ".join(f"{count:,} for {split}" for split, count in counts.items())
+    console.print(f"wrote {out}: {found}", highlight=False)
+
+
+def prepare_cityscapes_command(
+    source: Annotated[Path, typer.Argument(help="The folder with leftImg8bit and gtFine.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder to write; 'cityscapes' in the one ATTNFLOW_DATA names."
+        ),
+    ],
+    size: Annotated[int, typer.Option(min=8, help="Side of the pictures to write.")] = 256,
+    boundaries: Annotated[
+        bool,
+        typer.Option("--boundaries", help="Add the borders of instances to the label maps."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
+) -> None:
+    """Resize Cityscapes' pictures and colour label maps to squares, by split."""
+    from attnflow_keras.data import prepare_cityscapes
+
+    with progress_bar("preparing, in per cent", 100) as report:
+        counts = prepare_cityscapes(
+            source,
+            out,
+            size,
+            boundaries,
             overwrite=overwrite,
             progress=lambda done, count: report(100 * done // count),
         )

@@ -9,6 +9,7 @@ import typer
 
 from zoo.cli.common import (
     DATA_HELP,
+    Labels,
     Name,
     check_out,
     check_precision,
@@ -29,6 +30,7 @@ def score_command(
     draws: Annotated[int, typer.Option(help="Draws of dequantization noise to average.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 250,
+    labels: Labels = None,
     resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
     jit: Annotated[
         bool, typer.Option("--jit", help="Compile with XLA; pays on many images.")
@@ -43,7 +45,8 @@ def score_command(
 ) -> None:
     """Bits per dimension of images: lower is more probable under the model.
 
-    With an entry for super-resolution, given the images made small.
+    With an entry for super-resolution, given the images made small; with one for label to photo,
+    given the label maps of a data set's split, or of --labels.
 
     The mean is printed with its standard error over images and its convention.
     """
@@ -54,7 +57,7 @@ def score_command(
     if out is not None:
         check_out(out)
     # The data first: a wrong path should not wait for TensorFlow.
-    images, condition = load_conditioned(info(name), data, resize)
+    images, condition = load_conditioned(info(name), data, resize, labels)
     flow = load_flow(name, dtype=precision)
     flow.jit = jit
     with progress_bar("scoring", draws * len(images)) as report:

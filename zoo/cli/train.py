@@ -5,7 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.cli.common import Name, check_choice, console, import_tensorflow
+from zoo.cli.common import (
+    LABEL_TO_PHOTO,
+    Labels,
+    Name,
+    check_choice,
+    console,
+    import_tensorflow,
+)
 from zoo.errors import ZooError
 from zoo.registry import info
 
@@ -24,7 +31,7 @@ CHOICES = {
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
     "augment": ("shift_flip", "none"),
     "optimizer": ("adam", "adamax"),
-    "schedule": ("cosine", "constant", "halving"),
+    "schedule": ("cosine", "constant", "halving", "linear"),
 }
 LARGEST_SEED = 2**32 - 1
 
@@ -42,6 +49,7 @@ def train_command(
             "held out; under 50 images, none. Or mnist, fashion_mnist or cifar10."
         ),
     ] = None,
+    labels: Labels = None,
     fine_tune: Annotated[
         bool, typer.Option("--fine-tune", help="Start from the entry's weights, not from scratch.")
     ] = False,
@@ -72,8 +80,9 @@ def train_command(
     schedule: Annotated[
         str | None,
         typer.Option(
-            help="Learning rate after the warm-up: cosine or constant; or halving, at 50, 75, 90 "
-            "and 95 % of the steps, with --warmup-steps 0. Default: the recipe's."
+            help="Learning rate after the warm-up: cosine or constant; or, with --warmup-steps 0, "
+            "halving, at 50, 75, 90 and 95 % of the steps, or linear, constant for half of them "
+            "and then down to 0. Default: the recipe's."
         ),
     ] = None,
     warmup_steps: Annotated[
@@ -161,6 +170,16 @@ def train_command(
     those that chose the weights, and the output says so.
     """
     entry = info(name)
+    takes_labels = entry.get("task") == LABEL_TO_PHOTO
+    if labels is not None and not (data and takes_labels):
+        raise ValueError(
+            f"--labels go with --data, for an entry for {LABEL_TO_PHOTO}; {name} is for "
+            f"{entry.get('task', 'another task')}"
+        )
+    if takes_labels and data is not None and labels is None and Path(data).exists():
+        raise ValueError(
+            f"--data {data}: photos need their label maps; name their folder with --labels"
+        )
     recorded = entry.get("training", {}).get("recipe")
     if recorded is None and data is None:
         raise ZooError(f"entry {name!r} has no recipe; give your images with --data")
@@ -198,8 +217,22 @@ def train_command(
     if tensorboard:
         check_tensorboard("--tensorboard")
     command = ["attnflow", "train", name, *_flags(given), *(["--fine-tune"] if fine_tune else [])]
+    command += ["--labels", str(labels)] if labels is not None else []
     recipe = make_recipe(recorded or {}, given, fine_tune)
-    run(Job(name, entry, recipe, folder, fine_tune, data is not None, command, device, tensorboard))
+    run(
+        Job(
+            name=name,
+            entry=entry,
+            recipe=recipe,
+            folder=folder,
+            fine_tune=fine_tune,
+            other_data=data is not None,
+            command=command,
+            device=device,
+            tensorboard=tensorboard,
+            labels=labels,
+        )
+    )
 
 
 def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool) -> Any:

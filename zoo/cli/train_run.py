@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import typer
 
 import zoo
+from attnflow_keras.data import load_labelled_folder
 from attnflow_keras.data.datasets import DATASETS, LICENSES
 from attnflow_keras.data.paired import LICENSES as PAIRED_LICENSES
 from attnflow_keras.data.paired import (
     PAIRED,
+    Labelled,
     PictureCrops,
     SmallAndLarge,
+    WholePictures,
     load_paired,
     load_pictures,
     training_source,
@@ -51,6 +55,7 @@ class Job:
         command: the command, for the record.
         device: what TensorFlow computes on.
         tensorboard: write logs for TensorBoard.
+        labels: folder of the label maps of the user's photos.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Job:
     command: list[str]
     device: str
     tensorboard: bool
+    labels: Path | None = None
 
     @property
     def own_images(self) -> bool:
@@ -121,6 +127,15 @@ def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
     if recipe.dataset in PAIRED:
         validation, test = (load_paired(recipe.dataset, part) for part in ("validation", "test"))
         return training_source(recipe.dataset), validation, test
+    if job.labels is not None:
+        pairs = load_labelled_folder(recipe.dataset, job.labels, shape, recipe.resize)
+        count = len(pairs["image"])
+        held_out = _held_out(recipe, count)
+        if held_out is None:
+            return _labelled(pairs, slice(None)), None, None
+        kept = np.setdiff1d(np.arange(count), held_out)
+        validation = {key: part[held_out] for key, part in pairs.items()}
+        return _labelled(pairs, kept), validation, None
     if flow.conditional:
         crops = PictureCrops(load_pictures(recipe.dataset), *shape[:2])
         console.print("training on crops of all pictures: none is held out, so nothing is scored")
@@ -132,16 +147,29 @@ def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
         )
         return images, validation[: recipe.validation_images], test
     images = load_data(recipe.dataset, shape, recipe.resize)
-    if len(images) >= ENOUGH:
-        keep = [i for i in range(len(images)) if i % 10 != 9]
-        return images[keep], images[9::10][: recipe.validation_images], None
+    held_out = _held_out(recipe, len(images))
+    if held_out is None:
+        return images, None, None
+    kept = np.setdiff1d(np.arange(len(images)), held_out)
+    return images[kept], images[held_out][: recipe.validation_images], None
+
+
+def _held_out(recipe: Recipe, count: int) -> Any:
+    """Indices of every tenth of the user's images, None where there are too few."""
+    if count >= ENOUGH:
+        return np.arange(9, count, 10)
     if recipe.patience is not None:
         raise ValueError(
             f"--patience needs at least {ENOUGH} images, of which a tenth is held out; got "
-            f"{len(images)} in {recipe.dataset}. Give --patience 0, or more images"
+            f"{count} in {recipe.dataset}. Give --patience 0, or more images"
         )
     console.print(f"fewer than {ENOUGH} images: none is held out, so nothing is scored")
-    return images, None, None
+    return None
+
+
+def _labelled(pairs: dict[str, Any], rows: Any) -> Labelled:
+    """The user's photos and label maps as they are: a mirrored street sign is none."""
+    return Labelled(WholePictures(pairs["image"][rows], pairs["condition"][rows], flip=False))
 
 
 @contextlib.contextmanager

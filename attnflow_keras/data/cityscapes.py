@@ -1,0 +1,194 @@
+"""Cityscapes: street pictures with colour label maps, from the user's copy."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from attnflow_keras.data.datasets import SPLITS
+from attnflow_keras.files import check_free, replacing_folder
+
+LICENSE = "Cityscapes, Daimler AG, MPI Informatics, TU Darmstadt, non-commercial research only"
+
+SIZE = 256
+# Cityscapes keeps the labels of its own test set back: its validation set is the test set here,
+# as in Full-Glow's paper, and one city of the training set is held out.
+FOLDERS = {"train": "train", "validation": "train", "test": "val"}
+HELD_OUT = "zurich"
+
+PHOTO = "_leftImg8bit.png"
+COLOURS = "_gtFine_color.png"
+INSTANCES = "_gtFine_instanceIds.png"
+
+
+def prepare_cityscapes(
+    source: str | Path,
+    target: str | Path,
+    size: int = SIZE,
+    boundaries: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, int]:
+    """Resize Cityscapes' pictures and colour label maps to squares, and write them by split.
+
+    Both are resized with Pillow's bilinear filter, which changes the aspect from 2:1 and blends
+    colours at borders of the label map, as Full-Glow's code does. ``train`` are the pictures of the
+    folder ``train`` but for the city of Zurich (122), which are ``validation``; ``test`` are those
+    of the folder ``val``. Full-Glow trains on all of ``train`` and validates on its test set.
+
+    A split is written as ``<target>/<split>/images.npy`` and ``labels.npy``, uint8
+    ``(n, size, size, 3)``. Splits without a picture are left out. The target is complete or not
+    there.
+
+    Args:
+        source: the folder that holds ``leftImg8bit`` and ``gtFine``. Part of Cityscapes will do.
+        target: folder to write.
+        size: side of the pictures written, in pixels.
+        boundaries: give label maps a fourth channel: 255 on pixels whose neighbour belongs to
+            another instance, resized in the same way.
+        overwrite: whether a target that exists may be replaced.
+        progress: called with the number of pictures done, and of all, after each.
+
+    Returns:
+        The number of pictures by split.
+
+    Raises:
+        FileNotFoundError: there is no folder ``leftImg8bit`` or ``gtFine``, or a picture lacks its
+            label map.
+        FileExistsError: the target exists and ``overwrite`` is False.
+        ValueError: no picture in the source, an unreadable file, two sizes in a pair, a bad size.
+    """
+    integer = isinstance(size, int | np.integer) and not isinstance(size, bool)
+    if not integer or size < 1:
+        raise ValueError(f"size must be an integer of at least 1; got {size!r}")
+    check_free(Path(target), overwrite)
+    found = {split: _pairs(Path(source), split, boundaries) for split in SPLITS}
+    total = sum(map(len, found.values()))
+    if not total:
+        raise ValueError(f"{source} holds no picture leftImg8bit/<split>/<city>/*{PHOTO}")
+    done = 0
+    with replacing_folder(target, overwrite) as part:
+        for split, pairs in found.items():
+            if not pairs:
+                continue
+            (part / split).mkdir()
+            arrays = {
+                name: np.lib.format.open_memmap(
+                    part / split / f"{name}.npy",
+                    mode="w+",
+                    dtype=np.dtype("uint8"),
+                    shape=(len(pairs), size, size, channels),
+                )
+                for name, channels in (("images", 3), ("labels", 4 if boundaries else 3))
+            }
+            for index, files in enumerate(pairs):
+                arrays["images"][index], arrays["labels"][index] = _prepare(files, size)
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+            for array in arrays.values():
+                array.flush()
+            del arrays  # closes the files
+    return {split: len(pairs) for split, pairs in found.items() if pairs}
+
+
+def load_cityscapes(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """One split that :func:`prepare_cityscapes` wrote, mapped from its files, read-only.
+
+    Args:
+        folder: the ``target`` of :func:`prepare_cityscapes`.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+
+    Returns:
+        images: uint8 ``(n, size, size, 3)``.
+        labels: uint8 ``(n, size, size, 3)``, or 4 with boundaries.
+
+    Raises:
+        FileNotFoundError: the folder holds no such split.
+        ValueError: an unknown split, or a file that is not what it should be.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
+    arrays = []
+    for name in ("images", "labels"):
+        path = Path(folder) / split / f"{name}.npy"
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}; prepare_cityscapes writes it")
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ValueError(f"can't read {path}: it is damaged or no array of images") from error
+        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (3, 4):
+            raise ValueError(
+                f"{path} must hold uint8 images of shape (n, size, size, 3 or 4); got "
+                f"{array.dtype} of shape {array.shape}"
+            )
+        arrays.append(array)
+    images, labels = arrays
+    if images.shape[:3] != labels.shape[:3]:
+        raise ValueError(
+            f"{folder}/{split}: images and labels must agree; got shapes {images.shape} and "
+            f"{labels.shape}"
+        )
+    return images, labels
+
+
+def boundary_map(instances: np.ndarray) -> np.ndarray:
+    """255 where a neighbour above, below, left or right is another instance, uint8 ``(h, w)``.
+
+    Args:
+        instances: a number for each instance, integers ``(h, w)``.
+    """
+    edges = np.zeros(instances.shape, dtype=bool)
+    across = instances[:, 1:] != instances[:, :-1]
+    down = instances[1:] != instances[:-1]
+    edges[:, 1:] |= across
+    edges[:, :-1] |= across
+    edges[1:] |= down
+    edges[:-1] |= down
+    return np.where(edges, 255, 0).astype("uint8")
+
+
+def _pairs(source: Path, split: str, boundaries: bool) -> list[tuple[Path, ...]]:
+    """Photo, label map and, if wanted, instance map of each picture of a split, by name."""
+    for name in ("leftImg8bit", "gtFine"):
+        if not (source / name).is_dir():
+            raise FileNotFoundError(
+                f"no folder {source / name}; leftImg8bit and gtFine belong there"
+            )
+    photos = sorted((source / "leftImg8bit" / FOLDERS[split]).glob(f"*/*{PHOTO}"))
+    if split != "test":
+        photos = [p for p in photos if (p.parent.name == HELD_OUT) == (split == "validation")]
+    pairs = []
+    for photo in photos:
+        stem = photo.name.removesuffix(PHOTO)
+        folder = source / "gtFine" / FOLDERS[split] / photo.parent.name
+        suffixes = (COLOURS, INSTANCES) if boundaries else (COLOURS,)
+        files = tuple(folder / f"{stem}{suffix}" for suffix in suffixes)
+        missing = next((file for file in files if not file.is_file()), None)
+        if missing is not None:
+            raise FileNotFoundError(f"no file {missing}, which {photo} needs")
+        pairs.append((photo, *files))
+    return pairs
+
+
+def _prepare(files: tuple[Path, ...], size: int) -> tuple[np.ndarray, np.ndarray]:
+    from PIL import Image
+
+    pictures = []
+    for index, file in enumerate(files):
+        try:
+            with Image.open(file) as opened:
+                if index < 2:
+                    pictures.append(opened.convert("RGB"))
+                else:
+                    pictures.append(Image.fromarray(boundary_map(np.asarray(opened))))
+        except OSError as error:
+            raise ValueError(f"can't read {file} as an image: {error}") from error
+        if pictures[index].size != pictures[0].size:
+            raise ValueError(
+                f"{file} must be as large as {files[0]}, {pictures[0].height}x"
+                f"{pictures[0].width}; it is {pictures[index].height}x{pictures[index].width}"
+            )
+    small = [np.asarray(p.resize((size, size), Image.Resampling.BILINEAR)) for p in pictures]
+    return small[0], np.dstack(small[1:])
