@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from attnflow_keras.data import load_label_map, load_labelled_folder, save_image
+from attnflow_keras.data.label_maps import as_classes
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.integers(0, 5, (6, 8), dtype="uint8")
@@ -78,3 +79,9 @@ def test_photos_need_partners(folders):
     (folders[1] / "2.png").unlink()
     with pytest.raises(ValueError, match="has no partner of"):
         load_labelled_folder(*folders, (6, 8, 3))
+
+
+def test_classes_of_colours():
+    palette = RNG.integers(0, 256, (5, 3), dtype="uint8")
+    np.testing.assert_array_equal(as_classes(palette[CLASSES], palette), CLASSES)
+    assert as_classes(COLOURS, palette.tolist()) is None

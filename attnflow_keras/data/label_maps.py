@@ -73,6 +73,22 @@ def load_labelled_folder(
     return {"image": np.stack(images), "condition": np.stack(conditions)}
 
 
+def as_classes(colours: np.ndarray, palette: Any) -> np.ndarray | None:
+    """The classes whose colours these are, uint8 ``(...)``; None where there are others.
+
+    Args:
+        colours: uint8 ``(..., 3)``.
+        palette: colour of each class, ``(classes, 3)``; of two that are the same the first counts.
+    """
+    weights = np.array([1 << 16, 1 << 8, 1])
+    known, first = np.unique(np.asarray(palette, "int64") @ weights, return_index=True)
+    codes = colours.astype("int64") @ weights
+    places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    if (known[places] != codes).any():
+        return None
+    return first[places].astype("uint8")
+
+
 def fitted(
     picture: np.ndarray, size: Any, resize: bool, path: Any, nearest: bool = True
 ) -> np.ndarray:

@@ -124,6 +124,28 @@ class Labelled:
         return {**self.crops.fingerprint(), "labels": True}
 
 
+class Photos:
+    """The photos of a source alone, for unconditional flows.
+
+    Args:
+        source: draws ``{"image", "condition"}``.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def draw(self, count: int, seed: int, step: int) -> np.ndarray:
+        """Photos of one training step."""
+        return self.source.draw(count, seed, step)["image"]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this data from other data."""
+        return {**self.source.fingerprint(), "photos": True}
+
+
 class WholePictures:
     """Pictures of one size, drawn at random.
 

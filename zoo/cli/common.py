@@ -182,13 +182,13 @@ def load_conditioned(
     maps come from a folder of their own.
     """
     from attnflow_keras.data import downscale, load_labelled_folder, load_paired
+    from attnflow_keras.data.label_maps import as_classes
     from attnflow_keras.data.paired import PAIRED
 
     shape, task = tuple(entry["config"]["image_shape"]), entry.get("task")
     if labels is not None and task != LABEL_TO_PHOTO:
         raise ValueError(f"--labels is for entries for {LABEL_TO_PHOTO}; this one is for {task}")
-    if task not in (SUPER_RESOLUTION, LABEL_TO_PHOTO):
-        return load_data(data, shape, resize), None
+    conditional = task in (SUPER_RESOLUTION, LABEL_TO_PHOTO)
     name, _, split = data.partition(":")
     if name in PAIRED and not Path(data).exists():
         if not split:
@@ -198,7 +198,9 @@ def load_conditioned(
             raise ValueError(
                 f"{data} has images of {pairs['image'].shape[1:]}, the flow takes {shape}"
             )
-        return pairs["image"], pairs["condition"]
+        return pairs["image"], pairs["condition"] if conditional else None
+    if not conditional:
+        return load_data(data, shape, resize), None
     if task == SUPER_RESOLUTION:
         images = load_data(data, shape, resize)
         return images, downscale(images, entry["config"]["scale"])
@@ -208,4 +210,9 @@ def load_conditioned(
             "with --labels"
         )
     pairs = load_labelled_folder(data, labels, shape, resize)
-    return pairs["image"], pairs["condition"]
+    condition, palette = pairs["condition"], entry["config"].get("palette")
+    if condition.ndim == 4 and palette is not None:
+        # Exports of such an entry take classes only.
+        classes = as_classes(condition, palette)
+        condition = condition if classes is None else classes
+    return pairs["image"], condition

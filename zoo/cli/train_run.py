@@ -20,6 +20,7 @@ from attnflow_keras.data.paired import LICENSES as PAIRED_LICENSES
 from attnflow_keras.data.paired import (
     PAIRED,
     Labelled,
+    Photos,
     PictureCrops,
     SmallAndLarge,
     WholePictures,
@@ -126,6 +127,9 @@ def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
     recipe, shape = job.recipe, flow.image_shape
     if recipe.dataset in PAIRED:
         validation, test = (load_paired(recipe.dataset, part) for part in ("validation", "test"))
+        if not flow.conditional:
+            photos = Photos(training_source(recipe.dataset))
+            return photos, validation["image"], test["image"]
         return training_source(recipe.dataset), validation, test
     if job.labels is not None:
         pairs = load_labelled_folder(recipe.dataset, job.labels, shape, recipe.resize)
