@@ -2,10 +2,10 @@
 
 ``python -m benchmarks.throughput`` measures the pretrained unconditional entries at their
 recipe's batch and the paper's smallest flow (2 steps, width 48, 32x32x3) at batch 16, without
-attention and with each; ``--task sr`` those for super-resolution, which draw 16 restorations of
-one picture, and ``--onnx`` adds onnxruntime. Every figure is the best of some calls after a first
-one, for plain graphs and for XLA; the faster of the two counts. Run it on a machine that does
-nothing else.
+attention and with each; ``--task sr`` those for super-resolution and ``--task translation`` those
+for label to photo, which draw 16 pictures for one condition; ``--onnx`` adds onnxruntime. Every
+figure is the best of some calls after a first one, for plain graphs and for XLA; the faster of
+the two counts. Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -25,7 +25,20 @@ from benchmarks.arguments import PRECISIONS, seconds, trained_entry
 REFERENCE = {"train": 2.7, "score": 9.3, "sample": 4.5}
 REFERENCE_GFLOPS = 112.0
 MEASURES = ("train", "score", "sample")
-TASKS = {"unconditional": "unconditional", "sr": "super-resolution"}
+TASKS = {
+    "unconditional": "unconditional",
+    "sr": "super-resolution",
+    "translation": "label-to-photo",
+}
+# What stands for the same flow without attention in an entry's name.
+CONTROLS = {
+    "cattnflow-imap-sr8": "srflow-sr8",
+    "cattnflow-itrans-sr8": "srflow-sr8",
+    "cattnflow-imap-landcover": "fullglow-landcover",
+    "cattnflow-itrans-landcover": "fullglow-landcover",
+    "attnflow-imap": "marflow",
+    "attnflow-itrans": "marflow",
+}
 EXACT = {
     "marflow 2/48": {},
     "attnflow-imap 2/48": {"attention": "imap"},
@@ -113,7 +126,9 @@ def _data(flow: Any, n: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     data = {"image": rng.integers(0, 256, (n, *flow.image_shape)).astype("uint8")}
     if flow.conditional:
-        data["condition"] = rng.integers(0, 256, (n, *flow.condition_shape)).astype("uint8")
+        palette = getattr(flow, "palette", None)
+        levels = 256 if palette is None else len(palette)
+        data["condition"] = rng.integers(0, levels, (n, *flow.condition_shape)).astype("uint8")
     return data
 
 
@@ -218,9 +233,10 @@ def _line(row: dict[str, Any], rows: list[dict[str, Any]], machine: float) -> st
 
 def _control(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The row of the same flow without attention, if it has been measured."""
-    name = row["model"].replace("attnflow-imap", "marflow").replace("attnflow-itrans", "marflow")
-    if name == row["model"]:
+    start = next((s for s in CONTROLS if row["model"].startswith(s)), None)
+    if start is None:
         return None
+    name = CONTROLS[start] + row["model"].removeprefix(start)
     same = (r for r in rows if r["model"] == name and r["task"] == row["task"])
     return next(same, None)
 

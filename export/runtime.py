@@ -211,6 +211,7 @@ class Session:
                 raise ValueError(
                     f"condition must have shape (n, {_sides(given['shape'])}); got {array.shape}"
                 )
+            _check_levels(array, given)
             condition = self.run("condition", {"condition": array.astype(given["dtype"])})
         counts = {len(part) for part in condition.values()}
         if counts == {1} and n != 1:
@@ -427,3 +428,17 @@ def _side(side: Any) -> int | None:
 
 def _sides(shape: Any) -> str:
     return ", ".join(map(str, shape))
+
+
+def _check_levels(condition: np.ndarray, given: dict[str, Any]) -> None:
+    """Raise ValueError unless a condition of grey levels or classes holds what there is of them."""
+    if not np.issubdtype(np.dtype(given["dtype"]), np.integer):
+        return
+    classes = given.get("classes")
+    kind, last = ("grey levels", 255) if classes is None else ("classes", classes - 1)
+    if not np.issubdtype(condition.dtype, np.integer):
+        raise ValueError(f"condition must be integers, {kind} 0 to {last}; got {condition.dtype}")
+    if condition.size and not 0 <= condition.min() <= condition.max() <= last:
+        raise ValueError(
+            f"condition must hold {kind} 0 to {last}; got {condition.min()} to {condition.max()}"
+        )

@@ -185,6 +185,9 @@ def _describe(flow: Any, described: dict[str, Any], precision: str, images: str)
     condition = None
     if flow.conditional:
         condition = {"shape": list(flow.condition_shape), "dtype": flow.condition_dtype}
+        palette = getattr(flow, "palette", None)
+        if palette is not None:
+            condition["classes"] = len(palette)
     return {
         "name": flow.name,
         "class": type(flow).__name__,

@@ -181,6 +181,10 @@ def test_an_export_translates_in_onnxruntime(make, tmp_path):
     attnflow("export", entry, "-o", tmp_path / "onnx", *given)
     assert "ok" in attnflow("verify", tmp_path / "onnx").stdout
     session, flow = Session(tmp_path / "onnx", "cpu"), zoo.load(entry)
+    with pytest.raises(ValueError, match="condition must hold classes 0 to 2; got 0 to 3"):
+        session.sample(condition=labels[:1] * 0 + np.arange(24, dtype="uint8") % 4)
+    with pytest.raises(ValueError, match="integers, classes 0 to 2; got float64"):
+        session.sample(condition=labels[:1] / 2)
     bits = session.bits_per_dim(images, labels)
     np.testing.assert_allclose(bits, flow.bits_per_dim(images, labels), atol=2e-5)
     for condition, n in ((labels, None), (labels[:1], 3)):
