@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnflow_keras.data.bicubic import downscale, upscale
-from attnflow_keras.metrics import restoration
+from attnflow_keras.metrics import sampling
 from attnflow_keras.metrics.bits_per_dim import evaluate_bits_per_dim
 from attnflow_keras.metrics.image_quality import lr_psnr, pixel_diversity, psnr, ssim
 from attnflow_keras.metrics.restoration import TEMPERATURES, evaluate_restoration, quality
@@ -138,7 +138,7 @@ def test_diversity(images, conditions):
 
 
 def test_blocks_and_progress(images, conditions, monkeypatch):
-    monkeypatch.setattr(restoration, "BLOCK", 2)
+    monkeypatch.setattr(sampling, "BLOCK", 2)
     flow, told = StubFlow(), []
     result = evaluate_restoration(
         flow,

@@ -15,11 +15,9 @@ from attnflow_keras.metrics.image_quality import (
     scale_of,
     ssim,
 )
+from attnflow_keras.metrics.sampling import ConditionSampler, check_counts, summary
 
 TEMPERATURES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-
-# Pictures sampled in one call, which holds the features of that many conditions.
-BLOCK = 128
 
 CONVENTIONS = {
     "pictures": "grey levels (uint8) of all channels, no border left out",
@@ -112,22 +110,20 @@ def evaluate_restoration(
     for temperature in temperatures:
         _check_temperature("each of temperatures", temperature)
     _check_temperature("diversity_temperature", diversity_temperature)
-    for name, value, least in (
-        ("seed", seed, 0),
-        ("samples", samples, 1),
-        ("batch_size", batch_size, 1),
-        ("diversity_items", diversity_items, 1),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
+    check_counts(
+        seed=(seed, 0),
+        samples=(samples, 1),
+        batch_size=(batch_size, 1),
+        diversity_items=(diversity_items, 1),
+    )
     batch_size = int(batch_size)
-    sampler = _Sampler(flow, int(seed), batch_size, progress)
+    sampler = ConditionSampler(flow, int(seed), batch_size, progress)
     rows, scores = [], []
     for temperature in temperatures:
         first = sampler.seed
         blocks = [
             _scores(restored, images[part], conditions[part], lpips, batch_size)
-            for part, restored in sampler.restorations(conditions, temperature)
+            for part, restored in sampler.blocks(conditions, temperature)
         ]
         scores.append({name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]})
         summaries = {name: summary(values) for name, values in scores[-1].items()}
@@ -163,37 +159,6 @@ def evaluate_restoration(
     }
 
 
-class _Sampler:
-    """Restorations block by block, each with the next seed."""
-
-    def __init__(
-        self, flow: Any, seed: int, batch_size: int, progress: Callable[[int], None] | None
-    ) -> None:
-        self.flow, self.seed, self.batch_size, self.progress = flow, seed, batch_size, progress
-        self.done = 0
-
-    def restorations(self, conditions: np.ndarray, temperature: float) -> Any:
-        """Yield each block as a slice, with one restoration of each of its conditions."""
-        for start in range(0, len(conditions), BLOCK):
-            part = slice(start, min(start + BLOCK, len(conditions)))
-            restored = self.flow.sample(
-                condition=conditions[part],
-                temperature=temperature,
-                seed=self.seed,
-                batch_size=self.batch_size,
-            )
-            self.seed += 1
-            yield part, restored
-            # The caller has scored them by now.
-            self.done += part.stop - start
-            self.report(0)
-
-    def report(self, more: int) -> None:
-        """Tell how many pictures are done, ``more`` besides those counted."""
-        if self.progress is not None:
-            self.progress(self.done + more)
-
-
 def _scores(
     restored: Any, images: Any, conditions: Any, lpips: Any, batch_size: int
 ) -> dict[str, np.ndarray]:
@@ -213,11 +178,11 @@ def _scores(
 
 
 def _diversity(
-    sampler: _Sampler, conditions: np.ndarray, temperature: float, samples: int
+    sampler: ConditionSampler, conditions: np.ndarray, temperature: float, samples: int
 ) -> dict[str, Any]:
     first = sampler.seed
     draws = [
-        np.concatenate([restored for _, restored in sampler.restorations(conditions, temperature)])
+        np.concatenate([restored for _, restored in sampler.blocks(conditions, temperature)])
         for _ in range(samples)
     ]
     return {
@@ -227,19 +192,6 @@ def _diversity(
         "items": len(conditions),
         "seed": first,
     }
-
-
-def summary(values: np.ndarray) -> dict[str, Any]:
-    """Mean and standard error of the finite values, and how many are infinite."""
-    finite = values[np.isfinite(values)]
-    error = finite.std(ddof=1) / np.sqrt(len(finite)) if len(finite) > 1 else 0.0
-    found: dict[str, Any] = {
-        "mean": round(float(finite.mean()), 5) if len(finite) else None,
-        "standard_error": round(float(error), 5),
-    }
-    if len(finite) < len(values):
-        found["infinite"] = len(values) - len(finite)
-    return found
 
 
 def _spread(n: int, wanted: int) -> np.ndarray:

@@ -7,12 +7,9 @@ import numpy as np
 
 from attnflow_keras.metrics.bits_per_dim import evaluate_bits_per_dim
 from attnflow_keras.metrics.image_quality import check_pair, pixel_diversity, psnr, ssim
-from attnflow_keras.metrics.restoration import summary
+from attnflow_keras.metrics.sampling import ConditionSampler, check_counts, summary
 
 TEMPERATURES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
-
-# Photos sampled in one call, which holds the features of that many label maps.
-BLOCK = 128
 
 CONVENTIONS = {
     "pictures": "grey levels (uint8) of all channels; one photo drawn for each label map",
@@ -85,8 +82,8 @@ def evaluate_translation(
         images: the true photos, uint8 ``(n, h, w, 3)``.
         labels: their label maps, as the flow takes them.
         split: what they are, such as ``"bluemarble_landcover test"``.
-        temperatures: standard deviations of the latents; each has a seed of its own, ``seed``,
-            ``seed + 1``, ...
+        temperatures: standard deviations of the latents; each block of 128 label maps has a seed
+            of its own, ``seed``, ``seed + 1``, ...
         draws: draws of dequantization noise for the likelihood.
         seed: first seed, and that of the dequantization noise.
         samples: photos of each label map from which diversity is measured; 1 for none.
@@ -106,20 +103,22 @@ def evaluate_translation(
     Raises:
         ValueError: a wrong dtype, shape or number.
     """
-    for name, value, least in (("draws", draws, 1), ("seed", seed, 0), ("samples", samples, 1)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
-    sampler = _Sampler(flow, labels, int(seed), batch_size, progress)
+    check_counts(draws=(draws, 1), seed=(seed, 0), samples=(samples, 1), batch_size=(batch_size, 1))
+    sampler = ConditionSampler(flow, int(seed), int(batch_size), progress)
+
+    def photos_at(temperature: float) -> np.ndarray:
+        return np.concatenate([drawn for _, drawn in sampler.blocks(labels, temperature)])
+
     rows = []
     for temperature in temperatures:
         first = sampler.seed
-        photos = sampler.photos(temperature)
+        photos = photos_at(temperature)
         scores = likeness(photos, images, labels, lpips, segmenter, batch_size)
         rows.append({"temperature": float(temperature), "seed": first, **scores})
     diversity = None
     if samples > 1:
         first = sampler.seed
-        drawn = np.stack([sampler.photos(diversity_temperature) for _ in range(samples)], axis=1)
+        drawn = np.stack([photos_at(diversity_temperature) for _ in range(samples)], axis=1)
         diversity = {
             **summary(pixel_diversity(drawn)),
             "temperature": float(diversity_temperature),
@@ -149,39 +148,3 @@ def evaluate_translation(
         "bits_per_dim": bits,
         "conventions": dict(CONVENTIONS),
     }
-
-
-class _Sampler:
-    """One photo for each label map, with the next seed at each call."""
-
-    def __init__(
-        self,
-        flow: Any,
-        labels: Any,
-        seed: int,
-        batch_size: int,
-        progress: Callable[[int], None] | None,
-    ) -> None:
-        self.flow, self.labels, self.seed = flow, labels, seed
-        self.batch_size, self.progress, self.done = batch_size, progress, 0
-
-    def photos(self, temperature: float) -> np.ndarray:
-        drawn = []
-        for start in range(0, len(self.labels), BLOCK):
-            drawn.append(
-                self.flow.sample(
-                    condition=self.labels[start : start + BLOCK],
-                    temperature=temperature,
-                    seed=self.seed,
-                    batch_size=self.batch_size,
-                )
-            )
-            self.seed += 1
-            self.done += len(drawn[-1])
-            self.report(0)
-        return np.concatenate(drawn)
-
-    def report(self, more: int) -> None:
-        """Tell how many photos are done, ``more`` besides those counted."""
-        if self.progress is not None:
-            self.progress(self.done + more)
