@@ -10,7 +10,8 @@
     curl -F images=@a.png "localhost:8000/round-trip?output=list"
     curl --json '{"n": 16, "temperature": 0.8, "seed": 0}' localhost:8000/sample -o samples.png
 
-Conditional exports restore pictures, and take the conditions of scores and round trips besides:
+Conditional exports restore small pictures or translate label maps (grey pictures whose levels are
+the classes), and take the conditions of scores and round trips besides:
 
     curl -F conditions=@low.png "localhost:8000/restore?n=4" -o restored.png
     curl -F images=@a.png -F conditions=@low.png localhost:8000/score
@@ -200,7 +201,7 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
     @api.post("/sample")
     async def sample(request: Request) -> Response:
         if condition:
-            expected = "POST /restore, which takes the conditions"
+            expected = "POST /restore or /translate, which take the conditions"
             raise Refusal(400, "conditions", "none, and this export is conditional", expected)
         options = await _json(request, Draw)
         _at_most(options.n, limits)
@@ -212,10 +213,11 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
         return await worker.run(work)
 
     @api.post("/restore")
+    @api.post("/translate")
     async def restore(request: Request, options: Annotated[Draw, Query()]) -> Response:
         if not condition:
             expected = "an unconditional export takes POST /sample or /round-trip"
-            raise Refusal(400, "conditions", "a request to restore images", expected)
+            raise Refusal(400, "conditions", "a request that needs conditions", expected)
         uploads = await _uploads(request, ("conditions",), limits)
         total = options.n * len(uploads["conditions"])
         _at_most(total, limits)
@@ -304,9 +306,16 @@ def _images(
 
 
 def _conditions(session: Session, files: list[tuple[str, bytes]], limits: Limits) -> np.ndarray:
-    """Conditions as the manifest describes them, which must be pictures."""
+    """Conditions as the manifest describes them: pictures, or grey pictures of classes."""
     given = session.manifest["condition"]
     shape = tuple(given["shape"])
+    if "classes" in given:
+        maps = _read("conditions", files, (*shape, 1), limits)[..., 0]
+        for i, found in enumerate(maps):
+            if found.max() >= given["classes"]:
+                expected = f"classes 0 to {given['classes'] - 1} as grey levels"
+                raise Refusal(422, f"conditions[{i}]", f"class {found.max()}", expected)
+        return maps
     if given["dtype"] != "uint8" or len(shape) != 3 or shape[-1] not in (1, 3):
         got = f"an export with conditions of shape {shape} and dtype {given['dtype']}"
         raise Refusal(501, "conditions", got, "conditions that are uint8 pictures, grey or RGB")

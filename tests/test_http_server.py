@@ -244,9 +244,29 @@ def test_errors_of_conditions(conditional, client, tiny_images):
     response = given.post("/sample", json={})
     refused(response, 400, "conditions", "this export is conditional", "POST /restore")
     response = client.post("/restore", files=files(GIVEN[:1], "conditions"))
-    refused(response, 400, "conditions", "restore", "POST /sample or /round-trip")
+    refused(response, 400, "conditions", "needs conditions", "POST /sample or /round-trip")
     response = client.post("/score", files=files(GIVEN[:1], "conditions"))
     refused(response, 422, "conditions", "an unknown field", "files in images")
+
+
+def test_label_maps_are_grey_pictures_of_classes(conditional):
+    session, _ = conditional
+    other = Session(session.folder, "cpu")
+    other.manifest["condition"] = {"shape": [4, 4], "dtype": "uint8", "classes": 3}
+    seen = []
+
+    def features(condition, n):
+        seen.append(condition)
+        return session.features(GIVEN[: len(condition)], n)
+
+    other.features = features
+    maps = np.arange(16, dtype="uint8").reshape(1, 4, 4, 1) % 3
+    with serving(other) as client:
+        response = client.post("/translate", files=files(maps, "conditions"))
+        assert response.status_code == 200
+        np.testing.assert_array_equal(seen[0], maps[..., 0])
+        response = client.post("/translate", files=files(maps + 1, "conditions"))
+        refused(response, 422, "conditions[0]", "class 3", "classes 0 to 2 as grey levels")
 
 
 def test_conditions_that_are_no_pictures(conditional):
