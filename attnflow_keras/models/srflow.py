@@ -18,6 +18,7 @@ from attnflow_keras.models.arguments import (
     plain,
 )
 from attnflow_keras.models.attentions import check_attention, with_attention
+from attnflow_keras.models.consistency import consistent
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.networks import ActNormConvNet, RRDBNet
 from attnflow_keras.priors import GaussianPrior, StandardPrior
@@ -67,10 +68,11 @@ class SRFlow(AnySizeMixin, Flow):
             ``"channel"`` and can't be another, or of :class:`ITransAttention`.
         attention_condition: give the condition's features to the attention as well.
         encoder_options: arguments of :class:`RRDBNet`.
-        residual: give the flow the picture less the encoder's own restoration. The encoder must
-            have been trained before (``pretrain_steps`` of a recipe), and the likelihood never
-            trains it. Restorations are close to that one from the start, and small again they
-            are close to the condition. Not in the reference.
+        residual: give the flow the picture less the encoder's own restoration, whose coarse part
+            is set so that it is the condition when made small again (:func:`consistent`). The
+            encoder must have been trained before (``pretrain_steps`` of a recipe), and the
+            likelihood never trains it. Samples are then near that restoration from the start, and
+            all that the flow has to add is detail. Not in the reference.
         noise_levels: noise that ``fit`` adds to images: 32 for ``(u - 1/2) / 32`` (SRFlow's
             paper), 256 for one grey level, None for none (its code). Scores always use 256.
         seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
@@ -266,7 +268,7 @@ class SRFlow(AnySizeMixin, Flow):
         maps = self.encoder.encode(x, wanted, restore=residual)
         if residual:
             # Grey levels 0 to 255 of the restoration, at the middle of each.
-            mean = (ops.cast(maps[-1], self.variable_dtype) * 255.0 + 0.5) / 256.0 - 0.5
+            mean = (self._restoration(maps[-1], x) * 255.0 + 0.5) / 256.0 - 0.5
             maps = (*maps[:-1], ops.stop_gradient(mean))
         return tuple(ops.cast(feature, self.variable_dtype) for feature in maps)
 
@@ -301,7 +303,13 @@ class SRFlow(AnySizeMixin, Flow):
 
     def traced_regress(self, condition: Tensor) -> Tensor:
         """The same as floats in [0, 1], for graphs."""
-        return self.encoder(ops.cast(condition, self.variable_dtype) / 255.0)
+        small = ops.cast(condition, self.variable_dtype) / 255.0
+        return self._restoration(self.encoder(small), small)
+
+    def _restoration(self, x: Tensor, small: Tensor) -> Tensor:
+        """The encoder's output as a restoration, floats in [0, 1] but for overshoots."""
+        x = ops.cast(x, self.variable_dtype)
+        return consistent(x, small, self.scale) if self._config.get("residual") else x
 
     def unused_in_loss(self) -> list[Any]:
         """Weights of the encoder that the likelihood doesn't train."""
