@@ -55,6 +55,11 @@ def folder(tmp_path_factory):
     return folder
 
 
+def test_sample_names_the_command_to_use(entry):
+    with pytest.raises(ValueError, match="is for label-to-photo: 'attnflow translate' draws"):
+        attnflow("sample", entry)
+
+
 def test_one_photo_is_the_flow_s_own(entry, folder, tmp_path):
     flow = zoo.load(entry)
     labels = np.asarray(Image.open(folder / "classes" / "00.png"))[None]

@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.common import Name, console, load_flow
+from zoo.cli.common import LABEL_TO_PHOTO, SUPER_RESOLUTION, Name, console, load_flow
+from zoo.registry import info
+
+# The command that draws from a conditional entry, by its task.
+INSTEAD = {SUPER_RESOLUTION: "restore", LABEL_TO_PHOTO: "translate"}
 
 
 def sample_command(
@@ -23,6 +27,12 @@ def sample_command(
     """Draw images and write them as one picture, or one by one."""
     from attnflow_keras.data import image_grid, save_image
 
+    task = info(name).get("task")
+    if task in INSTEAD:
+        raise ValueError(
+            f"entry {name!r} is for {task}: 'attnflow {INSTEAD[task]}' draws from it, given a "
+            "picture"
+        )
     flow = load_flow(name)
     with console.status(f"sampling {n} images"):
         images = flow.sample(n, temperature=temperature, seed=seed)
