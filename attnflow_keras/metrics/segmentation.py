@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 # Of the defaults of `Segmenter.train`.
@@ -51,6 +50,8 @@ class Segmenter:
             seed: seed of the weights and of the order of the data.
             progress: called with the number of steps done after each.
         """
+        import keras
+
         keras.utils.set_random_seed(seed)
         self.model = _unet(self.classes, self.model.get_layer("start").filters)
         self.model.compile(
@@ -150,7 +151,10 @@ def class_means(images: np.ndarray, labels: np.ndarray, classes: int) -> np.ndar
     return np.rint(means).astype("uint8")
 
 
-def _unet(classes: int, width: int) -> keras.Model:
+def _unet(classes: int, width: int) -> Any:
+    # Keras is imported here: scores are imported before the command line has silenced TensorFlow.
+    import keras
+
     def convs(x: Any, filters: int, name: str | None = None) -> Any:
         for i in range(2):
             first = name if i == 0 else None
