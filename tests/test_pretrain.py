@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from attnflow_keras.data.paired import PictureCrops, SmallAndLarge
+from attnflow_keras.data.sources import PictureCrops, SmallAndLarge
 from attnflow_keras.training import Recipe, train
 from attnflow_keras.training.callbacks import Checkpoint
 from attnflow_keras.training.pretrain import CHECKPOINT, CURVE, pretrain

@@ -17,16 +17,13 @@ import zoo
 from attnflow_keras.data import load_labelled_folder
 from attnflow_keras.data.datasets import DATASETS, LICENSES
 from attnflow_keras.data.paired import LICENSES as PAIRED_LICENSES
-from attnflow_keras.data.paired import (
-    PAIRED,
+from attnflow_keras.data.paired import PAIRED, load_paired, load_pictures, training_source
+from attnflow_keras.data.sources import (
     Labelled,
     Photos,
     PictureCrops,
     SmallAndLarge,
     WholePictures,
-    load_paired,
-    load_pictures,
-    training_source,
 )
 from attnflow_keras.metrics import evaluate_bits_per_dim
 from attnflow_keras.training import Recipe, train
