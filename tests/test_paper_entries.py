@@ -1,5 +1,6 @@
 """Entries without weights: the paper's configurations."""
 
+import json
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import zoo
 from attnflow_keras.data.datasets import LICENSES
 from attnflow_keras.training import Recipe
 from tests.test_marflow import PAPER_ATTENTION, SIZES, TOTALS, UNUSED
+from zoo.registry import PRESETS
 
 # Rows of the paper's tables 2 and 3 with their attention, steps and width.
 TABLE_2 = [
@@ -74,3 +76,59 @@ def test_the_smallest_is_a_flow_over_digits(digits):
     latents, log_det = flow.encode(x)
     assert np.isfinite(log_det).all()
     np.testing.assert_array_equal(flow.quantize(flow.decode(latents)), digits[:2])
+
+
+# Table 4: CelebA at 8x, by kind, levels and steps; table 5: Cityscapes.
+SRFLOW = {(1, 1): 6_622_243, (2, 8): 13_253_875, (4, 16): 40_030_531}
+UNUSED_SRFLOW = 276_576
+CELEBA = [
+    ("srflow", 1, 1),
+    ("srflow", 2, 8),
+    ("srflow", 4, 16),
+    ("cattnflow-imap", 1, 1),
+    ("cattnflow-imap", 2, 8),
+    ("cattnflow-itrans", 1, 1),
+    ("cattnflow-itrans", 2, 8),
+]
+CITYSCAPES = {
+    "fullglow-4x16-cityscapes": ("FullGlow", 4, 16, None, 155_335_008),
+    "fullglow-2x8-cityscapes": ("FullGlow", 2, 8, None, 34_654_752),
+    "cattnflow-imap-2x8-cityscapes": ("FullGlow", 2, 8, "imap", 34_680_000),
+    "cattnflow-itrans-2x8-cityscapes": ("FullGlow", 2, 8, "itrans", 34_700_000),
+    "cglow-v1-cityscapes": ("CGlow", 3, 8, None, 70_170_000 - 98_304),
+    "cglow-v2-cityscapes": ("CGlow", 4, 16, None, 76_480_000 - 49_152),
+    "dualglow-cityscapes": ("DualGlow", 4, 16, None, 75_600_000),
+}
+
+
+@pytest.mark.parametrize(("kind", "levels", "steps"), CELEBA)
+def test_configurations_on_celeba(kind, levels, steps):
+    entry = zoo.info(f"{kind}-{levels}x{steps}-celeba")
+    config = entry["config"]
+    assert not entry["pretrained"]
+    assert (config["levels"], config["steps"], config["scale"]) == (levels, steps, 8)
+    assert config["image_shape"] == [160, 160, 3]
+    assert config["attention"] == (None if kind == "srflow" else kind.split("-")[1])
+    plain = SRFLOW[levels, steps] - UNUSED_SRFLOW
+    assert plain <= entry["parameters"] < 1.01 * plain
+    assert (entry["parameters"] == plain) == (kind == "srflow")
+
+
+@pytest.mark.parametrize("name", CITYSCAPES)
+def test_configurations_on_cityscapes(name):
+    kind, levels, steps, attention, parameters = CITYSCAPES[name]
+    entry = zoo.info(name)
+    config = entry["config"]
+    assert not entry["pretrained"]
+    assert json.loads((PRESETS / name / "config.json").read_text())["class"] == kind
+    assert (config["levels"], config["steps"], config.get("attention")) == (
+        levels,
+        steps,
+        attention,
+    )
+    assert config["image_shape"] == [256, 256, 3]
+    # The paper's number for its attentions fits no form that it states.
+    assert abs(entry["parameters"] - parameters) < (40_000 if attention else 10_000)
+    recipe = Recipe.from_dict(entry["training"]["recipe"])
+    assert (recipe.dataset, recipe.batch_size, recipe.schedule) == ("cityscapes", 1, "linear")
+    assert recipe.steps == 200 * recipe.steps_per_epoch
