@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 from attnflow_keras.data import load_cityscapes, load_paired, load_picture, prepare_cityscapes
 from attnflow_keras.data.cityscapes import boundary_map
 from attnflow_keras.data.paired import training_source
+from attnflow_keras.data.sources import Photos
 from zoo.cli.app import app
+from zoo.cli.common import load_conditioned
 
 CITIES = {"train": ["aachen", "zurich"], "val": ["munster"]}
 
@@ -83,6 +85,16 @@ def test_it_trains_from_the_folder_that_the_variable_names(source, tmp_path, mon
     assert drawn["image"].shape == drawn["condition"].shape == (4, 8, 8, 3)
     np.testing.assert_array_equal(drawn["condition"], again["condition"])
     assert (drawn["image"] != later["image"]).any()
+    # An unconditional flow gets the photos of the same batch.
+    photos = Photos(train)
+    np.testing.assert_array_equal(photos.draw(4, 1, 0), drawn["image"])
+    assert len(photos) == 3
+    assert photos.fingerprint() != train.fingerprint()
+    for task, given in (("label-to-photo", True), ("unconditional", False)):
+        entry = {"task": task, "config": {"image_shape": [8, 8, 3]}}
+        images, condition = load_conditioned(entry, "cityscapes:test", resize=False)
+        np.testing.assert_array_equal(images, pairs["image"])
+        assert (condition is not None) == given
     # A picture and its label map are mirrored together.
     images, labels = load_cityscapes(tmp_path / "data" / "cityscapes", "train")
     for photo, label in zip(drawn["image"], drawn["condition"], strict=True):
