@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 import typer
 
+import zoo
 from zoo.cli.app import app
 
 ROOT = Path(__file__).parent.parent
@@ -179,3 +180,17 @@ def test_the_commands_of_the_tutorial_exist():
 def test_the_links_of_the_tutorial_exist():
     for path in re.findall(r"`((?:zoo|docs|attnflow_keras)/[\w./-]+)`", TUTORIAL):
         assert (ROOT / path).exists(), path
+
+
+def test_the_readme_has_the_parameters_of_the_paper_s_entries():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    checked = 0
+    for line in readme.splitlines():
+        names = re.findall(r"`([a-z]+[\w-]*-(?:celeba|cityscapes))`", line)
+        if not names or not line.startswith("|"):
+            continue
+        counts = [int(c.replace(",", "")) for c in line.strip("| ").split("|")[-1].split("/")]
+        if len(counts) == len(names):
+            assert counts == [zoo.info(name)["parameters"] for name in names]
+            checked += len(names)
+    assert checked == 14
