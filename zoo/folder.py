@@ -7,6 +7,7 @@ from typing import Any
 from attnflow_keras.files import replacing_folder, sha256, write_json
 from zoo.errors import ZooError
 from zoo.registry import FORMAT, locate, read_json
+from zoo.weights_file import pack
 
 WEIGHTS = "model.weights.h5"
 
@@ -103,6 +104,7 @@ def save(
         copy = _build(config, None, folder)
         copy.set_weights(flow.get_weights())
         copy.save_weights(part / WEIGHTS)
+        pack(part / WEIGHTS)
         full = {
             "format": FORMAT,
             "name": folder.name,
