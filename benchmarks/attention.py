@@ -2,8 +2,10 @@
 
 ``python -m benchmarks.attention`` scores ``attnflow-imap-mnist``, ``attnflow-itrans-mnist`` and
 the control ``marflow-mnist`` on the whole MNIST test file, with the same noise, and prints the
-bits per dimension and the difference to the control. The standard error of a difference is
-paired, over images; it says nothing of what another training seed would change.
+bits per dimension and the difference to the control. ``--task sr`` takes the entries for
+super-resolution, ``--task translation`` those for label to photo with their rivals; both are scored
+given their conditions. The standard error of a difference is paired, over images; it says nothing
+of what another training seed would change.
 """
 
 import argparse
@@ -12,10 +14,32 @@ import math
 import numpy as np
 
 from attnflow_keras.data.datasets import DATASETS
+from attnflow_keras.data.paired import PAIRED
 from benchmarks.arguments import seed, trained_entry
 
-CONTROL = "marflow-mnist"
-ENTRIES = (CONTROL, "attnflow-imap-mnist", "attnflow-itrans-mnist")
+# The control first, and the data set.
+TASKS = {
+    "unconditional": ("mnist", ("marflow-mnist", "attnflow-imap-mnist", "attnflow-itrans-mnist")),
+    "sr": (
+        "bluemarble_sr8",
+        (
+            "srflow-sr8-bluemarble",
+            "cattnflow-imap-sr8-bluemarble",
+            "cattnflow-itrans-sr8-bluemarble",
+        ),
+    ),
+    "translation": (
+        "bluemarble_landcover",
+        (
+            "fullglow-landcover-bluemarble",
+            "cattnflow-imap-landcover-bluemarble",
+            "cattnflow-itrans-landcover-bluemarble",
+            "cglow-landcover-bluemarble",
+            "dualglow-landcover-bluemarble",
+            "glow-bluemarble",
+        ),
+    ),
+}
 
 
 def main() -> None:
@@ -25,26 +49,35 @@ def main() -> None:
         "--entries",
         nargs="+",
         type=trained_entry,
-        help=f"the control first; default: {' '.join(ENTRIES)}",
+        help="the control first; default: those of the task",
     )
-    parser.add_argument("--dataset", default="mnist", choices=DATASETS)
+    parser.add_argument("--task", choices=TASKS, default="unconditional")
+    parser.add_argument("--dataset", choices=(*DATASETS, *PAIRED), help="default: the task's")
     parser.add_argument("--split", default="test", choices=("validation", "test"))
     parser.add_argument("--seed", type=seed, default=0, help="seed of the dequantization noise")
     given = parser.parse_args()
     try:
-        entries = given.entries or [trained_entry(name) for name in ENTRIES]
+        dataset, names = TASKS[given.task]
+        entries = given.entries or [trained_entry(name) for name in names]
     except argparse.ArgumentTypeError as error:
         parser.error(f"argument --entries: {error}")
 
     import zoo
-    from attnflow_keras.data import load_dataset
+    from attnflow_keras.data import load_dataset, load_paired
 
-    images = load_dataset(given.dataset, given.split)
-    print(f"{given.dataset} {given.split}, {len(images):,} images, noise seed {given.seed}")
+    dataset = given.dataset or dataset
+    if dataset in PAIRED:
+        pairs = load_paired(dataset, given.split)
+        images, condition = pairs["image"], pairs["condition"]
+    else:
+        images, condition = load_dataset(dataset, given.split), None
+    print(f"{dataset} {given.split}, {len(images):,} images, noise seed {given.seed}")
     control = None
     for name in entries:
         flow = zoo.load(name)
-        bits = np.asarray(flow.bits_per_dim(images, seed=given.seed, batch_size=250), "float64")
+        own = condition if flow.conditional else None
+        options = {"seed": given.seed, "batch_size": 250 if condition is None else 60}
+        bits = np.asarray(flow.bits_per_dim(images, own, **options), "float64")
         training = zoo.info(name)["training"]
         line = (
             f"{name:28} {bits.mean():.4f} ± {_standard_error(bits):.4f} bits/dim  "

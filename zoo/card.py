@@ -10,7 +10,7 @@ def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
     if metadata.get("description"):
         lines += [metadata["description"], ""]
     load = f'zoo.load("{name}")' if "bytes" in metadata else f'zoo.load("{name}", weights=False)'
-    lines += ["```python", "import zoo", f"flow = {load}", "```", ""]
+    lines += ["```python", "import zoo", "", f"flow = {load}", "```", ""]
     rows = [
         ("task", metadata.get("task")),
         ("data set", metadata.get("dataset")),
