@@ -27,9 +27,18 @@ SIGMOID_OFFSET = 2.0
 SMALLEST_SCALE = 1e-4
 
 
-def sigmoid_log_scale(raw: Tensor) -> Tensor:
-    """Log of the scale ``sigmoid(raw + 2) + 1e-4``, which lies in (1e-4, 1.0001)."""
-    return ops.log(ops.sigmoid(raw + SIGMOID_OFFSET) + SMALLEST_SCALE)
+def sigmoid_log_scale(raw: Tensor, floor: float = 0.0) -> Tensor:
+    """Log of the scale ``max(sigmoid(raw + 2) + 1e-4, floor)``, at most 1.0001."""
+    scale = ops.sigmoid(raw + SIGMOID_OFFSET) + SMALLEST_SCALE
+    return ops.log(ops.maximum(scale, floor) if floor else scale)
+
+
+def check_scale_floor(floor: float) -> float:
+    """Raise ValueError unless a smallest scale is a number from 0 to below 1."""
+    number = isinstance(floor, int | float) and not isinstance(floor, bool)
+    if not number or not 0 <= floor < 1:
+        raise ValueError(f"scale_floor must be a number from 0 to below 1; got {floor!r}")
+    return float(floor)
 
 
 def sum_event(x: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 ``python docs/uncertainty_map.py -o spread.png`` draws 16 restorations of some Blue Marble test
 tiles and writes one row a tile: the small picture, two restorations, the mean of all, their
 spread, the error of the mean, the true picture. Both maps have one scale, black for 0 and white
-for the greatest value. The correlation of spread and error over pixels is printed: near 1, the
-spread tells where the restoration is likely wrong.
+for the greatest value. The correlation of spread and error over pixels is printed: 1 would be a
+spread that tells exactly where the restoration is wrong. Expect 0.1 to 0.4, since most of the error
+of one pixel is chance; what the map shows is which regions are open, such as coasts.
 """
 
 import argparse

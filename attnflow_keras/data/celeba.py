@@ -179,7 +179,7 @@ def _prepare(file: Path, size: int, crop: int | None) -> np.ndarray:
     picture = load_images(file)[0]
     expected = (size, size) if crop is None else (HEIGHT, WIDTH)
     if picture.shape[:2] != expected:
-        hint = "" if crop is None else "; crop=None takes pictures of the final size"
+        hint = "" if crop is None else "; crop=None (--whole) takes pictures of the final size"
         raise ValueError(
             f"{file} is {picture.shape[0]}x{picture.shape[1]}, expected "
             f"{expected[0]}x{expected[1]} (height x width){hint}"

@@ -96,14 +96,16 @@ def _check_shape(shape: Any) -> tuple[int, int, int]:
 
 
 def _read(file: Path, shape: tuple[int, ...] | None, resize: bool) -> np.ndarray:
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     mode = "RGB" if shape is None else MODES.get(shape[2])
     if mode is None:
         raise ValueError(f"image_shape must have 1 or 3 channels to read pictures; got {shape}")
     try:
         with Image.open(file) as opened:
-            picture = opened.convert(mode)
+            if opened.mode.startswith(("I", "F")):
+                raise ValueError(f"{file} has more than 8 bits a channel; convert it to 8 bits")
+            picture = ImageOps.exif_transpose(opened).convert(mode)
         if shape is not None and picture.size != (shape[1], shape[0]) and resize:
             picture = picture.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
         image = np.asarray(picture)

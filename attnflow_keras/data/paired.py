@@ -72,22 +72,33 @@ def training_source(name: str) -> Any:
     return SmallAndLarge(bluemarble.BlueMarbleCrops(), SCALE)
 
 
-def load_pictures(path: str | Path) -> list[np.ndarray]:
+def load_pictures(path: str | Path, least: tuple[int, int] = (1, 1)) -> list[np.ndarray]:
     """All PNG and JPEG pictures of a folder (or one file), uint8 ``(h, w, 3)`` each.
+
+    Args:
+        path: the folder or file.
+        least: height and width that each must have at least.
 
     Raises:
         FileNotFoundError: no such file or folder.
-        ValueError: a folder without pictures, or a file that is none.
+        ValueError: a folder without pictures, a file that is none, or a picture too small.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {path}")
-    if not path.is_dir():
-        return [load_picture(path)]
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+    files = [path]
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not files:
         raise ValueError(f"folder {path} holds no image ({', '.join(SUFFIXES)})")
-    return [load_picture(file) for file in files]
+    pictures = [load_picture(file) for file in files]
+    for file, picture in zip(files, pictures, strict=True):
+        if picture.shape[0] < least[0] or picture.shape[1] < least[1]:
+            raise ValueError(
+                f"{file} must be at least {least[0]}x{least[1]}; it is "
+                f"{picture.shape[0]}x{picture.shape[1]}"
+            )
+    return pictures
 
 
 def _celeba(split: str) -> np.ndarray:

@@ -6,7 +6,7 @@ import keras
 
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.layers.coupling import NetworkCoupling
-from attnflow_keras.numerics import sigmoid_log_scale, soft_clamp
+from attnflow_keras.numerics import check_scale_floor, sigmoid_log_scale, soft_clamp
 
 Tensor = Any
 
@@ -21,6 +21,8 @@ class AffineCoupling(NetworkCoupling):
         conditioner: the network for shift and scale, 2 outputs a moved channel.
         log_scale_bound: soft bound of the log-scale; of no effect on a sigmoid.
         scale: ``"exp"``, or ``"sigmoid"`` for SRFlow's ``sigmoid(raw + 2) + 1e-4``.
+        scale_floor: smallest scale of a sigmoid. The inverse divides by it: with many couplings,
+            1e-4 lets an input unlike the training data grow beyond all bounds.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
@@ -29,6 +31,7 @@ class AffineCoupling(NetworkCoupling):
         conditioner: keras.layers.Layer,
         log_scale_bound: float = 2.0,
         scale: str = "exp",
+        scale_floor: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(conditioner, **kwargs)
@@ -38,7 +41,10 @@ class AffineCoupling(NetworkCoupling):
             raise ValueError(f"scale must be one of {', '.join(SCALES)}; got {scale!r}")
         self.log_scale_bound = log_scale_bound if scale == "exp" else None
         self._bound = log_scale_bound
+        if scale_floor and scale != "sigmoid":
+            raise ValueError(f"scale_floor is for scale='sigmoid'; got {scale_floor}")
         self.scale = scale
+        self.scale_floor = check_scale_floor(scale_floor)
 
     def parameters_per_element(self) -> int:
         return 2
@@ -47,9 +53,11 @@ class AffineCoupling(NetworkCoupling):
         raw = self.run_conditioner(kept, condition)
         shift, raw_scale = keras.ops.split(raw, 2, axis=-1)
         if self.scale == "sigmoid":
-            return ShiftScale(shift, sigmoid_log_scale(raw_scale))
+            return ShiftScale(shift, sigmoid_log_scale(raw_scale, self.scale_floor))
         return ShiftScale(shift, soft_clamp(raw_scale, self._bound))
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "log_scale_bound": self._bound}
+        if self.scale_floor:
+            config["scale_floor"] = self.scale_floor
         return {**config, "scale": self.scale} if self.scale != "exp" else config

@@ -6,7 +6,7 @@ import keras
 
 from attnflow_keras.bijectors import FlowBijector, ShiftScale
 from attnflow_keras.layers.conditioner import ConditionerLayer
-from attnflow_keras.numerics import sigmoid_log_scale
+from attnflow_keras.numerics import check_scale_floor, sigmoid_log_scale
 
 Tensor = Any
 
@@ -19,11 +19,15 @@ class AffineInjector(ConditionerLayer):
 
     Args:
         conditioner: the network for shift and scale on the condition, 2 outputs a channel.
+        scale_floor: smallest scale, see :class:`AffineCoupling`.
         **kwargs: arguments of :class:`ConditionerLayer`; ``condition_channels`` must be given.
     """
 
-    def __init__(self, conditioner: keras.layers.Layer, **kwargs: Any) -> None:
+    def __init__(
+        self, conditioner: keras.layers.Layer, scale_floor: float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__(conditioner, **kwargs)
+        self.scale_floor = check_scale_floor(scale_floor)
         if not self.condition_channels:
             raise ValueError("condition_channels must be at least 1 for an injector; got 0")
 
@@ -36,4 +40,8 @@ class AffineInjector(ConditionerLayer):
     def bijector(self, condition: Any = None) -> FlowBijector:
         raw = self.conditioner_output(condition)
         shift, raw_scale = keras.ops.split(raw, 2, axis=-1)
-        return ShiftScale(shift, sigmoid_log_scale(raw_scale))
+        return ShiftScale(shift, sigmoid_log_scale(raw_scale, self.scale_floor))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {**config, "scale_floor": self.scale_floor} if self.scale_floor else config

@@ -124,9 +124,17 @@ class AnySizeMixin:
 
         Returns:
             uint8 ``(samples, scale h, scale w, c)``.
+
+        Raises:
+            ValueError: anything but one picture of the flow's channels, or a wrong number.
         """
-        picture = np.asarray(picture)
-        self._check_pictures(picture[None])  # type: ignore[attr-defined]
+        picture, channels = np.asarray(picture), self.image_shape[-1]
+        if picture.ndim != 3 or picture.shape[-1] != channels or picture.dtype != np.uint8:
+            hint = "; sample takes several at once" if picture.ndim == 4 else ""
+            raise ValueError(
+                f"picture must be one small picture, uint8 (h, w, {channels}); got "
+                f"{picture.dtype} of shape {picture.shape}{hint}"
+            )
         if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
             raise ValueError(f"samples must be an integer of at least 1; got {samples!r}")
         if max(picture.shape[:2]) <= tile:
@@ -144,6 +152,9 @@ class AnySizeMixin:
         ]
         height, width = (self.scale * side for side in picture.shape[:2])
         return np.stack(restored)[:, :height, :width]
+
+    def _check_pair(self, image: Any, condition: Any) -> None:
+        self._check_ratio(image, condition)
 
     def _check_ratio(self, images: Any, condition: Any) -> None:
         self._check_condition(condition)  # type: ignore[attr-defined]

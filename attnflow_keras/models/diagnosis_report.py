@@ -13,6 +13,8 @@ ROUND_TRIP_LIMIT = 1e-3
 BOUND_FRACTION = 0.99
 # Images lie in [-0.5, 0.5]; a trained flow's samples stay within a few times that.
 SAMPLE_LIMIT = 4.0
+# Beyond this they are no pictures at all.
+SAMPLE_BOUND = 1e4
 
 COLUMNS = (
     "layer",
@@ -162,6 +164,8 @@ class FlowDiagnosis:
                 f"{256 * self.round_trip_error:.2g}; the layer with the largest error of its own "
                 f"is {worst.path} ({worst.round_trip_error:.2g})"
             )
+        if max(map(abs, self.sample_range)) > SAMPLE_BOUND:
+            return f"decoded samples reach {_range(self.sample_range)}: the inverse is unstable"
         for row in self.layers:
             if row.negative_determinants and row.negative_determinants < 1:
                 return (

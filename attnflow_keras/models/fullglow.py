@@ -18,6 +18,7 @@ from attnflow_keras.models.attentions import check_attention, with_attention
 from attnflow_keras.models.glow import Glow, check_levels
 from attnflow_keras.models.label_flow import SOURCE_SEED, SourcedFlow
 from attnflow_keras.networks import GlowConvNet, MapToVectorNet
+from attnflow_keras.numerics import check_scale_floor
 from attnflow_keras.priors import GaussianPrior
 
 Tensor = Any
@@ -64,6 +65,7 @@ class FullGlow(SourcedFlow):
         grid: ``(rows, columns)`` of cells of iTrans, by level.
         attention_options: further arguments of the attention.
         source_weight: weight of the source's bits per dimension in the loss of ``fit``.
+        scale_floor: smallest scale of the target's couplings, see :class:`AffineCoupling`.
         **kwargs: arguments of :class:`Flow`.
     """
 
@@ -85,6 +87,7 @@ class FullGlow(SourcedFlow):
         grid: Any = (2, 2),
         attention_options: dict[str, Any] | None = None,
         source_weight: float = 1e-4,
+        scale_floor: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -112,6 +115,7 @@ class FullGlow(SourcedFlow):
             "heads": heads,
             "grid": plain(grid),
             "attention_options": dict(attention_options or {}),
+            "scale_floor": check_scale_floor(scale_floor),
         }
         self._by_level: dict[str, Any] = {
             "steps": counts_by_level("steps", steps, levels),
@@ -170,7 +174,11 @@ class FullGlow(SourcedFlow):
             "actnorm": layers.ConditionalActNorm(self._vector_net(), **own),
             "conv1x1": layers.ConditionalConv1x1(self._vector_net(), seed=seed, **own),
             "coupling": layers.AffineCoupling(
-                network, scale="sigmoid", condition_channels=coupled, dtype=policy
+                network,
+                scale="sigmoid",
+                scale_floor=self._config["scale_floor"],
+                condition_channels=coupled,
+                dtype=policy,
             ),
         }
         each = MAPS * channels + self.extra_channels

@@ -85,6 +85,11 @@ class InferenceMixin:
         self, images: Any, name: str = "images", limit: float = checks.FLOAT_LIMIT
     ) -> Any:
         """Checked images: uint8 of ``image_shape``, or floats of ``float_shape``."""
+        if isinstance(images, dict):
+            raise ValueError(
+                f"{name} must be an array; got a dict. Give its parts as arguments: "
+                "flow.bits_per_dim(images, condition=conditions)"
+            )
         images = images if hasattr(images, "dtype") else np.asarray(images)
         shape = self.image_shape if checks.is_integer(images) else self.float_shape
         return checks.as_images(images, shape, name, limit)
@@ -98,7 +103,8 @@ class InferenceMixin:
 
         Args:
             x: float images ``(n, h, w, c)``, as :meth:`dequantize` gives them.
-            condition: condition or its features, for a conditional flow.
+            condition: condition or its features, for a conditional flow: one for each image, or
+                one for all.
             batch_size: greatest number of images at a time.
 
         Returns:
@@ -115,7 +121,7 @@ class InferenceMixin:
                 "encode takes float images; convert uint8 images with flow.dequantize(images) first"
             )
         x = self._as_images(x, "x")
-        inputs = (self._cast(x), self._checked(condition))
+        inputs = (self._cast(x), self._one_each(condition, x.shape[0]))
         return self._run("encode", self.traced_encode, inputs, batch_size)
 
     def decode(self, latents: Any, condition: Any = None, batch_size: int = BATCH_SIZE) -> Tensor:
@@ -138,7 +144,7 @@ class InferenceMixin:
         if len(set(counts)) != 1 or counts[0] == 0:
             raise ValueError(f"latents must hold the same number of images each; got {counts}")
         latents = tuple(self._cast(z) for z in latents)
-        inputs = (latents, self._checked(condition))
+        inputs = (latents, self._one_each(condition, counts[0]))
         return self._run("decode", self.traced_decode, inputs, batch_size)
 
     # --- scores --------------------------------------------------------------------------
@@ -166,7 +172,7 @@ class InferenceMixin:
         images = self._as_images(images)
         constant = self.float_dims * math.log(256.0) if checks.is_integer(images) else 0.0
         x = self._as_floats(images, seed)
-        inputs = (self._cast(x), self._checked(condition))
+        inputs = (self._cast(x), self._one_each(condition, x.shape[0]))
         return self._run("log_prob", self.traced_log_prob, inputs, batch_size, progress) - constant
 
     def bits_per_dim(
@@ -224,7 +230,8 @@ class InferenceMixin:
         if not np.isfinite(x).all():
             raise ValueError(
                 f"sampling at temperature={temperature} gave images that are not finite: the "
-                "weights are damaged, or the temperature is too high"
+                "temperature is too high, the condition is unlike those of the training data, or "
+                "the weights are damaged"
             )
         return x if as_float else self._quantize_images(x)
 
@@ -311,6 +318,22 @@ class InferenceMixin:
         """A condition, or its features, that fit the flow."""
         self._check_condition(condition)
         return np.asarray(condition) if isinstance(condition, list) else condition
+
+    def _one_each(self, condition: Any, n: Any) -> Any:
+        """A checked condition for each of n images; a single one is repeated for all.
+
+        Raises:
+            ValueError: another number of conditions.
+        """
+        condition = self._checked(condition)
+        if condition is None or not isinstance(n, int):
+            return condition  # a number that a graph under construction does not know
+        count = tree.flatten(condition)[0].shape[0]
+        if count is None or count == n:
+            return condition
+        if count != 1:
+            raise ValueError(f"condition must be one for each of {n} images, or one; got {count}")
+        return tree.map_structure(lambda part: ops.repeat(part, n, axis=0), condition)
 
     def _cast(self, x: Any) -> Any:
         dtype = self.variable_dtype

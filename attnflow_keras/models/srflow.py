@@ -21,6 +21,7 @@ from attnflow_keras.models.attentions import check_attention, with_attention
 from attnflow_keras.models.consistency import consistent
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.networks import ActNormConvNet, RRDBNet
+from attnflow_keras.numerics import check_scale_floor
 from attnflow_keras.priors import GaussianPrior, StandardPrior
 
 Tensor = Any
@@ -73,6 +74,8 @@ class SRFlow(AnySizeMixin, Flow):
             encoder must have been trained before (``pretrain_steps`` of a recipe), and the
             likelihood never trains it. Samples are then near that restoration from the start, and
             all that the flow has to add is detail. Not in the reference.
+        scale_floor: smallest scale of couplings and injectors, see :class:`AffineCoupling`; 0 is
+            the reference's.
         noise_levels: noise that ``fit`` adds to images: 32 for ``(u - 1/2) / 32`` (SRFlow's
             paper), 256 for one grey level, None for none (its code). Scores always use 256.
         seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
@@ -102,6 +105,7 @@ class SRFlow(AnySizeMixin, Flow):
         attention_condition: bool = False,
         encoder_options: dict[str, Any] | None = None,
         residual: bool = False,
+        scale_floor: float = 0.0,
         noise_levels: int | None = 32,
         seed: int = 0,
         **kwargs: Any,
@@ -149,6 +153,7 @@ class SRFlow(AnySizeMixin, Flow):
             "attention_condition": bool(attention_condition),
             "encoder_options": dict(encoder_options or {}),
             **({"residual": True} if residual else {}),
+            **({"scale_floor": check_scale_floor(scale_floor)} if scale_floor else {}),
             "noise_levels": noise_levels,
         }
         self._by_level: dict[str, Any] = {
@@ -228,12 +233,18 @@ class SRFlow(AnySizeMixin, Flow):
         policy = self.dtype_policy
         conditioned = {"condition_channels": self.encoder.condition_channels, "dtype": policy}
         width = self._by_level["width"][level]
+        floor = self._config.get("scale_floor", 0.0)
         parts: dict[str, layers.FlowLayer] = {
             "actnorm": layers.ActNorm(dtype=policy),
             "conv1x1": self._conv1x1(level, step),
-            "injector": layers.AffineInjector(ActNormConvNet(width, dtype=policy), **conditioned),
+            "injector": layers.AffineInjector(
+                ActNormConvNet(width, dtype=policy), scale_floor=floor, **conditioned
+            ),
             "coupling": layers.AffineCoupling(
-                ActNormConvNet(width, dtype=policy), scale="sigmoid", **conditioned
+                ActNormConvNet(width, dtype=policy),
+                scale="sigmoid",
+                scale_floor=floor,
+                **conditioned,
             ),
         }
         own: dict[str, Any] = {"dtype": policy}

@@ -69,6 +69,12 @@ def restore_in_tiles(
         weights[area] += window[..., None]
         if progress is not None:
             progress(number, len(places))
+    if not np.isfinite(total).all():
+        raise ValueError(
+            f"restoring at temperature={temperature} gave pixels that are not finite: the "
+            "temperature is too high, the picture is unlike those of the training data, or the "
+            "weights are damaged"
+        )
     return noise.quantize(total / weights)
 
 

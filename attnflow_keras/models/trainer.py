@@ -27,6 +27,7 @@ class FlowTrainer(keras.Model):
     float_dims: int
     adapt: Any
     _as_images: Any
+    _check_condition: Any
     _bits_per_dim: keras.metrics.Mean
 
     @property
@@ -105,14 +106,21 @@ class FlowTrainer(keras.Model):
                 "class_weight must be None, a flow has no classes; got "
                 f"{kwargs['class_weight']!r}. Weight images with sample_weight"
             )
+        if not getattr(self, "compiled", False):
+            raise ValueError(
+                "call flow.compile(optimizer) before fit, such as "
+                "flow.compile(keras.optimizers.Adam(1e-4, global_clipnorm=1.0))"
+            )
         self._check_data(x)
         x = self._with_weight(x, kwargs.pop("sample_weight", None))
         if not self.is_adapted:
             self.adapt(first_batch(x, ADAPT_IMAGES))
         elif can_peek(x):
             # A wrong first batch is better found here than by what it does to the weights.
-            image = checks.unpack(first_batch(x, ADAPT_IMAGES))["image"]
-            self._as_images(image, limit=checks.DATA_LIMIT)
+            given = checks.unpack(first_batch(x, ADAPT_IMAGES))
+            self._as_images(given["image"], limit=checks.DATA_LIMIT)
+            self._check_condition(given["condition"])
+            self._check_pair(given["image"], given["condition"])
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._with_noise_in_tuple(kwargs["validation_data"])
         if self.optimizer is not None and not self.optimizer.built:
@@ -141,9 +149,21 @@ class FlowTrainer(keras.Model):
         if x is None or isinstance(x, str | int | float):
             raise ValueError(f"x must be {checks.FORMS}; got {x!r}")
         if isinstance(x, dict | list | tuple | np.ndarray):
-            image = checks.unpack(x)["image"]
+            given = checks.unpack(x)
+            image, condition = given["image"], given["condition"]
             if isinstance(image, np.ndarray):
                 self._as_images(image, limit=checks.DATA_LIMIT)
+            if isinstance(image, np.ndarray) and isinstance(condition, np.ndarray):
+                self._check_condition(condition)
+                if len(image) != len(condition):
+                    raise ValueError(
+                        f"condition must be one for each of {len(image)} images; got "
+                        f"{len(condition)}"
+                    )
+                self._check_pair(image, condition)
+
+    def _check_pair(self, image: Any, condition: Any) -> None:
+        """Raise ValueError where images and conditions don't fit one another; for subclasses."""
 
     def _weight(self, x: Any, sample_weight: Any) -> Any:
         """Weights of the images, from the data set or from ``sample_weight=``."""

@@ -58,7 +58,9 @@ def progress_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    # Into a file or a pipe a bar would write an empty line.
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task(text, total=total)
         yield lambda done: progress.update(task, completed=done)
 
@@ -78,8 +80,13 @@ def check_choice(option: str, value: Any, allowed: Iterable[str]) -> None:
         raise ValueError(f"{option} must be one of {', '.join(allowed)}; got {value!r}")
 
 
-def check_out(path: Path) -> None:
-    """Raise unless a file can be written there; before work that takes long."""
+def check_out(path: Path, suffix: str | None = None) -> None:
+    """Raise unless a file can be written there; before work that takes long.
+
+    With ``suffix``, the name must end in it.
+    """
+    if suffix is not None and path.suffix.lower() != suffix and not path.is_dir():
+        raise ValueError(f"--out must be a name in {suffix}; got {path.name!r}")
     if path.is_dir():
         raise IsADirectoryError(f"--out must be a file to write; {path} is a folder")
     folder = path.parent

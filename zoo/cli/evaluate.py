@@ -27,7 +27,11 @@ def evaluate_command(
     split: Annotated[str, typer.Argument(metavar="[SPLIT]", help="test or validation.")] = "test",
     samples: Annotated[
         int,
-        typer.Option(min=1, help="Samples of a condition to measure their diversity; 1: none."),
+        typer.Option(
+            min=1,
+            help="Samples of a condition to measure their diversity; 1: none. Compare equal "
+            "numbers: of few samples the deviation is a little too small.",
+        ),
     ] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     draws: Annotated[

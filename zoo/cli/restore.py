@@ -13,11 +13,17 @@ GAP = 4
 
 def restore_command(
     name: Name,
-    picture: Annotated[Path, typer.Argument(help="The small picture, PNG or JPEG, of any size.")],
+    picture: Annotated[
+        Path,
+        typer.Argument(
+            help="The small picture, PNG or JPEG, of any size. Grey becomes RGB, alpha is "
+            "dropped, a photo is turned as its EXIF data say."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")] = Path("restored.png"),
     temperature: Annotated[
         float,
-        typer.Option("--temperature", "-t", help="0 for the most probable; up to 1 for detail."),
+        typer.Option("--temperature", "-t", help="0 for one smooth picture; up to 1 for detail."),
     ] = 0.8,
     samples: Annotated[
         int, typer.Option(min=1, help="Restorations: OUT shows them side by side.")
@@ -45,10 +51,10 @@ def restore_command(
     entry = info(name)
     if entry.get("task") != "super-resolution":
         raise ValueError(
-            f"entry {name!r} is for {entry.get('task', 'another task')}; 'attnflow list' shows "
-            "those for super-resolution"
+            f"entry {name!r} is for {entry.get('task', 'another task')}; 'attnflow list --task "
+            "super-resolution' shows those that restore"
         )
-    check_out(out)
+    check_out(out, ".png")
     small = load_picture(picture)
     scale = entry["config"]["scale"]
     true = None if reference is None else load_picture(reference)
@@ -81,7 +87,8 @@ def restore_command(
     if true is not None:
         from attnflow_keras.metrics import lr_psnr, psnr
 
-        for label, image in (("bicubic", upscale(small, scale)), ("restored", restored[0])):
+        first = "restored" if samples == 1 else f"restored (first of {samples})"
+        for label, image in (("bicubic", upscale(small, scale)), (first, restored[0])):
             quality = float(psnr(image[None], true[None])[0])
             kept = float(lr_psnr(image[None], small[None])[0])
             console.print(f"{label}: PSNR {quality:.2f} dB, LR-PSNR {kept:.2f} dB")

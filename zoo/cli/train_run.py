@@ -138,7 +138,7 @@ def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
         validation = {key: part[held_out] for key, part in pairs.items()}
         return _labelled(pairs, kept), validation, None
     if flow.conditional:
-        crops = PictureCrops(load_pictures(recipe.dataset), *shape[:2])
+        crops = PictureCrops(load_pictures(recipe.dataset, shape[:2]), *shape[:2])
         console.print("training on crops of all pictures: none is held out, so nothing is scored")
         return SmallAndLarge(crops, flow.scale), None, None
     if not job.own_images:

@@ -54,7 +54,7 @@ def translate_command(
             f"entry {name!r} is for {entry.get('task', 'another task')}; 'attnflow list --task "
             f"{LABEL_TO_PHOTO}' shows those for label maps"
         )
-    check_out(out)
+    check_out(out, ".png")
     size = entry["config"]["image_shape"][:2]
     condition = fitted(load_label_map(label), size, resize, label)
     true = None if photo is None else fitted(load_picture(photo), size, resize, photo, False)
