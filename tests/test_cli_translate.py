@@ -187,7 +187,7 @@ def test_an_export_translates_in_onnxruntime(make, tmp_path):
     assert "ok" in attnflow("verify", tmp_path / "onnx").stdout
     session, flow = Session(tmp_path / "onnx", "cpu"), zoo.load(entry)
     with pytest.raises(ValueError, match="condition must hold classes 0 to 2; got 0 to 3"):
-        session.sample(condition=labels[:1] * 0 + np.arange(24, dtype="uint8") % 4)
+        session.sample(condition=labels[:1] * 0 + np.arange(labels.shape[2], dtype="uint8") % 4)
     with pytest.raises(ValueError, match="integers, classes 0 to 2; got float64"):
         session.sample(condition=labels[:1] / 2)
     bits = session.bits_per_dim(images, labels)

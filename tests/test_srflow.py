@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import pytest
 
+from attnflow_keras.layers import AffineInjector
 from attnflow_keras.models import SRFlow
+from attnflow_keras.models.diagnosis import leaf_layers
 from attnflow_keras.networks import RRDBNet
 from tests.helpers import fresh, jacobian_log_det, perturb
 
@@ -217,6 +219,49 @@ def test_the_likelihood_leaves_the_encoder_of_a_residual_flow_alone():
     assert moved == {"encoder": False, "level": True}
 
 
+def test_errors_of_pairs_before_training():
+    flow = make_srflow(split="all")
+    images, conditions = pairs(flow, 8)
+    data = {"image": images, "condition": conditions}
+    with pytest.raises(ValueError, match="call flow.compile.optimizer. before fit"):
+        flow.fit(data)
+    flow.compile()
+    with pytest.raises(ValueError, match="condition must be one for each of 8 images; got 4"):
+        flow.fit({"image": images, "condition": conditions[:4]})
+    with pytest.raises(ValueError, match="images must be 4 times as large as their condition"):
+        flow.fit({"image": images, "condition": images})
+
+
+def test_one_condition_serves_many_images(srflow):
+    images, conditions = pairs(srflow, 3)
+    one = srflow.bits_per_dim(images, conditions[:1])
+    repeated = srflow.bits_per_dim(images, np.repeat(conditions[:1], 3, axis=0))
+    np.testing.assert_allclose(one, repeated, rtol=1e-6)
+    for method in (srflow.bits_per_dim, srflow.log_prob):
+        with pytest.raises(ValueError, match="one for each of 3 images, or one; got 2"):
+            method(images, conditions[:2])
+    with pytest.raises(ValueError, match="must be an array; got a dict. Give its parts"):
+        srflow.bits_per_dim({"image": images, "condition": conditions})
+
+
+def test_a_floor_bounds_the_inverse_of_every_coupling():
+    flow = make_srflow(split="all", scale_floor=0.5)
+    assert flow.get_config()["scale_floor"] == 0.5
+    assert "scale_floor" not in make_srflow().get_config()
+    images, conditions = pairs(flow, 16)
+    flow.adapt({"image": images, "condition": conditions})
+    perturb(flow, 3.0)  # as if everything were unlike the training data
+    floors = [
+        float(np.min(np.asarray(bijector.log_scale)))
+        for chain, _ in flow.levels()
+        for _, layer in leaf_layers(chain)
+        if isinstance(layer, AffineInjector)
+        for bijector in [layer.bijector(np.ones((1, 2, 2, layer.condition_channels), "float32"))]
+    ]
+    assert floors
+    assert np.log(0.5) - 1e-6 <= min(floors) < -0.6
+
+
 def test_training_noise_has_the_width_that_was_asked_for():
     u = np.array([0.0, 0.5, 1.0])
     for levels, width in ((256, 1.0), (32, 8.0), (None, 0.0)):
@@ -253,6 +298,7 @@ BAD = [
     ({"attention": "imap", "attention_options": {"bias": "element"}}, "bias must be 'channel'"),
     ({"encoder_options": {"scale": 2}}, "encoder_options of RRDBNet must be out of"),
     ({"encoder_options": {"stacked": (9,)}}, "stacked must name blocks from 0 to 7"),
+    ({"scale_floor": 1.0}, "scale_floor must be a number from 0 to below 1; got 1.0"),
     ({"transition_steps": -1}, "transition_steps must be an integer of at least 0"),
     ({"attention": "itrans", "image_shape": (12, 8, 3)}, "does not divide the map of level 2"),
 ]

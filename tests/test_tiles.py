@@ -94,7 +94,9 @@ def test_wrong_arguments(flow, picture, arguments, message):
 
 
 def test_wrong_pictures(flow, picture):
-    with pytest.raises(ValueError, match="condition must be uint8 small pictures"):
+    with pytest.raises(ValueError, match=r"picture must be one small picture, uint8 \(h, w, 3\)"):
         flow.restore(picture[..., :1])
     with pytest.raises(ValueError, match="got float64"):
         flow.restore(picture / 255)
+    with pytest.raises(ValueError, match="sample takes several at once"):
+        flow.restore(picture[None])

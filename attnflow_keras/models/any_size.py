@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.tiles import check_tiles, restore_in_tiles
 
 Tensor = Any
@@ -157,6 +158,7 @@ class AnySizeMixin:
         self._check_ratio(image, condition)
 
     def _check_ratio(self, images: Any, condition: Any) -> None:
+        checks.check_array("images", images)
         self._check_condition(condition)  # type: ignore[attr-defined]
         size, shape = self._size_of(condition), tuple(getattr(images, "shape", np.shape(images)))
         if len(shape) == 4 and shape[1:3] != size:

@@ -85,11 +85,7 @@ class InferenceMixin:
         self, images: Any, name: str = "images", limit: float = checks.FLOAT_LIMIT
     ) -> Any:
         """Checked images: uint8 of ``image_shape``, or floats of ``float_shape``."""
-        if isinstance(images, dict):
-            raise ValueError(
-                f"{name} must be an array; got a dict. Give its parts as arguments: "
-                "flow.bits_per_dim(images, condition=conditions)"
-            )
+        checks.check_array(name, images)
         images = images if hasattr(images, "dtype") else np.asarray(images)
         shape = self.image_shape if checks.is_integer(images) else self.float_shape
         return checks.as_images(images, shape, name, limit)

@@ -55,6 +55,15 @@ def check_shape(name: str, x: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} must have shape (n, {sides}); got {given}")
 
 
+def check_array(name: str, x: Any) -> None:
+    """Raise ValueError for a dict, which only ``fit`` and its kin take."""
+    if isinstance(x, dict):
+        raise ValueError(
+            f"{name} must be an array; got a dict. Give its parts as arguments: "
+            "flow.bits_per_dim(images, condition=conditions)"
+        )
+
+
 def as_images(
     x: Any, shape: tuple[int, ...], name: str = "images", limit: float = FLOAT_LIMIT
 ) -> Any:

@@ -106,13 +106,13 @@ class FlowTrainer(keras.Model):
                 "class_weight must be None, a flow has no classes; got "
                 f"{kwargs['class_weight']!r}. Weight images with sample_weight"
             )
+        self._check_data(x)
+        x = self._with_weight(x, kwargs.pop("sample_weight", None))
         if not getattr(self, "compiled", False):
             raise ValueError(
                 "call flow.compile(optimizer) before fit, such as "
                 "flow.compile(keras.optimizers.Adam(1e-4, global_clipnorm=1.0))"
             )
-        self._check_data(x)
-        x = self._with_weight(x, kwargs.pop("sample_weight", None))
         if not self.is_adapted:
             self.adapt(first_batch(x, ADAPT_IMAGES))
         elif can_peek(x):

@@ -56,7 +56,7 @@ class ResizedConditionNet(keras.layers.Layer):
             raise ValueError(f"{self.name}: out_channels must be set before the network is built")
         kept = int(input_shape[-1] or 0) - self.condition_channels
         channels = self.condition_channels // self.factor**2
-        self.branch = []
+        self.branch: list[keras.layers.Layer] = []
         for filters, kernel, stride in (
             (BRANCH_WIDTH, 3, 1),
             (kept, self.factor, self.factor),

@@ -98,7 +98,11 @@ def _narrowed(text: str, width: int) -> str:
 
 
 def _images(
-    name: str, entry: dict[str, Any], data: str | None, resize: bool, labels: Path | None
+    name: str,
+    entry: dict[str, Any],
+    data: str | None,
+    resize: bool,
+    labels: Path | None = None,
 ) -> tuple[Any, Any]:
     from attnflow_keras.data.datasets import DATASETS
     from attnflow_keras.data.paired import PAIRED
