@@ -1,10 +1,12 @@
-"""The shift and flip of training images."""
+"""Augmentation of training images: shift and flip, other colours."""
 
 import numpy as np
 import pytest
 
-from attnflow_keras.data.augment import shift_flip
-from attnflow_keras.training.order import OrderedImages
+from attnflow_keras.data.augment import recolor, shift_flip
+from attnflow_keras.data.bicubic import downscale
+from attnflow_keras.data.sources import PictureCrops, SmallAndLarge, WholePictures
+from attnflow_keras.training.order import OrderedImages, batches
 
 
 def positions(n, height=9, width=11):
@@ -87,5 +89,50 @@ def test_batches_are_augmented_by_step_and_resume():
 
 
 def test_an_unknown_augmentation():
-    with pytest.raises(ValueError, match="augment must be None or one of 'shift_flip'; got 'flip'"):
+    with pytest.raises(
+        ValueError, match="augment must be None or one of 'shift_flip', 'recolor'; got 'flip'"
+    ):
         OrderedImages(positions(4), 2, 0, augment="flip")
+
+
+def test_recolored_images_take_each_symmetry_of_the_cube():
+    n = 24_000
+    # Three levels that stay apart when any of them is inverted: the result tells the symmetry.
+    images = np.broadcast_to(np.array([10, 50, 90], dtype="uint8"), (n, 2, 1, 3))
+    changed = recolor(images, seed=0, step=0)
+    assert changed.dtype == np.uint8
+    assert (changed == changed[:, :1]).all(), "one symmetry for a whole image"
+    symmetries, counts = np.unique(changed[:, 0, 0], axis=0, return_counts=True)
+    assert len(symmetries) == 48
+    same = (symmetries == (10, 50, 90)).all(axis=-1)
+    expected = np.where(same, 3 / 4 + 1 / 192, 1 / 192)
+    assert (np.abs(counts / n - expected) < 4 * np.sqrt(expected * (1 - expected) / n)).all()
+
+
+def test_recoloring_is_a_function_of_seed_and_step():
+    images = np.random.default_rng(0).integers(0, 256, (40, 3, 2, 3), dtype="uint8")
+    kept = images.copy()
+    first = recolor(images, seed=1, step=5)
+    np.testing.assert_array_equal(images, kept)
+    np.testing.assert_array_equal(first, recolor(images, seed=1, step=5))
+    np.testing.assert_array_equal(first[:9], recolor(images[:9], seed=1, step=5))
+    assert (first != recolor(images, seed=1, step=6)).any()
+    assert (first != recolor(images, seed=2, step=5)).any()
+
+
+def test_pairs_are_augmented_before_they_are_made_small():
+    pictures = [np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype="uint8")]
+    source = SmallAndLarge(PictureCrops(pictures, 16, 8), 4)
+    plain, augmented = (batches(source, 12, 0, 0, name).batch(3) for name in (None, "recolor"))
+    np.testing.assert_array_equal(augmented["image"], recolor(plain["image"], 0, 3))
+    assert (augmented["image"] != plain["image"]).any()
+    np.testing.assert_array_equal(augmented["condition"], downscale(augmented["image"], 4))
+    told = source.augmented("recolor").fingerprint()
+    assert told == {**source.fingerprint(), "augment": "recolor"}
+
+
+def test_a_source_that_cannot_be_augmented_says_so():
+    with pytest.raises(ValueError, match=r"augment='recolor' and a WholePictures"):
+        batches(WholePictures(np.zeros((2, 4, 4, 3), "uint8")), 2, 0, augment="recolor")
+    with pytest.raises(ValueError, match="augment must be None or one of"):
+        SmallAndLarge(None, 4, augment="colour")

@@ -40,7 +40,38 @@ def shift_flip(images: np.ndarray, seed: int, step: int) -> np.ndarray:
     return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-AUGMENTATIONS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {"shift_flip": shift_flip}
+def recolor(images: np.ndarray, seed: int, step: int) -> np.ndarray:
+    """Give a quarter of the images other colours, by a symmetry of the RGB cube.
+
+    The channels are permuted, and each is inverted (``255 - x``) with probability 1/2: one of the
+    48 symmetries, all as likely. They map grey levels one to one, so that a likelihood keeps its
+    meaning, and textures stay as they are; but colours that the data lacks come up, which a flow
+    must know to restore pictures unlike its training data.
+
+    Args:
+        images: uint8 ``(n, h, w, 3)``.
+        seed: seed of the run.
+        step: training step; each has noise of its own.
+
+    Returns:
+        New images of the same shape and dtype.
+    """
+    rng = noise.generator(seed, AUGMENT + step)
+    changed = images.copy()
+    for index in range(len(images)):
+        # Drawn for every image, so that an image's draws don't depend on those before it.
+        chosen, order = rng.integers(0, 4) == 0, rng.permutation(3)
+        inverted = rng.integers(0, 2, 3) == 1
+        if chosen:
+            image = images[index][..., order]
+            changed[index] = np.where(inverted, 255 - image, image)
+    return changed
+
+
+AUGMENTATIONS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
+    "shift_flip": shift_flip,
+    "recolor": recolor,
+}
 
 
 def check_augment(augment: str | None) -> None:

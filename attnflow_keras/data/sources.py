@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras import noise
+from attnflow_keras.data.augment import AUGMENTATIONS, check_augment
 from attnflow_keras.data.bicubic import downscale
 
 BLOCK = 256
@@ -18,11 +19,14 @@ class SmallAndLarge:
     Args:
         crops: draws ``(images, ...)``, such as ``BlueMarbleCrops`` or :class:`PictureCrops`.
         scale: factor of the reduction.
+        augment: name of an augmentation of the crops before they are made small, or None.
     """
 
-    def __init__(self, crops: Any, scale: int) -> None:
+    def __init__(self, crops: Any, scale: int, augment: str | None = None) -> None:
+        check_augment(augment)
         self.crops = crops
         self.scale = scale
+        self.augment = augment
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -30,11 +34,18 @@ class SmallAndLarge:
     def draw(self, count: int, seed: int, step: int) -> dict[str, np.ndarray]:
         """``{"image", "condition"}`` of one training step."""
         images = self.crops.draw(count, seed, step)[0]
+        if self.augment is not None:
+            images = AUGMENTATIONS[self.augment](images, seed, step)
         return {"image": images, "condition": downscale(images, self.scale)}
+
+    def augmented(self, augment: str) -> "SmallAndLarge":
+        """The same pairs, of crops that are augmented first."""
+        return SmallAndLarge(self.crops, self.scale, augment)
 
     def fingerprint(self) -> dict[str, Any]:
         """What tells this data from other data."""
-        return {**self.crops.fingerprint(), "scale": self.scale}
+        augment = {"augment": self.augment} if self.augment is not None else {}
+        return {**self.crops.fingerprint(), "scale": self.scale, **augment}
 
 
 class Labelled:

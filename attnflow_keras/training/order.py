@@ -110,7 +110,19 @@ class DrawnImages:
 def batches(
     data: Any, batch_size: int, seed: int, start_step: int = 0, augment: str | None = None
 ) -> OrderedImages | DrawnImages:
-    """The endless stream of batches of an array of images or of a :class:`Source`."""
+    """The endless stream of batches of an array of images or of a :class:`Source`.
+
+    Raises:
+        ValueError: an unknown augmentation, or one for a source that has no method ``augmented``.
+    """
     if isinstance(data, Source):
+        check_augment(augment)
+        if augment is not None:
+            if not hasattr(data, "augmented"):
+                raise ValueError(
+                    "augment is for pictures and for super-resolution; got "
+                    f"augment={augment!r} and a {type(data).__name__}"
+                )
+            data = data.augmented(augment)
         return DrawnImages(data, batch_size, seed, start_step)
     return OrderedImages(data, batch_size, seed, start_step, augment)

@@ -90,7 +90,8 @@ def pretrain(
         return
     checkpoint = Checkpoint(folder, CHECKPOINT)
     short = [LastStep(own)] if own.last_step % own.steps_per_epoch else []
-    stream = batches(images, own.batch_size, own.seed, epoch * own.steps_per_epoch)
+    first = epoch * own.steps_per_epoch
+    stream = batches(images, own.batch_size, own.seed, first, own.augment)
     model.fit(
         iter(stream),
         shuffle=False,

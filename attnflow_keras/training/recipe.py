@@ -40,7 +40,7 @@ class Recipe:
         schedule: what follows the warm-up: ``"cosine"`` or ``"constant"``. Without warm-up:
             ``"halving"``, half the rate at 50, 75, 90 and 95 % of the steps (SRFlow), or
             ``"linear"``, constant for half of the steps, then down to 0 on a line (Full-Glow).
-        augment: augmentation of training images: ``"shift_flip"``, or None.
+        augment: augmentation of training images: ``"shift_flip"``, ``"recolor"``, or None.
         patience: stop after this many epochs whose validation bits/dim are not below the best,
             and keep the averaged weights of the best epoch; None to train to the end.
         precision: dtype policy of the flow: ``"float32"``, ``"mixed_float16"`` or

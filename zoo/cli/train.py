@@ -29,7 +29,7 @@ OFF = {"augment": "none", "patience": 0}
 # What a recipe takes; said here again because the library's lists need TensorFlow.
 CHOICES = {
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
-    "augment": ("shift_flip", "none"),
+    "augment": ("shift_flip", "recolor", "none"),
     "optimizer": ("adam", "adamax"),
     "schedule": ("cosine", "constant", "halving", "linear"),
 }
@@ -148,7 +148,8 @@ def train_command(
     augment: Annotated[
         str | None,
         typer.Option(
-            help="shift_flip (up to 3 pixels, and mirror images), or none. Default: the recipe's."
+            help="shift_flip (up to 3 pixels, and mirror images), recolor (a quarter of the "
+            "pictures in other colors; also for super-resolution), or none. Default: the recipe's."
         ),
     ] = None,
     tensorboard: Annotated[
