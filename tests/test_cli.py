@@ -121,6 +121,7 @@ def test_train_on_own_pictures_resumes_and_writes_an_entry(
     assert "chosen on" not in text
     entry = zoo.info(out / "entry")
     assert entry["training"]["steps"] == 4
+    assert entry["derived_from"] == zoo.info(folder)["name"]
     assert entry["training"]["command"] == (
         f"attnflow train {folder} --data {pictures} --steps 4 --batch-size 8 --steps-per-epoch 2 "
         "--no-jit --fine-tune"

@@ -213,6 +213,7 @@ def test_a_saved_copy_keeps_where_it_came_from(entry, tmp_path):
     copy = zoo.info(tmp_path / "copy")
     assert copy["derived_from"] == "entry"
     assert copy["task"] == "unconditional"
+    assert "| derived from | entry |" in (tmp_path / "copy" / "card.md").read_text()
 
 
 def test_bad_policy_and_missing_folder(entry):

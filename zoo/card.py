@@ -16,6 +16,7 @@ def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
         ("data set", metadata.get("dataset")),
         ("licence of the data", metadata.get("dataset_license")),
         ("licence of the weights", metadata.get("license")),
+        ("derived from", metadata.get("derived_from")),
         ("architecture", config["class"]),
         ("parameters", f"{metadata['parameters']:,}"),
         ("size", f"{metadata['bytes'] / 1e6:.2f} MB" if "bytes" in metadata else "no weights"),

@@ -329,6 +329,8 @@ class InferenceMixin:
             return condition
         if count != 1:
             raise ValueError(f"condition must be one for each of {n} images, or one; got {count}")
+        if not isinstance(condition, tuple):
+            condition = self._features(condition)  # once, not for every image
         return tree.map_structure(lambda part: ops.repeat(part, n, axis=0), condition)
 
     def _cast(self, x: Any) -> Any:

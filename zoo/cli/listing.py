@@ -30,7 +30,7 @@ def list_command(
         raise ValueError(f"no entry matches {pattern!r}{kind}{' with weights' * pretrained}")
     columns = ["name", "task", "data", "params", "bits/dim", "dims", "weights"]
     if console.width < 100:
-        columns = ["name", "data", "params", "bits/dim", "weights"]
+        columns = ["name", "params", "bits/dim", "weights"]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for title in columns:
         text = title in ("name", "task", "data")

@@ -216,6 +216,7 @@ def _metadata(
     other = job.own_images or job.other_data
     known = {**LICENSES, **PAIRED_LICENSES}
     data_license = "the user's" if job.own_images else known.get(recipe.dataset, "")
+    derived = {"derived_from": entry["name"]} if job.fine_tune else {}
     return {
         "name": job.folder.name if other else entry["name"],
         "description": entry.get("description", ""),
@@ -223,6 +224,7 @@ def _metadata(
         "dataset": recipe.dataset,
         "dataset_license": data_license,
         "license": entry.get("license", ""),
+        **derived,
         "training": {
             "command": shlex.join(job.command),
             "seed": recipe.seed,
