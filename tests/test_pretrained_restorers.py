@@ -48,6 +48,7 @@ def test_metadata_is_complete(name):
     rows = (folder / "curve.csv").read_text().splitlines()
     assert int(rows[-1].split(",")[1]) == training["steps"]
     assert (folder / "encoder-curve.csv").exists()
+    assert (folder / "mode-curve.csv").exists()
 
 
 def test_scores_of_the_embedded_tiles_fit_the_card(name, flow):
@@ -70,6 +71,15 @@ def test_restorations_are_closer_than_bicubic_and_keep_the_small_picture(flow):
         assert lr_psnr(restored, SMALL).mean() > max(40.0, lr_psnr(bicubic, SMALL).mean())
     # The encoder's own restoration is the small picture when made small, up to rounding.
     assert lr_psnr(flow.regress(SMALL), SMALL).min() > 40
+
+
+def test_colors_that_the_earth_has_not_are_kept(flow):
+    corners = np.array([(r, g, b) for r in (0, 255) for g in (0, 255) for b in (0, 255)], "uint8")
+    flat = np.broadcast_to(corners[:, None, None], (8, 8, 8, 3)).copy()
+    for temperature in (0.0, 0.8):
+        restored = flow.sample(condition=flat, temperature=temperature, seed=0).astype("float64")
+        error = np.abs(restored - corners[:, None, None]).mean(axis=(1, 2, 3))
+        assert error.max() < 6, dict(zip(map(tuple, corners), error, strict=True))
 
 
 def test_samples_of_one_picture_differ(flow):

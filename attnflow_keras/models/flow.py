@@ -81,6 +81,7 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
         self.noise_seed = self.seed
         self._compiled_methods = CompiledMethods()
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
+        self._mode_error = keras.metrics.Mean(name="mode_error")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Flow":
         """Give ``quantize`` its second meaning beside that of ``keras.Model.quantize``.
@@ -246,6 +247,21 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
     def _log_prob_of_step(self, x: Tensor, features: Any, step: Tensor) -> Tensor:
         with training_step(self.noise_seed, step):
             return self.traced_log_prob(x, features)
+
+    def traced_mode_error(self, inputs: Any, training: bool) -> Tensor:
+        """Mean absolute error of the pictures of temperature 0, in units of 256 grey levels."""
+        given = checks.unpack(inputs)
+        image, features = given["image"], self._features(given["condition"])
+        if training:
+            features = self.training_features(features, self.optimizer.iterations)
+        if checks.is_integer(image):
+            image = checks.float_images(self.preprocess.expand(image), 0.5, self.variable_dtype)
+        latents = [
+            ops.zeros((ops.shape(image)[0], *shape), self.variable_dtype)
+            for shape in self.latent_shapes
+        ]
+        picture = self.traced_decode(latents, features)
+        return ops.mean(ops.abs(picture - ops.cast(image, picture.dtype)))
 
     # --- initialization ------------------------------------------------------------------
 

@@ -17,7 +17,12 @@ ADAPT_IMAGES = 256
 
 
 class FlowTrainer(keras.Model):
-    """The training half of :class:`attnflow_keras.models.Flow`: a loss and metrics of its own."""
+    """The training half of :class:`attnflow_keras.models.Flow`: a loss and metrics of its own.
+
+    ``mode_weight``, 0 unless set before ``compile``, adds the mean absolute error of the picture
+    at temperature 0 to the loss of a conditional flow, times this weight and in units of 256 grey
+    levels: the likelihood alone says little of that picture.
+    """
 
     # What ``Flow`` provides.
     conditional: bool
@@ -29,6 +34,10 @@ class FlowTrainer(keras.Model):
     _as_images: Any
     _check_condition: Any
     _bits_per_dim: keras.metrics.Mean
+    _mode_error: keras.metrics.Mean
+    traced_mode_error: Any
+
+    mode_weight = 0.0
 
     @property
     def is_adapted(self) -> bool:
@@ -52,7 +61,17 @@ class FlowTrainer(keras.Model):
                     f"{name} must be None, a flow has no target and reports bits_per_dim; got "
                     f"{kwargs[name]!r}"
                 )
+        if self.mode_weight and not self.conditional:
+            raise ValueError(
+                "mode_weight must be 0 for an unconditional flow, which has one picture at "
+                f"temperature 0; got {self.mode_weight!r}"
+            )
         super().compile(optimizer=optimizer, **kwargs)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """Metrics of ``fit``: ``mode_error``, in grey levels, only with ``mode_weight``."""
+        return [m for m in super().metrics if m is not self._mode_error or self.mode_weight]
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a loaded flow as it was when it was saved."""
@@ -67,7 +86,7 @@ class FlowTrainer(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """``-mean(log_prob) / (D ln 2)`` plus the layers' own losses.
+        """``-mean(log_prob) / (D ln 2)`` plus the layers' own losses; see ``mode_weight``.
 
         With weights ``-mean(weight log_prob) / (D ln 2)``, as Keras' own losses.
         """
@@ -81,6 +100,10 @@ class FlowTrainer(keras.Model):
         if weight is not None:
             log_prob = log_prob * ops.cast(weight, log_prob.dtype)
         loss = -ops.mean(log_prob) / (self.num_dims * LN2)
+        if self.mode_weight:
+            error = self.traced_mode_error(x, training)
+            self._mode_error.update_state(256.0 * error)
+            loss = loss + self.mode_weight * error
         return loss + sum(self.losses) if self.losses else loss
 
     def compute_metrics(

@@ -51,6 +51,10 @@ class Recipe:
         pretrain_rate: greatest learning rate of those, which falls along a cosine.
         freeze_steps: first steps of the flow in which the encoder stays as it is.
         beta_2: decay of the optimizer's second moment.
+        mode_steps: steps after all others in which the error of the picture at temperature 0
+            counts too, for a conditional flow; 0 for none.
+        mode_weight: its weight, see ``Flow.mode_weight``.
+        mode_rate: greatest learning rate of those steps, which falls along a cosine.
     """
 
     dataset: str
@@ -76,6 +80,9 @@ class Recipe:
     pretrain_rate: float = 2e-4
     freeze_steps: int = 0
     beta_2: float = 0.999
+    mode_steps: int = 0
+    mode_weight: float = 5.0
+    mode_rate: float = 1e-4
 
     def __post_init__(self) -> None:
         if not isinstance(self.dataset, str) or not self.dataset:
@@ -94,7 +101,7 @@ class Recipe:
                 f"stop_step must be an integer from 1 to steps ({self.steps}), or None; got "
                 f"{self.stop_step!r}"
             )
-        for name in ("warmup_steps", "pretrain_steps", "freeze_steps"):
+        for name in ("warmup_steps", "pretrain_steps", "freeze_steps", "mode_steps"):
             if not _is_count(getattr(self, name), 0):
                 raise ValueError(
                     f"{name} must be an integer of at least 0; got {getattr(self, name)!r}"
@@ -103,7 +110,7 @@ class Recipe:
             raise ValueError(
                 f"seed must be an integer from 0 to {SEED_LIMIT} (2^32 - 1); got {self.seed!r}"
             )
-        for name in ("learning_rate", "pretrain_rate"):
+        for name in ("learning_rate", "pretrain_rate", "mode_rate", "mode_weight"):
             if not _is_number(getattr(self, name)) or getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name)!r}")
         if self.clipnorm is not None and (not _is_number(self.clipnorm) or self.clipnorm <= 0):

@@ -18,6 +18,7 @@ from attnflow_keras.training.callbacks import (
 )
 from attnflow_keras.training.early_stopping import EarlyStopping
 from attnflow_keras.training.lock import locked
+from attnflow_keras.training.mode import train_mode
 from attnflow_keras.training.order import Source, batches
 from attnflow_keras.training.pretrain import pretrain
 from attnflow_keras.training.recipe import Recipe
@@ -43,6 +44,8 @@ def train(
     ``recipe.patience`` those of the best epoch, which are kept in ``best.weights.h5``. A run
     that was killed and resumed sees the same images and noise as one that was not. The run ends
     at the recipe's last step; where that lies inside an epoch, the last epoch is a short one.
+    Training of an encoder comes before, see ``pretrain_steps``, and of the picture at temperature
+    0 after, see ``mode_steps``.
 
     Args:
         flow: the flow, built under the recipe's precision; its optimizer is replaced by the
@@ -145,6 +148,8 @@ def _train(
         flow.optimizer.finalize_variable_values(flow.trainable_variables)
     if stopping is not None:
         stopping.load_best(flow)
+    if recipe.mode_steps:
+        train_mode(flow, recipe, images, validation, folder, verbose, callbacks)
     return flow
 
 
@@ -166,6 +171,11 @@ def _check(flow: Any, recipe: Any, images: Any, validation: Any) -> None:
                 f"{setting} is for flows with an encoder; got {getattr(recipe, setting)} and a "
                 f"{type(flow).__name__}"
             )
+    if recipe.mode_steps and not flow.conditional:
+        raise ValueError(
+            f"mode_steps is for conditional flows; got {recipe.mode_steps} and a "
+            f"{type(flow).__name__}"
+        )
     if flow.dtype_policy.name != recipe.precision:
         raise ValueError(
             f"flow must be built under the recipe's precision, {recipe.precision!r}; got a flow "

@@ -23,6 +23,9 @@ FINE_TUNE_EMA = 0.99
 # the settings of a long run the average would still hold the start.
 SHARE = 10
 
+# What the user gave of these stays as it is.
+OWN = ("learning_rate", "ema", "warmup_steps", "pretrain_steps", "freeze_steps", "mode_steps")
+
 # What turns a setting of the entry's recipe off.
 OFF = {"augment": "none", "patience": 0}
 
@@ -116,6 +119,14 @@ def train_command(
             "none with --fine-tune.",
         ),
     ] = None,
+    mode_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Last steps, after all others, in which the error of the picture at temperature 0 "
+            "counts too. Default: the recipe's, or none with --fine-tune.",
+        ),
+    ] = None,
     validation_images: Annotated[
         int | None,
         typer.Option(min=1, help="Validate on the first so many only. Default: the recipe's."),
@@ -196,6 +207,7 @@ def train_command(
         "ema": ema,
         "pretrain_steps": pretrain_steps,
         "freeze_steps": freeze_steps,
+        "mode_steps": mode_steps,
         "validation_images": validation_images,
         "seed": seed,
         "jit": jit,
@@ -251,18 +263,14 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
     if fine_tune:
         # Gentle steps, and an average that is short enough to follow them.
         settings |= {"learning_rate": FINE_TUNE_RATE, "ema": FINE_TUNE_EMA}
-        settings |= {"pretrain_steps": 0, "freeze_steps": 0}
+        settings |= {"pretrain_steps": 0, "freeze_steps": 0, "mode_steps": 0}
     if fine_tune or "steps" in given:
         steps = settings["steps"]
         longest = round(1 - SHARE / steps, 6) if steps > SHARE else 0.0
         settings["ema"] = min(settings["ema"], longest)
         settings["warmup_steps"] = min(settings["warmup_steps"], steps // SHARE)
         settings["steps_per_epoch"] = min(settings["steps_per_epoch"], steps)
-    settings |= {
-        key: given[key]
-        for key in ("learning_rate", "ema", "warmup_steps", "pretrain_steps", "freeze_steps")
-        if key in given
-    }
+    settings |= {key: given[key] for key in OWN if key in given}
     try:
         return Recipe.from_dict(settings)
     except ValueError as error:

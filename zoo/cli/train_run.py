@@ -29,6 +29,7 @@ from attnflow_keras.metrics import evaluate_bits_per_dim
 from attnflow_keras.training import Recipe, train
 from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, read_curve, saved_epoch
 from attnflow_keras.training.early_stopping import standing
+from attnflow_keras.training.mode import CURVE as MODE_CURVE
 from attnflow_keras.training.pretrain import CURVE as ENCODER_CURVE
 from zoo.card import metric_line
 from zoo.cli.common import console, load_data, progress_bar
@@ -111,7 +112,9 @@ def run(job: Job) -> None:
             flow.set_weights(trained.get_weights())
         metrics = _metrics(recipe, flow, {"test": test, "validation": validation})
     metadata = _metadata(job, rows, kept, metrics)
-    curves = (CURVE, ENCODER_CURVE) if recipe.pretrain_steps else (CURVE,)
+    curves = [CURVE]
+    curves += [ENCODER_CURVE] if recipe.pretrain_steps else []
+    curves += [MODE_CURVE] if recipe.mode_steps else []
     extra = {name: (folder / name).read_text() for name in curves}
     zoo.save(flow, folder / "entry", metadata, overwrite=True, extra=extra)
     for metric in metrics:
@@ -204,8 +207,8 @@ def _metrics(recipe: Recipe, flow: Any, parts: dict[str, Any]) -> list[dict[str,
 
 
 def _seconds(folder: Path) -> float:
-    """Seconds of the whole run, those of the encoder's included."""
-    curves = (read_curve(folder / name) for name in (CURVE, ENCODER_CURVE))
+    """Seconds of the whole run, those before and after the flow's own steps included."""
+    curves = (read_curve(folder / name) for name in (CURVE, ENCODER_CURVE, MODE_CURVE))
     return round(sum(rows[-1]["seconds"] for rows in curves if rows), 1)
 
 

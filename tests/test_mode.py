@@ -1,0 +1,112 @@
+"""Training of the picture at temperature 0."""
+
+import keras
+import numpy as np
+import pytest
+
+from attnflow_keras.training import Recipe, train
+from attnflow_keras.training.callbacks import Checkpoint, read_curve
+from attnflow_keras.training.mode import CHECKPOINT, CURVE
+from tests.conftest import make_tiny_flow
+from tests.test_pretrain import new_flow, source  # noqa: F401
+
+
+def recipe(**changes):
+    settings = {
+        "batch_size": 8,
+        "steps": 4,
+        "steps_per_epoch": 2,
+        "warmup_steps": 1,
+        "jit": False,
+        "ema": 0.5,
+        "mode_steps": 6,
+        "mode_rate": 1e-3,
+    }
+    return Recipe("waves", **{**settings, **changes})
+
+
+@pytest.fixture
+def pairs(source):  # noqa: F811
+    return source.draw(16, 9, 9)
+
+
+def error_at_0(flow, pairs):
+    likely = flow.sample(condition=pairs["condition"], temperature=0.0, as_float=True)
+    return 256 * np.abs(likely - flow.dequantize(pairs["image"], center=True)).mean()
+
+
+def test_the_loss_is_that_of_the_likelihood_and_the_error(pairs):
+    flow = new_flow()
+    flow.adapt(pairs)
+    flow.compile(jit_compile=False)
+    plain = flow.evaluate(pairs, verbose=0, return_dict=True)
+    assert set(plain) == {"loss", "bits_per_dim"}
+    flow.mode_weight = 5.0
+    flow.compile(jit_compile=False)
+    scores = flow.evaluate(pairs, verbose=0, return_dict=True)
+    assert scores["bits_per_dim"] == pytest.approx(plain["bits_per_dim"], rel=1e-5)
+    assert scores["mode_error"] == pytest.approx(error_at_0(flow, pairs), rel=1e-4)
+    expected = plain["loss"] + 5.0 * scores["mode_error"] / 256
+    assert scores["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_error_falls_and_the_likelihood_stays(source, pairs, tmp_path):  # noqa: F811
+    settings = {"steps": 40, "steps_per_epoch": 20, "learning_rate": 1e-3}
+    without = train(new_flow(), recipe(mode_steps=0, **settings), source, None, tmp_path / "a", 0)
+    long = recipe(mode_steps=40, **settings)
+    flow = train(new_flow(), long, source, pairs, tmp_path / "b", 0)
+    assert error_at_0(flow, pairs) < 0.8 * error_at_0(without, pairs)
+    bits = [
+        float(np.mean(f.bits_per_dim(pairs["image"], pairs["condition"]))) for f in (without, flow)
+    ]
+    assert bits[1] < bits[0] + 0.1
+    rows = read_curve(tmp_path / "b" / CURVE)
+    assert [row["step"] for row in rows] == [20, 40]
+    assert rows[-1]["val_mode_error"] == pytest.approx(error_at_0(flow, pairs), rel=1e-3)
+    assert flow.mode_weight == 0
+
+
+def test_a_killed_run_goes_on(source, tmp_path, monkeypatch):  # noqa: F811
+    whole = train(new_flow(), recipe(), source, None, tmp_path / "whole", 0)
+
+    class KilledError(Exception):
+        pass
+
+    save = Checkpoint.on_epoch_end
+
+    def save_and_die(self, epoch, logs=None):
+        save(self, epoch, logs)
+        if self.path.name == CHECKPOINT and epoch == 1:
+            raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "on_epoch_end", save_and_die)
+        with pytest.raises(KilledError):
+            train(new_flow(), recipe(), source, None, tmp_path / "killed", 0)
+    resumed = train(new_flow(), recipe(), source, None, tmp_path / "killed", 0)
+    for a, b in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert (tmp_path / "killed" / CURVE).read_text().count("\n") == 4
+    # Finished already: nothing is trained again.
+    again = train(new_flow(), recipe(), source, None, tmp_path / "killed", 0)
+    for a, b in zip(again.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_unconditional_flow_is_refused(tiny_images, tmp_path):
+    with pytest.raises(ValueError, match="mode_steps is for conditional flows; got 6 and a"):
+        train(make_tiny_flow(), recipe(), tiny_images, None, tmp_path / "run", verbose=0)
+    flow = make_tiny_flow()
+    flow.mode_weight = 1.0
+    with pytest.raises(ValueError, match="mode_weight must be 0 for an unconditional flow"):
+        flow.compile(keras.optimizers.Adam(1e-3))
+
+
+def test_bad_settings():
+    for changes, message in (
+        ({"mode_steps": -1}, "mode_steps must be an integer of at least 0; got -1"),
+        ({"mode_rate": 0}, "mode_rate must be positive; got 0"),
+        ({"mode_weight": 0}, "mode_weight must be positive; got 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            recipe(**changes)
