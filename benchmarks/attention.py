@@ -58,7 +58,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         dataset, names = TASKS[given.task]
-        entries = given.entries or [trained_entry(name) for name in names]
+        entries = given.entries or [trained_entry(names[0]), *_trained(names[1:])]
     except argparse.ArgumentTypeError as error:
         parser.error(f"argument --entries: {error}")
 
@@ -89,6 +89,16 @@ def main() -> None:
             difference = bits - control
             line += f"  {difference.mean():+.4f} ± {_standard_error(difference):.4f} to the control"
         print(line, flush=True)
+
+
+def _trained(names: tuple[str, ...]) -> list[str]:
+    """Those of the entries that have weights; says which have none."""
+    from zoo import info
+
+    without = [name for name in names if not info(name)["pretrained"]]
+    for name in without:
+        print(f"{name} has no weights yet")
+    return [name for name in names if name not in without]
 
 
 def _standard_error(values: np.ndarray) -> float:

@@ -56,7 +56,7 @@ def test_one_restoration_is_the_flow_s_own(entry, pictures, tmp_path):
     result = attnflow("restore", entry, pictures / "small.png", "-o", out, "-t", 0.5, "--seed", 3)
     assert "wrote" in result.stdout
     small = load_picture(pictures / "small.png")
-    expected = zoo.load(entry).restore(small, 0.5, 3)[0]
+    expected = zoo.load(entry).restore(small, 1, 0.5, 3)[0]
     np.testing.assert_array_equal(load_picture(out), expected)
 
 
@@ -97,7 +97,7 @@ def test_entries_of_another_task_are_refused(pictures):
         ("restore", "marflow-mnist", pictures / "small.png"),
         ("evaluate", "marflow-mnist"),
     ):
-        with pytest.raises(ValueError, match="'marflow-mnist' is for unconditional"):
+        with pytest.raises(ValueError, match="'marflow-mnist' is for the task unconditional"):
             attnflow(*command)
 
 

@@ -156,7 +156,9 @@ def save_entry_without_palette(path):
 
 def test_entries_of_another_task_are_refused(folder):
     label = folder / "classes" / "00.png"
-    with pytest.raises(ValueError, match="'marflow-mnist' is for unconditional; 'attnflow list"):
+    with pytest.raises(
+        ValueError, match="'marflow-mnist' is for the task unconditional; 'attnflow list"
+    ):
         attnflow("translate", "marflow-mnist", label)
     with pytest.raises(ValueError, match="--labels is for entries for label-to-photo; this one is"):
         attnflow("score", "marflow-mnist", "mnist:test", "--labels", folder / "classes")

@@ -66,7 +66,7 @@ def test_pictures_of_any_size(tmp_path, digits):
 def test_picture_errors(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no file .*a.png"):
         load_picture(tmp_path / "a.png")
-    with pytest.raises(FileNotFoundError, match="no file"):
+    with pytest.raises(IsADirectoryError, match="is a folder; give one"):
         load_picture(tmp_path)
     (tmp_path / "a.npy").touch()
     with pytest.raises(ValueError, match=r"a.npy: expected .png, .jpg, .jpeg; got '.npy'"):

@@ -46,17 +46,17 @@ def test_weights_rise_over_the_overlap():
 def test_a_small_picture_is_restored_at_once(flow, picture):
     small = picture[:8, :7]
     together = flow.sample(2, small[None], temperature=0.5, seed=3)
-    np.testing.assert_array_equal(flow.restore(small, 0.5, 3, samples=2), together)
+    np.testing.assert_array_equal(flow.restore(small, 2, 0.5, 3), together)
 
 
 def test_tiles_agree_with_the_whole_picture(flow, picture):
     calls = []
     tiled = flow.restore(
-        picture, 0.7, 1, tile=16, overlap=6, progress=lambda *done: calls.append(done)
+        picture, 1, 0.7, 1, tile=16, overlap=6, progress=lambda *done: calls.append(done)
     )
     assert tiled.shape == (1, 92, 148, 3)
     assert calls[-1] == (8, 8)
-    whole = flow.restore(picture, 0.7, 1, tile=64)
+    whole = flow.restore(picture, 1, 0.7, 1, tile=64)
     # Latents are those of the padded picture in both.
     error = np.abs(tiled.astype(int) - whole.astype(int))
     assert np.median(error) <= 1
@@ -64,7 +64,7 @@ def test_tiles_agree_with_the_whole_picture(flow, picture):
 
 
 def test_seams_are_not_seen(flow, picture):
-    tiled = flow.restore(picture, 0.7, 1, tile=16, overlap=6)[0].astype(float)
+    tiled = flow.restore(picture, 1, 0.7, 1, tile=16, overlap=6)[0].astype(float)
     steps = np.abs(np.diff(tiled, axis=1)).mean(axis=(0, 2))
     borders = [4 * start - 1 for start in starts(37, 16, 6)[1:]]
     borders += [4 * (start + 16) - 1 for start in starts(37, 16, 6)[:-1]]
@@ -73,16 +73,16 @@ def test_seams_are_not_seen(flow, picture):
 
 
 def test_samples_differ_and_are_repeatable(flow, picture):
-    two = flow.restore(picture, 0.7, 5, samples=2, tile=16, overlap=4)
+    two = flow.restore(picture, 2, 0.7, 5, tile=16, overlap=4)
     assert (two[0] != two[1]).any()
-    again = flow.restore(picture, 0.7, 5, samples=1, tile=16, overlap=4)
+    again = flow.restore(picture, 1, 0.7, 5, tile=16, overlap=4)
     np.testing.assert_array_equal(again[0], two[0])
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"samples": 0}, "samples must be an integer of at least 1; got 0"),
+        ({"n": 0}, "n must be an integer of at least 1; got 0"),
         ({"tile": 16, "overlap": 9}, "overlap must be at most half of tile=16; got 9"),
         ({"tile": 16, "overlap": -1}, "overlap must be an integer of at least 0; got -1"),
         ({"tile": 16, "temperature": -1.0}, "temperature must be a number of at least 0"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import types
 
+import keras
 import numpy as np
 import pytest
 
@@ -213,7 +214,17 @@ def test_a_saved_copy_keeps_where_it_came_from(entry, tmp_path):
     copy = zoo.info(tmp_path / "copy")
     assert copy["derived_from"] == "entry"
     assert copy["task"] == "unconditional"
-    assert "| derived from | entry |" in (tmp_path / "copy" / "card.md").read_text()
+    card = (tmp_path / "copy" / "card.md").read_text()
+    assert "| derived from | entry |" in card
+    assert "Trained further" not in card
+
+
+def test_a_copy_that_fit_has_changed_says_so(entry, tiny_images, tmp_path):
+    flow = zoo.load(entry[0])
+    flow.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    flow.fit(tiny_images[:4], batch_size=4, verbose=0)
+    zoo.save(flow, tmp_path / "copy")
+    assert "Trained further with fit" in (tmp_path / "copy" / "card.md").read_text()
 
 
 def test_bad_policy_and_missing_folder(entry):

@@ -87,10 +87,12 @@ def result_notes(result: dict[str, Any]) -> list[str]:
 
 def result_lines(result: dict[str, Any]) -> list[str]:
     """The scores and notes as lines of text."""
-    lines = [
-        " ".join([f"{label:18}", *(f"{cell:>16}" for cell in cells)])
-        for label, *cells in result_rows(result)
-    ]
+    rows = result_rows(result)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for label, *cells in rows:
+        aligned = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+        lines.append("  ".join([f"{label:{widths[0]}}", *aligned]))
     return lines + result_notes(result)
 
 

@@ -59,6 +59,9 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
     return flow
 
 
+FURTHER = "Trained further with fit, on data that are not known here."
+
+
 def save(
     flow: Any,
     folder: str | Path,
@@ -76,7 +79,8 @@ def save(
         folder: the folder to write.
         metadata: task, data set, training and metrics, see CONTRIBUTING.md; sizes and the
             weights' sha256 are added. Without it, a flow that came from an entry keeps that
-            entry's task, data set and licences, and says so under ``derived_from``.
+            entry's task, data set and licences, and says so under ``derived_from``; a flow that
+            ``fit`` has changed since says that too.
         overwrite: replace a folder that exists.
         extra: further text files, name -> content.
 
@@ -98,6 +102,9 @@ def save(
             raise ZooError(f"the flow is not saved: its weight {variable.path} holds NaN or Inf")
     if metadata is None:
         metadata = json.loads(getattr(flow, "origin", "{}"))
+        optimizer = getattr(flow, "optimizer", None)
+        if metadata and optimizer is not None and int(np.asarray(optimizer.iterations)) > 0:
+            metadata["training"] = {"note": FURTHER}
     config = {"format": FORMAT, "class": type(flow).__name__, "config": _portable(flow)}
     with replacing_folder(folder, overwrite) as part:
         # An uncompiled copy: a compiled model would write its optimizer too.

@@ -47,13 +47,15 @@ def load_picture(path: str | Path) -> np.ndarray:
     """Read one PNG or JPEG picture of any size as RGB, uint8 ``(h, w, 3)``.
 
     Raises:
-        FileNotFoundError: no such file.
+        OSError: no such file, or a folder.
         ValueError: a file of another kind, an unreadable one, or one of more pixels than Pillow
             reads (some 179 million).
     """
     from PIL import Image
 
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give one picture of it")
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     if path.suffix.lower() not in SUFFIXES:

@@ -105,9 +105,9 @@ class AnySizeMixin:
     def restore(
         self,
         picture: np.ndarray,
+        n: int = 1,
         temperature: float = 0.8,
         seed: int | None = None,
-        samples: int = 1,
         tile: int = 32,
         overlap: int = 4,
         progress: Callable[[int, int], None] | None = None,
@@ -116,15 +116,15 @@ class AnySizeMixin:
 
         Args:
             picture: uint8 ``(h, w, c)``.
+            n: number of restorations.
             temperature: standard deviation of the latents.
-            seed: seed of the latents; sample i of a picture in tiles has ``seed + i``.
-            samples: number of restorations.
+            seed: seed of the latents; restoration i of a picture in tiles has ``seed + i``.
             tile: side of a tile of the small picture; smaller pictures are restored at once.
             overlap: how far neighbouring tiles overlap, in elements of the small picture.
             progress: called with the number of tiles done and of all.
 
         Returns:
-            uint8 ``(samples, scale h, scale w, c)``.
+            uint8 ``(n, scale h, scale w, c)``.
 
         Raises:
             ValueError: anything but one picture of the flow's channels, or a wrong number.
@@ -136,10 +136,10 @@ class AnySizeMixin:
                 f"picture must be one small picture, uint8 (h, w, {channels}); got "
                 f"{picture.dtype} of shape {picture.shape}{hint}"
             )
-        if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-            raise ValueError(f"samples must be an integer of at least 1; got {samples!r}")
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise ValueError(f"n must be an integer of at least 1; got {n!r}")
         if max(picture.shape[:2]) <= tile:
-            return self.sample(samples, picture[None], temperature=temperature, seed=seed)
+            return self.sample(int(n), picture[None], temperature=temperature, seed=seed)
         step = self.side_multiple // self.scale
         padded = np.pad(
             picture, [*((0, -side % step) for side in picture.shape[:2]), (0, 0)], mode="symmetric"
@@ -147,7 +147,7 @@ class AnySizeMixin:
         check_tiles(tile, overlap, step)
         sides = [self.scale * min(tile, side) for side in padded.shape[:2]]
         flow = self._sized((sides[0], sides[1]))
-        seeds = [None if seed is None else seed + i for i in range(samples)]
+        seeds = [None if seed is None else seed + i for i in range(n)]
         restored = [
             restore_in_tiles(flow, padded, temperature, one, overlap, progress) for one in seeds
         ]

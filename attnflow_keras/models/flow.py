@@ -312,7 +312,9 @@ class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
 
     def _check_condition(self, condition: Any) -> None:
         if condition is None and self.conditional:
-            raise ValueError(f"{self.name}: condition is missing; give {checks.FORMS}")
+            raise ValueError(
+                f"{self.name}: condition is missing; give condition=..., or in fit {checks.FORMS}"
+            )
         if condition is not None and not self.conditional:
             raise ValueError(f"{self.name}: condition was given, but this flow is unconditional")
 

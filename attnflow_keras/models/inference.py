@@ -214,6 +214,11 @@ class InferenceMixin:
             as_float: return float images as decoded, not quantized.
             batch_size: greatest number of images at a time.
         """
+        if np.ndim(n) > 0:
+            raise ValueError(
+                "n must be a number of images; got an array. A condition is given by name: "
+                "flow.sample(condition=...)"
+            )
         features = self._checked(condition)
         if features is not None:
             count = int(tree.flatten(features)[0].shape[0])

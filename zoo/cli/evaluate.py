@@ -65,7 +65,7 @@ def evaluate_command(
     task = entry.get("task")
     if task not in JUDGES:
         raise ValueError(
-            f"entry {name!r} is for {task or 'another task'}; 'attnflow score' scores it"
+            f"entry {name!r} is for the task {task or 'unknown'}; 'attnflow score' scores it"
         )
     if split not in ("test", "validation"):
         raise ValueError(f"SPLIT must be test or validation; got {split!r}")

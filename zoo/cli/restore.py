@@ -51,7 +51,7 @@ def restore_command(
     entry = info(name)
     if entry.get("task") != "super-resolution":
         raise ValueError(
-            f"entry {name!r} is for {entry.get('task', 'another task')}; 'attnflow list --task "
+            f"entry {name!r} is for the task {entry.get('task', 'unknown')}; 'attnflow list --task "
             "super-resolution' shows those that restore"
         )
     check_out(out, ".png")
@@ -68,9 +68,9 @@ def restore_command(
     with progress_bar("restoring", 1) as report:
         restored = flow.restore(
             small,
+            samples,
             temperature,
             seed,
-            samples,
             tile,
             overlap,
             progress=lambda done, count: report(done / count),

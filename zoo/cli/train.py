@@ -160,7 +160,8 @@ def train_command(
         str | None,
         typer.Option(
             help="shift_flip (up to 3 pixels, and mirror images), recolor (a quarter of the "
-            "pictures in other colors; also for super-resolution), or none. Default: the recipe's."
+            "pictures in other colors; also for super-resolution), or none. Default: the recipe's, "
+            "or none with --fine-tune."
         ),
     ] = None,
     tensorboard: Annotated[
@@ -264,6 +265,8 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
         # Gentle steps, and an average that is short enough to follow them.
         settings |= {"learning_rate": FINE_TUNE_RATE, "ema": FINE_TUNE_EMA}
         settings |= {"pretrain_steps": 0, "freeze_steps": 0, "mode_steps": 0}
+        if "augment" not in given:
+            settings["augment"] = None
     if fine_tune or "steps" in given:
         steps = settings["steps"]
         longest = round(1 - SHARE / steps, 6) if steps > SHARE else 0.0

@@ -141,6 +141,11 @@ def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
         validation = {key: part[held_out] for key, part in pairs.items()}
         return _labelled(pairs, kept), validation, None
     if flow.conditional:
+        if recipe.dataset in DATASETS:
+            raise ValueError(
+                f"data set {recipe.dataset} has no pairs for {job.entry.get('task')}; those that "
+                f"have are {', '.join(PAIRED)}, or give a folder of pictures"
+            )
         crops = PictureCrops(load_pictures(recipe.dataset, shape[:2]), *shape[:2])
         console.print("training on crops of all pictures: none is held out, so nothing is scored")
         return SmallAndLarge(crops, flow.scale), None, None

@@ -51,7 +51,7 @@ def translate_command(
     entry = info(name)
     if entry.get("task") != LABEL_TO_PHOTO:
         raise ValueError(
-            f"entry {name!r} is for {entry.get('task', 'another task')}; 'attnflow list --task "
+            f"entry {name!r} is for the task {entry.get('task', 'unknown')}; 'attnflow list --task "
             f"{LABEL_TO_PHOTO}' shows those for label maps"
         )
     check_out(out, ".png")
