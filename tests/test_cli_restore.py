@@ -21,6 +21,7 @@ from export.runtime import Session
 from tests.helpers import perturb
 from tests.test_srflow import make_srflow
 from zoo.cli.app import app
+from zoo.folder import update_metadata
 
 runner = CliRunner()
 HAS_DATA = (Path(os.environ.get("ATTNFLOW_DATA", "nowhere")) / "bluemarble").is_dir()
@@ -161,6 +162,29 @@ def test_evaluate_scores_the_split_and_the_baselines(tmp_path):
         assert word in result.stdout
     with pytest.raises(ValueError, match="SPLIT must be test or validation; got 'train'"):
         attnflow("evaluate", tmp_path / "entry", "train")
+
+
+def test_evaluate_scores_the_user_s_pictures(entry, tmp_path):
+    flow = zoo.load(entry)
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        picture = rng.integers(0, 256, flow.image_shape, dtype="uint8")
+        save_image(tmp_path / "mine" / f"{i}.png", picture)
+    out = tmp_path / "scores.json"
+    options = ("--no-lpips", "--samples", 1, "--data", tmp_path / "mine")
+    attnflow("evaluate", entry, *options, "-o", out)
+    scores = json.loads(out.read_text())
+    assert (scores["items"], scores["split"]) == (3, str(tmp_path / "mine"))
+    with pytest.raises(ValueError, match="--record keeps scores on the entry's own data set"):
+        attnflow("evaluate", entry, *options, "--record")
+    with pytest.raises(
+        ValueError, match=r"has images of \(64, 64, 3\), the flow takes \(16, 16, 3"
+    ):
+        attnflow("evaluate", entry, "--no-lpips")
+    update_metadata(entry, {"dataset": "mine"})
+    with pytest.raises(ValueError, match="'mine' is no data set with splits; name pictures with"):
+        attnflow("evaluate", entry, "--no-lpips")
+    update_metadata(entry, {"dataset": "bluemarble_sr8"})
 
 
 def test_pictures_may_be_grey_or_have_alpha(entry, tmp_path):

@@ -214,7 +214,7 @@ class InferenceMixin:
             as_float: return float images as decoded, not quantized.
             batch_size: greatest number of images at a time.
         """
-        if np.ndim(n) > 0:
+        if getattr(n, "ndim", 0) > 0:
             raise ValueError(
                 "n must be a number of images; got an array. A condition is given by name: "
                 "flow.sample(condition=...)"

@@ -15,6 +15,7 @@ from zoo.cli.common import (
     check_out,
     console,
     import_tensorflow,
+    load_conditioned,
     load_flow,
     progress_bar,
 )
@@ -25,6 +26,18 @@ from zoo.registry import info, locate
 def evaluate_command(
     name: Name,
     split: Annotated[str, typer.Argument(metavar="[SPLIT]", help="test or validation.")] = "test",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Score on your pictures instead, a folder of PNG or JPEG of the entry's size."
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Folder of their label maps, for label to photo.")
+    ] = None,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Resize your pictures to the entry's size.")
+    ] = False,
     samples: Annotated[
         int,
         typer.Option(
@@ -53,13 +66,13 @@ def evaluate_command(
         bool, typer.Option("--record", help="Keep the scores in the entry's metadata and card.")
     ] = False,
 ) -> None:
-    """Score an entry for super-resolution or label to photo on its data set.
+    """Score an entry for super-resolution or label to photo, on its data set or your pictures.
 
     Super-resolution stands beside bicubic interpolation and the entry's encoder. Label to photo
     stands beside the mean colour of each class, with a classifier of pixels that is trained on
     real photos first (minutes; --segmenter keeps it).
     """
-    from attnflow_keras.data import load_paired
+    from attnflow_keras.data.paired import PAIRED
 
     entry = info(name)
     task = entry.get("task")
@@ -71,16 +84,24 @@ def evaluate_command(
         raise ValueError(f"SPLIT must be test or validation; got {split!r}")
     if out is not None:
         check_out(out)
-    data = load_paired(entry["dataset"], split)
+    dataset = entry.get("dataset") if data is None else None
+    if data is not None and record:
+        raise ValueError("--record keeps scores on the entry's own data set; leave out --data")
+    if data is None and dataset not in PAIRED:
+        raise ValueError(f"{dataset!r} is no data set with splits; name pictures with --data")
     import_tensorflow()
+    chosen = str(data) if dataset is None else f"{dataset}:{split}"
+    images, conditions = load_conditioned(entry, chosen, resize, labels)
+    pairs = {"image": images, "condition": conditions}
     from attnflow_keras.metrics import LPIPS
 
     judge = LPIPS() if lpips else None
     flow = load_flow(name)
-    options = {"split": f"{entry['dataset']} {split}", "seed": seed, "samples": samples}
+    name_of_split = str(data) if dataset is None else f"{dataset} {split}"
+    options = {"split": name_of_split, "seed": seed, "samples": samples}
     if task == LABEL_TO_PHOTO:
-        options |= {"draws": draws, "segmenter": _segmenter(flow, entry["dataset"], segmenter)}
-    result = JUDGES[task](flow, data, judge, entry["dataset"], options)
+        options |= {"draws": draws, "segmenter": _segmenter(flow, dataset, segmenter)}
+    result = JUDGES[task](flow, pairs, judge, dataset, options)
     for line in result_lines(result):
         console.print(line, highlight=False, soft_wrap=True)
     if record:
@@ -94,7 +115,7 @@ def evaluate_command(
 
 
 def _restoration(
-    flow: Any, data: dict[str, Any], lpips: Any, dataset: str, options: dict[str, Any]
+    flow: Any, data: dict[str, Any], lpips: Any, dataset: str | None, options: dict[str, Any]
 ) -> dict[str, Any]:
     from attnflow_keras.data import upscale
     from attnflow_keras.metrics import evaluate_restoration, quality
@@ -122,7 +143,7 @@ def _restoration(
 
 
 def _translation(
-    flow: Any, data: dict[str, Any], lpips: Any, dataset: str, options: dict[str, Any]
+    flow: Any, data: dict[str, Any], lpips: Any, dataset: str | None, options: dict[str, Any]
 ) -> dict[str, Any]:
     from attnflow_keras.data import load_paired
     from attnflow_keras.metrics import class_means, evaluate_translation, likeness
@@ -134,7 +155,7 @@ def _translation(
     with progress_bar("drawing", total) as report:
         result = evaluate_translation(flow, images, labels, lpips=lpips, progress=report, **options)
     result["baselines"] = {}
-    if flow.palette is not None and labels.ndim == 3:
+    if dataset is not None and flow.palette is not None and labels.ndim == 3:
         known = load_paired(dataset, "train")
         means = class_means(known["image"], known["condition"], len(flow.palette))
         result["baselines"]["class means"] = likeness(
@@ -149,8 +170,12 @@ JUDGES: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def _segmenter(flow: Any, dataset: str, path: Path | None) -> Any:
-    """A classifier of pixels for the classes of the flow's palette; None without a palette."""
+def _segmenter(flow: Any, dataset: str | None, path: Path | None) -> Any:
+    """A classifier of pixels for the classes of the flow's palette; None without a palette.
+
+    None, too, for the user's own pictures and no file of a classifier: there is nothing to train
+    it on but what it would judge.
+    """
     from attnflow_keras.data.paired import training_source
     from attnflow_keras.metrics import Segmenter
     from attnflow_keras.metrics.segmentation import STEPS
@@ -161,6 +186,8 @@ def _segmenter(flow: Any, dataset: str, path: Path | None) -> Any:
     if path is not None and path.exists():
         judge.load(path)
         return judge
+    if dataset is None:
+        return None
     with progress_bar("training the classifier of pixels", STEPS) as report:
         judge.train(training_source(dataset), progress=report)
     if path is not None:
