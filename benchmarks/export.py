@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras import noise
+from benchmarks.tables import with_other_rows
 
 TASKS = ("score", "sample")
 # onnxruntime's threads go on spinning for a moment after a run.
@@ -33,7 +34,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of onnxruntime and TensorFlow")
     parser.add_argument("--rounds", type=int, default=7, help="paired timings; 0 for none")
     parser.add_argument("--images", type=int, default=64, help="real images to compare on")
-    parser.add_argument("--write", type=Path, help="file for the tables, such as docs/export.md")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        help="file for the tables, such as docs/export.md; where it has rows of entries that are "
+        "not named now, they stay",
+    )
     given = parser.parse_args()
     for name, least in (("batch", 1), ("threads", 1), ("rounds", 0), ("images", 1)):
         if getattr(given, name) < least:
@@ -52,6 +58,8 @@ def main() -> None:
     text = report(rows, given)
     print(text)
     if given.write:
+        if given.entries and given.write.exists():
+            text = with_other_rows(text, given.write.read_text())
         temporary = given.write.with_name(f".{given.write.name}.part")
         temporary.write_text(text + "\n")
         temporary.replace(given.write)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from benchmarks import attention, memory, throughput
+from benchmarks.tables import with_other_rows
 from benchmarks.throughput import EXACT
 
 
@@ -45,3 +46,13 @@ def test_bad_arguments(command, arguments, message, monkeypatch, capsys):
         command.main()
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_rows_of_other_entries_stay():
+    page = "# T\n\nmade {}\n\n| entry | x |\n|---|---|\n{}\n\nsaid\n\n| entry | y |\n|---|---|\n{}"
+    before = page.format("then", "| a | 1 |\n| b | 2 |", "| a | 3 |\n| a | 4 |\n| b | 5 |")
+    now = page.format("now", "| b | 6 |\n| c | 7 |", "| b | 8 |")
+    assert with_other_rows(now, before) == page.format(
+        "now", "| a | 1 |\n| b | 6 |\n| c | 7 |", "| a | 3 |\n| a | 4 |\n| b | 8 |"
+    )
+    assert with_other_rows(now, "") == now

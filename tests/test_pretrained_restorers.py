@@ -17,7 +17,7 @@ SMALL = downscale(TILES, 8)
 
 
 def test_the_attentions_and_their_control_are_there():
-    for kind in ("srflow", "cattnflow-imap"):
+    for kind in ("srflow", "cattnflow-imap", "cattnflow-itrans"):
         assert f"{kind}-sr8-bluemarble" in PRETRAINED
 
 
