@@ -1,4 +1,4 @@
-"""Every unconditional entry with weights: what its card says, checked on real digits."""
+"""Every unconditional entry with weights: what its card says, checked on real images."""
 
 import hashlib
 import json
@@ -14,6 +14,13 @@ from attnflow_keras.data.bundled import bundled_sample
 from zoo.registry import PRESETS
 
 PRETRAINED = zoo.list(pretrained=True, task="unconditional")
+
+# Test images of each data set, and their dimensions.
+TEST = {
+    "mnist": (10_000, 784),
+    "fashion_mnist": (10_000, 784),
+    "bluemarble_landcover": (120, 12_288),
+}
 
 
 @pytest.fixture(scope="module", params=PRETRAINED)
@@ -51,8 +58,7 @@ def test_metadata_is_complete(name):
     assert cores * metadata["training"]["seconds"] <= 2 * 90 * 60
     test = metadata["metrics"][0]
     assert test["split"] == f"{metadata['dataset']} test"
-    assert test["items"] == 10_000
-    assert test["dims"] == 784
+    assert (test["items"], test["dims"]) == TEST[metadata["dataset"]]
     assert test["standard_error"] > 0
     assert (folder / "card.md").read_text().count(f"{test['value']:.4f}") == 1
     rows = (folder / "curve.csv").read_text().splitlines()
@@ -65,7 +71,7 @@ def test_score_on_the_embedded_images_fits_the_card(name, flow, images):
     error = bits.std(ddof=1) / np.sqrt(len(bits))
     # The sample is part of the test set: its mean is that of the whole within sampling error.
     assert abs(bits.mean() - test["value"]) < 4 * error
-    noise = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), dtype="uint8")
+    noise = np.random.default_rng(0).integers(0, 256, (8, *images.shape[1:]), dtype="uint8")
     assert np.asarray(flow.bits_per_dim(noise)).min() > 2 * test["value"]
 
 
@@ -98,9 +104,9 @@ def test_log_det_is_that_of_the_full_jacobian(attention):
 
 def test_samples_are_like_the_images(flow, images):
     drawn = flow.sample(64, temperature=0.8, seed=0).astype("float64")
-    # As bright as real images, dark at the edge where they are, and no two alike.
+    # As bright as real images, in the corner too, where digits are dark, and no two alike.
     assert 0.6 < drawn.mean() / images.mean() < 1.5
-    assert drawn[:, :4, :4].mean() < images[:, :4, :4].mean() + 5
+    assert drawn[:, :4, :4].mean() < 1.2 * images[:, :4, :4].mean() + 5
     assert np.abs(drawn[:-1] - drawn[1:]).mean(axis=(1, 2, 3)).min() > 5
 
 

@@ -1,0 +1,95 @@
+"""Every label-to-photo entry with weights: what its card says, checked on real pictures."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+import zoo
+from attnflow_keras.data import bluemarble_sample
+from attnflow_keras.data.bluemarble import ICE, WATER
+from attnflow_keras.metrics import pixel_diversity
+from zoo.registry import PRESETS
+
+PRETRAINED = zoo.list(pretrained=True, task="label-to-photo")
+TILES, CLASSES = bluemarble_sample()
+BARREN = 16
+
+
+def test_the_entry_of_the_demo_is_there():
+    for kind in ("cattnflow-imap",):
+        assert f"{kind}-landcover-bluemarble" in PRETRAINED
+
+
+@pytest.fixture(scope="module", params=PRETRAINED)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def flow(name):
+    return zoo.load(name)
+
+
+def test_metadata_is_complete(name):
+    folder = PRESETS / name
+    metadata = json.loads((folder / "metadata.json").read_text())
+    weights = (folder / "model.weights.h5").read_bytes()
+    assert metadata["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert metadata["bytes"] == len(weights) <= 6_000_000
+    training = metadata["training"]
+    for key in ("command", "seed", "steps", "images", "seconds", "machine", "date", "recipe"):
+        assert training[key] not in (None, "")
+    # At most 90 minutes of two cores; they ran on one of them.
+    assert training.get("cores", 2) * training["seconds"] <= 2 * 90 * 60
+    scores = metadata["translation"]
+    assert (scores["split"], scores["items"]) == ("bluemarble_landcover test", 120)
+    assert scores["bits_per_dim"]["draws"] > 1
+    assert f"{scores['bits_per_dim']['value']:.4f}" in (folder / "card.md").read_text()
+    rows = (folder / "curve.csv").read_text().splitlines()
+    assert int(rows[-1].split(",")[1]) == training["steps"]
+
+
+def test_scores_of_the_embedded_tiles_fit_the_card(name, flow):
+    test = zoo.info(name)["translation"]["bits_per_dim"]
+    bits = np.asarray(flow.bits_per_dim(TILES, CLASSES))
+    error = bits.std(ddof=1) / np.sqrt(len(bits))
+    # The sample is part of the test set: its mean is that of the whole within sampling error.
+    assert abs(bits.mean() - test["value"]) < 4 * error
+    # The label map says something of the photo: that of another tile makes it less probable.
+    others = np.asarray(flow.bits_per_dim(TILES, np.roll(CLASSES, 1, axis=0)))
+    assert others.mean() > bits.mean() + 0.05
+
+
+def test_photos_show_what_the_label_says(flow):
+    drawn = flow.sample(condition=CLASSES, temperature=0.7, seed=0).astype("float64")
+    red, _, blue = np.moveaxis(drawn, -1, 0)
+    brightness = drawn.mean(axis=-1)
+    water, barren, ice = (kind == CLASSES for kind in (WATER, BARREN, ICE))
+    land = ~water & ~ice
+    assert brightness[water].mean() < brightness[land].mean() - 10
+    assert (blue - red)[water].mean() > (blue - red)[barren].mean() + 20
+    assert brightness[ice].mean() > brightness[land].mean() + 20
+
+
+def test_samples_of_one_label_map_differ(flow):
+    drawn = flow.sample(8, CLASSES[5:6], temperature=0.9, seed=0)
+    assert pixel_diversity(drawn[None])[0] > 2
+    again = flow.sample(8, CLASSES[5:6], temperature=0.9, seed=0)
+    np.testing.assert_array_equal(drawn, again)
+
+
+def test_decode_returns_every_pixel(flow):
+    x = flow.dequantize(TILES[:8], center=True)
+    latents, _ = flow.encode(x, CLASSES[:8])
+    back = np.asarray(flow.decode([np.array(z) for z in latents], CLASSES[:8]))
+    np.testing.assert_array_equal(flow.quantize(back), TILES[:8])
+
+
+def test_transfer_to_the_own_label_changes_nothing(flow):
+    photo, label = TILES[3:4], CLASSES[3:4]
+    same = flow.transfer(photo, label, label)
+    np.testing.assert_array_equal(same, photo)
+    flooded = np.full_like(label, WATER)
+    assert (flow.transfer(photo, label, flooded) != same).any()
