@@ -1,4 +1,7 @@
-"""What the tests of invertible maps share."""
+"""What tests share: invertible maps, and entries with weights."""
+
+import hashlib
+import json
 
 import numpy as np
 import tensorflow as tf
@@ -34,3 +37,21 @@ def jacobian_log_det(function, x):
 def fresh(x):
     """A tensor that TFP's cache has never seen."""
     return tf.convert_to_tensor(np.array(x))
+
+
+def check_entry(folder):
+    """What holds for each entry with weights, of any task; returns its metadata."""
+    metadata = json.loads((folder / "metadata.json").read_text())
+    weights = (folder / "model.weights.h5").read_bytes()
+    assert metadata["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert metadata["bytes"] == len(weights) <= 6_000_000
+    for key in ("description", "task", "dataset", "dataset_license", "license", "parameters"):
+        assert metadata[key]
+    training = metadata["training"]
+    for key in ("command", "seed", "steps", "images", "seconds", "machine", "date", "recipe"):
+        assert training[key] not in (None, "")
+    # At most 90 minutes of two cores; some ran on one of them.
+    assert training.get("cores", 2) * training["seconds"] <= 2 * 90 * 60
+    rows = (folder / "curve.csv").read_text().splitlines()
+    assert int(rows[-1].split(",")[1]) == training["steps"]
+    return metadata

@@ -1,18 +1,22 @@
 """Last steps of a run, in which the picture at temperature 0 counts too."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from attnflow_keras.training.callbacks import Checkpoint, Curve, LastStep, load_checkpoint
-from attnflow_keras.training.order import batches
+from attnflow_keras.training.phase import Phase, phase_recipe, run_phase
 from attnflow_keras.training.recipe import Recipe
 
 CHECKPOINT = "mode.weights.h5"
 CURVE = "mode-curve.csv"
-VALUES = ("bits_per_dim", "mode_error", "val_bits_per_dim", "val_mode_error")
+PHASE = Phase(
+    subject="the picture at temperature 0",
+    checkpoint=CHECKPOINT,
+    curve=CURVE,
+    values=("bits_per_dim", "mode_error", "val_bits_per_dim", "val_mode_error"),
+    rate_setting="mode_rate",
+)
 
 
 def train_mode(
@@ -43,44 +47,16 @@ def train_mode(
     Raises:
         FloatingPointError: the loss became NaN or Inf.
     """
-    steps = recipe.mode_steps
-    own = dataclasses.replace(
-        recipe,
-        steps=steps,
-        stop_step=None,
-        steps_per_epoch=min(recipe.steps_per_epoch, steps),
-    )
-    rate = keras.optimizers.schedules.CosineDecay(recipe.mode_rate, steps)
+    rate = keras.optimizers.schedules.CosineDecay(recipe.mode_rate, recipe.mode_steps)
     flow.mode_weight = recipe.mode_weight
     try:
         flow.compile(
             optimizer=keras.optimizers.Adam(rate, global_clipnorm=recipe.clipnorm),
             jit_compile=recipe.jit,
         )
-        flow.optimizer.build(flow.trainable_variables)
-        epoch = 0
-        if (folder / CHECKPOINT).exists():
-            epoch = load_checkpoint(flow, folder / CHECKPOINT, own.steps_per_epoch)
-        if epoch >= own.epochs:
-            return
-        checkpoint = Checkpoint(folder, CHECKPOINT)
-        short = [LastStep(own)] if own.last_step % own.steps_per_epoch else []
-        first = recipe.last_step + epoch * own.steps_per_epoch
-        flow.fit(
-            iter(batches(images, own.batch_size, own.seed, first, own.augment)),
-            shuffle=False,
-            steps_per_epoch=own.steps_per_epoch,
-            epochs=own.epochs,
-            initial_epoch=epoch,
-            validation_data=validation,
-            validation_batch_size=64,
-            callbacks=[*short, Curve(folder, own, epoch, CURVE, VALUES), checkpoint, *callbacks],
-            verbose=verbose,
+        own = phase_recipe(recipe, recipe.mode_steps)
+        run_phase(
+            flow, PHASE, own, images, validation, folder, recipe.last_step, verbose, callbacks
         )
     finally:
         flow.mode_weight = 0.0
-    if checkpoint.diverged:
-        raise FloatingPointError(
-            "training of the picture at temperature 0 stopped at a loss that is not finite; give "
-            "a lower mode_rate"
-        )

@@ -1,21 +1,24 @@
 """L1 training of a flow's encoder before the flow itself is trained."""
 
-import dataclasses
 import math
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from attnflow_keras.training.callbacks import Checkpoint, Curve, LastStep, load_checkpoint
-from attnflow_keras.training.order import batches
+from attnflow_keras.training.phase import Phase, phase_recipe, run_phase
 from attnflow_keras.training.recipe import Recipe
 
 CHECKPOINT = "encoder.weights.h5"
 CURVE = "encoder-curve.csv"
-VALUES = ("l1", "val_l1", "val_psnr")
+PHASE = Phase(
+    subject="the encoder",
+    checkpoint=CHECKPOINT,
+    curve=CURVE,
+    values=("l1", "val_l1", "val_psnr"),
+    rate_setting="pretrain_rate",
+)
 
 
 class _Restoration(keras.Model):
@@ -69,51 +72,21 @@ def pretrain(
         validation: such a dict, or None.
         folder: folder of the run.
         verbose: as in ``fit``.
+
+    Raises:
+        FloatingPointError: the loss became NaN or Inf.
     """
-    steps = recipe.pretrain_steps
-    own = dataclasses.replace(
-        recipe,
-        steps=steps,
-        stop_step=None,
-        steps_per_epoch=min(recipe.steps_per_epoch, steps),
-        freeze_steps=0,
-    )
     model = _Restoration(flow)
-    rate = keras.optimizers.schedules.CosineDecay(recipe.pretrain_rate, steps)
-    optimizer = keras.optimizers.Adam(rate, beta_2=0.99)
-    model.compile(optimizer=optimizer, jit_compile=recipe.jit)
-    model.optimizer.build(model.trainable_variables)
-    epoch = 0
-    if (folder / CHECKPOINT).exists():
-        epoch = load_checkpoint(model, folder / CHECKPOINT, own.steps_per_epoch)
-    if epoch >= own.epochs:
-        return
-    checkpoint = Checkpoint(folder, CHECKPOINT)
-    short = [LastStep(own)] if own.last_step % own.steps_per_epoch else []
-    first = epoch * own.steps_per_epoch
-    stream = batches(images, own.batch_size, own.seed, first, own.augment)
-    model.fit(
-        iter(stream),
-        shuffle=False,
-        steps_per_epoch=own.steps_per_epoch,
-        epochs=own.epochs,
-        initial_epoch=epoch,
-        validation_data=None if validation is None else (validation,),
-        validation_batch_size=min(64, _count(validation)),
-        callbacks=[
-            *short,
-            keras.callbacks.TerminateOnNaN(),
-            Curve(folder, own, epoch, CURVE, VALUES),
-            checkpoint,
-        ],
+    rate = keras.optimizers.schedules.CosineDecay(recipe.pretrain_rate, recipe.pretrain_steps)
+    model.compile(optimizer=keras.optimizers.Adam(rate, beta_2=0.99), jit_compile=recipe.jit)
+    run_phase(
+        model,
+        PHASE,
+        phase_recipe(recipe, recipe.pretrain_steps),
+        images,
+        # Keras takes a dict for inputs only inside a tuple, as the model has no targets.
+        None if validation is None else (validation,),
+        folder,
         verbose=verbose,
+        callbacks=[keras.callbacks.TerminateOnNaN()],
     )
-    if checkpoint.diverged:
-        raise FloatingPointError(
-            "training of the encoder stopped at a loss that is not finite; give a lower "
-            "pretrain_rate"
-        )
-
-
-def _count(data: Any) -> int:
-    return 1 if data is None else len(np.asarray(data["image"]))
