@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras import noise
+from attnflow_keras.palettes import as_classes
 from attnflow_keras.preprocess import Preprocess
 from export import manifest
 from export.errors import ExportError
@@ -190,11 +191,36 @@ class Session:
         x = self.decode(latents, condition, batch_size)
         return x if as_float else self.quantize(x)
 
+    def transfer(
+        self,
+        photo: np.ndarray,
+        label: np.ndarray,
+        new_label: np.ndarray,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Keep a photo's latents and change its label, as flows for label to photo do in Keras.
+
+        Args:
+            photo: uint8 ``(n, *image_shape)``.
+            label: its label maps.
+            new_label: the label maps to show instead, one for each photo; or one for all, or
+                several for one photo.
+            batch_size: greatest number of photos at a time.
+
+        Returns:
+            uint8 ``(n, *image_shape)``, as many as there are photos or new label maps.
+        """
+        latents, _ = self.encode(self.dequantize(photo, center=True), label, batch_size)
+        if len(latents[0]) == 1 and len(new_label) > 1:
+            latents = tuple(np.repeat(z, len(new_label), axis=0) for z in latents)
+        return self.quantize(self.decode(latents, new_label, batch_size))
+
     def features(self, condition: Any, n: int) -> dict[str, Any]:
         """Named features of a condition, by the ``condition`` graph; features pass as they are.
 
         Args:
-            condition: the raw condition ``(n, ...)``, or what this method gave for it.
+            condition: the raw condition ``(n, ...)``, or what this method gave for it. Label maps
+                are classes, or colours of the palette that the manifest records.
             n: number of images; a single condition is repeated for all of them.
         """
         if condition is None:
@@ -207,6 +233,8 @@ class Session:
         if not isinstance(condition, dict):
             given = self.manifest["condition"]
             array = np.asarray(condition)
+            if given.get("palette") and array.shape[1:] == (*given["shape"], 3):
+                array = as_classes(array, given["palette"], name="condition")
             if array.shape[1:] != tuple(given["shape"]):
                 raise ValueError(
                     f"condition must have shape (n, {_sides(given['shape'])}); got {array.shape}"

@@ -187,7 +187,7 @@ def _describe(flow: Any, described: dict[str, Any], precision: str, images: str)
         condition = {"shape": list(flow.condition_shape), "dtype": flow.condition_dtype}
         palette = getattr(flow, "palette", None)
         if palette is not None:
-            condition["classes"] = len(palette)
+            condition |= {"classes": len(palette), "palette": palette.tolist()}
     return {
         "name": flow.name,
         "class": type(flow).__name__,

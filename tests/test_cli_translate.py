@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -86,41 +87,48 @@ def test_a_strip_shows_label_map_photos_and_true_photo(entry, folder, tmp_path):
 
 
 def test_a_palette_of_the_user_s(entry, folder, tmp_path):
-    label = folder / "classes" / "02.png"
+    classes = np.asarray(Image.open(folder / "classes" / "02.png"))
+    save_image(tmp_path / "mine.png", COLOURS[::-1][classes])
     (tmp_path / "palette.json").write_text(json.dumps(COLOURS[::-1].tolist()))
-    attnflow("translate", entry, label, "-o", tmp_path / "own.png")
-    attnflow(
-        "translate",
-        entry,
-        label,
-        "-o",
-        tmp_path / "other.png",
-        "--palette",
-        tmp_path / "palette.json",
-        "--strip",
-    )
-    other = load_picture(tmp_path / "other.png")
-    classes = np.asarray(Image.open(label))
-    np.testing.assert_array_equal(other[:, :24], COLOURS[::-1][classes])
-    assert (other[:, 28:] != load_picture(tmp_path / "own.png")).any()
+    drawn = []
+    for label, options in (
+        (folder / "classes" / "02.png", ()),
+        (tmp_path / "mine.png", ("--palette", tmp_path / "palette.json")),
+    ):
+        out = tmp_path / "out.png"
+        attnflow("translate", entry, label, "-o", out, "--strip", *options)
+        drawn.append(load_picture(out))
+        # The label map is shown in the entry's colours.
+        np.testing.assert_array_equal(drawn[-1][:, :24], COLOURS[classes])
+    np.testing.assert_array_equal(drawn[0], drawn[1])
 
 
-def test_colours_that_the_entry_does_not_know_are_named(entry, folder, tmp_path):
+def test_colours_that_the_entry_does_not_know_are_refused_or_approximated(entry, folder, tmp_path):
     colours = load_picture(folder / "colours" / "00.png").copy()
     colours[:5] = 7
     save_image(tmp_path / "label.png", colours)
-    out = tmp_path / "out.png"
-    result = attnflow("translate", entry, tmp_path / "label.png", "-o", out)
-    assert "note: 25 % of" in result.stdout
+    given = ("translate", entry, tmp_path / "label.png", "-o", tmp_path / "out.png")
+    with pytest.raises(
+        ValueError, match=r"label.png must hold colours of the palette; 120 of 480 .*--nearest"
+    ):
+        attnflow(*given)
+    assert not (tmp_path / "out.png").exists()
+    attnflow(*given, "--nearest", "--strip")
+    # (7, 7, 7) is nearest to (0, 0, 120).
+    assert (load_picture(tmp_path / "out.png")[:5, :24] == COLOURS[0]).all()
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("photos/00.png", "--palette", "p.json"), ValueError, "--palette is for maps of classes"),
+        (("photos/00.png",), ValueError, "00.png must hold colours of the palette"),
+        (("photos/00.png", "--palette", "p.json"), ValueError, r"must hold a list of \[red"),
+        (("photos/00.png", "--palette", "none.json"), FileNotFoundError, "--palette: no file none"),
+        (("photos/00.png", "--palette", "four.json"), ValueError, "at most 3 colours.*; got 4"),
+        (("classes/00.png", "--palette", "ok.json"), ValueError, "holds classes already"),
         (("none.png",), FileNotFoundError, "none.png"),
         (("classes/00.png", "-o", "."), IsADirectoryError, "--out must be a file to write"),
-        (("large.png",), ValueError, "large.png is 40x48, expected 20x24; .*--resize"),
+        (("large.png",), ValueError, "large.png is 48x40 .*, expected 24x20; .*--resize"),
         (("many.png",), ValueError, "many.png holds class 9; the palette has 3, 0 to 2"),
         (("classes/00.png", "--palette", "p.json"), ValueError, r"must hold a list of \[red"),
         (("classes/00.png", "--palette", "text"), ValueError, "text is no JSON"),
@@ -131,6 +139,8 @@ def test_bad_input(entry, folder, tmp_path, monkeypatch, arguments, error, messa
     Image.new("L", (24, 20), 9).save(folder / "many.png")
     (folder / "p.json").write_text("[1, 2]")
     (folder / "text").write_text("text")
+    (folder / "ok.json").write_text(json.dumps(PALETTE))
+    (folder / "four.json").write_text(json.dumps([*PALETTE, [1, 2, 3]]))
     monkeypatch.chdir(folder)
     given = arguments if "-o" in arguments else (*arguments, "-o", tmp_path / "out.png")
     with pytest.raises(error, match=message):
@@ -143,7 +153,13 @@ def test_classes_need_a_palette(folder, tmp_path):
     with pytest.raises(ValueError, match="is a map of classes and the entry has no palette; give"):
         attnflow("translate", entry, folder / "classes" / "00.png", "-o", tmp_path / "out.png")
     attnflow("translate", entry, folder / "colours" / "00.png", "-o", tmp_path / "out.png")
-    assert load_picture(tmp_path / "out.png").shape == (20, 24, 3)
+    of_colours = load_picture(tmp_path / "out.png")
+    assert of_colours.shape == (20, 24, 3)
+    # With a palette the classes become its colours.
+    (tmp_path / "palette.json").write_text(json.dumps(PALETTE))
+    given = ("--palette", tmp_path / "palette.json", "-o", tmp_path / "painted.png")
+    attnflow("translate", entry, folder / "classes" / "00.png", *given)
+    np.testing.assert_array_equal(load_picture(tmp_path / "painted.png"), of_colours)
 
 
 def save_entry_without_palette(path):
@@ -192,6 +208,14 @@ def test_an_export_translates_in_onnxruntime(make, tmp_path):
         session.sample(condition=labels[:1] * 0 + np.arange(labels.shape[2], dtype="uint8") % 4)
     with pytest.raises(ValueError, match="integers, classes 0 to 2; got float64"):
         session.sample(condition=labels[:1] / 2)
+    with pytest.raises(ValueError, match="condition must hold colours of the palette"):
+        session.sample(condition=np.full((1, *images.shape[1:]), 7, "uint8"))
+    np.testing.assert_array_equal(
+        session.sample(condition=COLOURS[labels], seed=1), session.sample(condition=labels, seed=1)
+    )
+    np.testing.assert_array_equal(session.transfer(images, labels, labels), images)
+    several = session.transfer(images[:1], labels[:1], labels)
+    assert (several != flow.transfer(images[:1], labels[:1], labels)).mean() < 1e-3
     bits = session.bits_per_dim(images, labels)
     np.testing.assert_allclose(bits, flow.bits_per_dim(images, labels), atol=2e-5)
     for condition, n in ((labels, None), (labels[:1], 3)):
@@ -203,8 +227,12 @@ def test_an_export_translates_in_onnxruntime(make, tmp_path):
 def test_it_trains_on_the_user_s_photos(entry, folder, tmp_path):
     options = ("--steps", 2, "--batch-size", 4, "--no-jit", "-o", tmp_path / "run")
     data = ("--data", folder / "photos")
+    shutil.copytree(folder / "classes", tmp_path / "wrong")
     with pytest.raises(ValueError, match="photos need their label maps; name their folder"):
         attnflow("train", entry, *data, "--fine-tune", *options)
+    Image.new("L", (24, 20), 9).save(tmp_path / "wrong" / "00.png")
+    with pytest.raises(ValueError, match=r"00.png holds class 9; the palette has 3, 0 to 2"):
+        attnflow("train", entry, *data, "--labels", tmp_path / "wrong", "--fine-tune", *options)
     labels = ("--labels", folder / "classes")
     result = attnflow("train", entry, *data, *labels, "--fine-tune", *options)
     assert "fewer than 50 images" in result.stdout
@@ -214,6 +242,16 @@ def test_it_trains_on_the_user_s_photos(entry, folder, tmp_path):
     images, classes = pairs(trained, 4)
     before = zoo.load(entry).bits_per_dim(images, classes)
     assert (np.asarray(trained.bits_per_dim(images, classes)) != np.asarray(before)).any()
+
+
+def test_evaluate_of_the_user_s_photos_says_what_it_leaves_out(entry, folder, tmp_path):
+    given = ("evaluate", entry, "--data", folder / "photos", "--labels", folder / "colours")
+    options = ("--no-lpips", "--samples", 1, "--draws", 1)
+    result = attnflow(*given, *options)
+    assert "no class means" in result.stdout
+    assert "class means" not in result.stdout.replace("no class means", "")
+    with pytest.raises(FileNotFoundError, match="--segmenter: no file .*none.weights.h5"):
+        attnflow(*given, *options, "--segmenter", tmp_path / "none.weights.h5")
 
 
 @pytest.mark.skipif(not HAS_DATA, reason="Blue Marble is not in ATTNFLOW_DATA")

@@ -153,6 +153,34 @@ def test_transfer_keeps_the_latents(flow):
     assert other.dtype == np.uint8
     assert other.shape == images.shape
     assert (other != images).any()
+    # One photo with several labels, or several with one.
+    both = flow.transfer(images[:1], labels[:1], labels)
+    np.testing.assert_array_equal(both[:1], images[:1])
+    np.testing.assert_array_equal(both[1:], flow.transfer(images[:1], labels[:1], labels[1:]))
+    np.testing.assert_array_equal(flow.transfer(images, labels, labels[:1])[:1], images[:1])
+    with pytest.raises(ValueError, match="condition must be one for each of 2 images, or one; got"):
+        flow.transfer(images, labels, np.concatenate([labels, labels]))
+
+
+def test_a_distribution_of_one_label_map_takes_any_number_of_photos(flow):
+    images, labels = pairs(flow, 3)
+    x = flow.dequantize(images)
+    one = flow.as_distribution(labels[:1])
+    expected = flow.log_prob(x, np.repeat(labels[:1], 3, axis=0))
+    np.testing.assert_allclose(one.log_prob(x), expected, rtol=1e-5)
+    assert one.sample(2).shape == (2, *flow.image_shape)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_adapt_takes_label_maps_of_one_class_and_palettes_without_blue(kind):
+    flow = KINDS[kind](palette=[(0, 0, 0), (255, 0, 0), (0, 255, 0)])
+    images, labels = pairs(flow, 8)
+    same = np.full_like(labels, 1)
+    flow.adapt({"image": images, "condition": same})
+    # A class that it has not met does not blow up: the scores are those of noise, some 8 bits.
+    assert np.asarray(flow.bits_per_dim(images, labels)).max() < 12
+    with pytest.raises(ValueError, match="channel 0 of the batch given to adapt is constant"):
+        flow.adapt({"image": np.zeros_like(images), "condition": labels})
 
 
 @pytest.mark.parametrize(
@@ -226,7 +254,7 @@ def test_fit_trains_source_and_target(kind):
         ({"palette": [(0, 0, 300)]}, "palette must be colours .* 0 to 255"),
         ({"attention_in": "source"}, "attention_in must be one of target, both"),
         ({"source_weight": -1}, "source_weight must be a number of at least 0; got -1"),
-        ({"image_shape": (8, 8, 3)}, "maps must be at least 5x5; got 4x4"),
+        ({"image_shape": (8, 8, 3)}, "sides of at least 20 with levels=2; got"),
     ],
 )
 def test_bad_arguments(changes, message):
@@ -241,6 +269,7 @@ def test_bad_arguments(changes, message):
         ((0, 4), 0, "uint8", r"classes of shape \(n, .*got shape \(2, "),
         ((0, 0), 0, "float32", "condition must be integers; got float32"),
         ((0, 0, 3), 0, "float32", "condition must be uint8; got float32"),
+        ((0, 0, 3), 7, "uint8", r"condition must hold colours of the palette; .* \(7, 7, 7\) at"),
     ],
 )
 def test_bad_conditions(flow, shape, fill, dtype, message):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnflow_keras.data import load_label_map, load_labelled_folder, save_image
-from attnflow_keras.data.label_maps import as_classes
+from attnflow_keras.data import as_classes, load_label_map, load_labelled_folder, save_image
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.integers(0, 5, (6, 8), dtype="uint8")
@@ -61,7 +60,9 @@ def test_two_folders(folders):
 
 
 def test_resizing_makes_no_new_classes(folders):
-    with pytest.raises(ValueError, match=r"0.png is 6x8, expected 12x12; .*--resize"):
+    with pytest.raises(
+        ValueError, match=r"0.png is 8x6 \(width x height\), expected 12x12; .*--resize"
+    ):
         load_labelled_folder(*folders, (12, 12, 3))
     pairs = load_labelled_folder(*folders, (12, 12, 3), resize=True)
     assert pairs["image"].shape == (3, 12, 12, 3)
@@ -81,7 +82,52 @@ def test_photos_need_partners(folders):
         load_labelled_folder(*folders, (6, 8, 3))
 
 
+def test_an_indexed_picture_in_colours_of_the_palette_is_read_by_them(tmp_path):
+    palette = np.array([(0, 0, 120), (30, 160, 40), (230, 200, 90), (9, 9, 9), (0, 0, 0)], "uint8")
+    # Its palette numbers the same colours in another order.
+    order = np.array([3, 1, 4, 0, 2])
+    indexed = Image.fromarray(np.argsort(order).astype("uint8")[CLASSES], "P")
+    indexed.putpalette(palette[order].reshape(-1).tolist())
+    indexed.save(tmp_path / "indexed.png")
+    np.testing.assert_array_equal(load_label_map(tmp_path / "indexed.png", palette), CLASSES)
+    # A palette of other colours says nothing: the indices are the classes.
+    other = load_label_map(tmp_path / "indexed.png", palette[:3])
+    np.testing.assert_array_equal(other, np.argsort(order)[CLASSES])
+
+
+def test_a_picture_of_one_bit_holds_two_classes(tmp_path):
+    Image.fromarray(CLASSES > 2).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(load_label_map(tmp_path / "mask.png"), CLASSES > 2)
+
+
+def test_a_palette_makes_classes_of_a_folder(folders):
+    palette = RNG.permutation(256)[:15].reshape(5, 3).astype("uint8")
+    save_image(folders[1] / "1.png", palette[np.roll(CLASSES, 1, axis=0)])
+    pairs = load_labelled_folder(*folders, (6, 8, 3), palette=palette)
+    np.testing.assert_array_equal(pairs["condition"][1], np.roll(CLASSES, 1, axis=0))
+    with pytest.raises(ValueError, match=r"0.png holds class 4; the palette has 4, 0 to 3"):
+        load_labelled_folder(*folders, (6, 8, 3), palette=palette[:4])
+    save_image(folders[1] / "1.png", COLOURS)
+    with pytest.raises(ValueError, match=r"1.png must hold colours of the palette; 48 of 48"):
+        load_labelled_folder(*folders, (6, 8, 3), palette=palette)
+
+
 def test_classes_of_colours():
-    palette = RNG.integers(0, 256, (5, 3), dtype="uint8")
-    np.testing.assert_array_equal(as_classes(palette[CLASSES], palette), CLASSES)
-    assert as_classes(COLOURS, palette.tolist()) is None
+    palette = RNG.permutation(256)[:15].reshape(5, 3).astype("uint8")
+    colours = palette[CLASSES]
+    np.testing.assert_array_equal(as_classes(colours, palette.tolist()), CLASSES)
+    colours[2, 3] = (1, 2, 3)
+    nearest = np.square(palette.astype("int64") - (1, 2, 3)).sum(axis=1).argmin()
+    with pytest.raises(
+        ValueError,
+        match=rf"1 of 48 pixels have others, the first \(1, 2, 3\) at \(2, 3\).*{nearest}$",
+    ):
+        as_classes(colours, palette)
+    expected = CLASSES.copy()
+    expected[2, 3] = nearest
+    np.testing.assert_array_equal(as_classes(colours, palette, nearest=True), expected)
+    table = np.array([(0, 0, 0), (90, 0, 0), (0, 90, 0), (0, 0, 90), (200, 200, 200)])
+    noisy = np.clip(table[CLASSES] + RNG.integers(-20, 21, (6, 8, 3)), 0, 255).astype("uint8")
+    np.testing.assert_array_equal(as_classes(noisy, table, nearest=True), CLASSES)
+    with pytest.raises(ValueError, match=r"mask must be uint8 of shape \(..., 3\); got float64"):
+        as_classes(colours / 2, palette, name="mask")

@@ -81,6 +81,13 @@ def result_notes(result: dict[str, Any]) -> list[str]:
             f"{spread['mean']:.2f} grey levels between {spread['samples']} samples at temperature "
             f"{spread['temperature']:.1f}"
         )
+    if result.get("real"):
+        notes.append(
+            "accuracy and mean IoU are of a classifier of pixels that was trained on real training "
+            "photos, and say how well the label map can be read off a photo, not how real that "
+            "looks: real photos are often ambiguous, and flat class means are the easiest to read. "
+            "LPIPS and PSNR tell those from photos"
+        )
     notes.append(f"{result['items']} pictures of {result['split']}; ± is the standard error")
     return notes
 

@@ -10,9 +10,11 @@ from attnflow_keras.data.images import image_grid, load_images, save_image
 from attnflow_keras.data.label_maps import load_label_map, load_labelled_folder
 from attnflow_keras.data.paired import load_paired
 from attnflow_keras.data.pairs import load_pair_folder, load_picture
+from attnflow_keras.palettes import as_classes
 
 __all__ = [
     "BlueMarbleCrops",
+    "as_classes",
     "bicubic_resize",
     "bluemarble_sample",
     "bluemarble_tiles",

@@ -7,13 +7,20 @@ import numpy as np
 
 from attnflow_keras.data.images import SUFFIXES
 from attnflow_keras.data.pairs import load_pair_folder, load_picture
+from attnflow_keras.palettes import as_classes
 
 
-def load_label_map(path: str | Path) -> np.ndarray:
+def load_label_map(path: str | Path, palette: Any = None) -> np.ndarray:
     """Read one label map from a PNG or JPEG picture.
 
-    A picture of one channel, grey or indexed, holds classes: uint8 ``(h, w)``. Any other holds
-    colours: uint8 ``(h, w, 3)``; an alpha channel is dropped.
+    A picture of one channel, grey, indexed or of 1 bit, holds classes: uint8 ``(h, w)``. Any other
+    holds colours: uint8 ``(h, w, 3)``; an alpha channel is dropped.
+
+    Args:
+        path: the file.
+        palette: colour of each class, ``(classes, 3)``. An indexed picture all of whose colours
+            are there holds the classes of its colours, whatever its indices: programs that write
+            indexed pictures number the colours as they like.
 
     Raises:
         FileNotFoundError: no such file.
@@ -29,6 +36,8 @@ def load_label_map(path: str | Path) -> np.ndarray:
     try:
         with Image.open(path) as opened:
             array = np.asarray(opened if opened.mode in ("L", "P") else _plain(opened))
+            if opened.mode == "P" and palette is not None:
+                array = _by_colour(np.asarray(opened.convert("RGB")), palette, array)
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} is too large a picture: {error}") from error
     except OSError as error:
@@ -43,6 +52,7 @@ def load_labelled_folder(
     label_folder: str | Path,
     image_shape: tuple[int, int, int],
     resize: bool = False,
+    palette: Any = None,
 ) -> dict[str, np.ndarray]:
     """Photos and label maps of two folders whose files have the same names.
 
@@ -52,19 +62,23 @@ def load_labelled_folder(
             :func:`load_label_map`.
         image_shape: ``(height, width, 3)`` that each must have.
         resize: resize others, photos with the bicubic filter and label maps to the nearest pixel.
+        palette: colour of each class, ``(classes, 3)``; label maps of either kind then become
+            classes.
 
     Returns:
-        ``{"image": uint8 (n, h, w, 3), "condition": uint8 (n, h, w) or (n, h, w, 3)}``.
+        ``{"image": uint8 (n, h, w, 3), "condition": uint8 (n, h, w) or (n, h, w, 3)}``; with a
+        palette ``(n, h, w)``.
 
     Raises:
         FileNotFoundError: no such folder.
-        ValueError: files without a partner, another size, unreadable files, or label maps of both
-            kinds.
+        ValueError: files without a partner, another size, unreadable files, label maps of both
+            kinds without a palette, or classes or colours that the palette lacks.
     """
     images, conditions = [], []
     for photo, label in zip(*load_pair_folder(image_folder, label_folder), strict=True):
         images.append(fitted(load_picture(photo), image_shape[:2], resize, photo, nearest=False))
-        conditions.append(fitted(load_label_map(label), image_shape[:2], resize, label))
+        found = fitted(load_label_map(label, palette), image_shape[:2], resize, label)
+        conditions.append(found if palette is None else known_classes(found, palette, label))
         if conditions[-1].ndim != conditions[0].ndim:
             raise ValueError(
                 f"{label_folder} must hold label maps of one kind, of classes or of colours; "
@@ -73,20 +87,26 @@ def load_labelled_folder(
     return {"image": np.stack(images), "condition": np.stack(conditions)}
 
 
-def as_classes(colours: np.ndarray, palette: Any) -> np.ndarray | None:
-    """The classes whose colours these are, uint8 ``(...)``; None where there are others.
+def known_classes(labels: np.ndarray, palette: Any, path: Any, nearest: bool = False) -> np.ndarray:
+    """Classes of a label map that was read from a file, which errors name.
 
     Args:
-        colours: uint8 ``(..., 3)``.
-        palette: colour of each class, ``(classes, 3)``; of two that are the same the first counts.
+        labels: classes ``(h, w)`` or colours ``(h, w, 3)``.
+        palette: colour of each class.
+        path: the file.
+        nearest: see :func:`attnflow_keras.palettes.as_classes`.
+
+    Raises:
+        ValueError: a class or a colour that the palette lacks.
     """
-    weights = np.array([1 << 16, 1 << 8, 1])
-    known, first = np.unique(np.asarray(palette, "int64") @ weights, return_index=True)
-    codes = colours.astype("int64") @ weights
-    places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-    if (known[places] != codes).any():
-        return None
-    return first[places].astype("uint8")
+    if labels.ndim == 3:
+        return as_classes(labels, palette, nearest, str(path))
+    if labels.max() >= len(palette):
+        raise ValueError(
+            f"{path} holds class {labels.max()}; the palette has {len(palette)}, 0 to "
+            f"{len(palette) - 1}"
+        )
+    return labels
 
 
 def fitted(
@@ -104,8 +124,8 @@ def fitted(
         return picture
     if not resize:
         raise ValueError(
-            f"{path} is {picture.shape[0]}x{picture.shape[1]}, expected {height}x{width}; resize "
-            "the pictures, or ask for resizing (resize=True, --resize)"
+            f"{path} is {picture.shape[1]}x{picture.shape[0]} (width x height), expected "
+            f"{width}x{height}; resize the pictures, or ask for resizing (resize=True, --resize)"
         )
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
     return np.asarray(Image.fromarray(picture).resize((width, height), method))
@@ -113,4 +133,14 @@ def fitted(
 
 def _plain(picture: Any) -> Any:
     """A picture as classes if it is of one channel of integers, as RGB otherwise."""
+    if picture.mode == "1":
+        return np.asarray(picture).astype("uint8")
     return picture if picture.mode.startswith("I") else picture.convert("RGB")
+
+
+def _by_colour(colours: np.ndarray, palette: Any, indices: np.ndarray) -> np.ndarray:
+    """Classes by the colours of an indexed picture, or its indices where the palette lacks one."""
+    try:
+        return as_classes(colours, palette)
+    except ValueError:
+        return indices

@@ -25,6 +25,7 @@ def load_pair_folder(
 
     Raises:
         FileNotFoundError: no such folder.
+        NotADirectoryError: a file instead of a folder.
         ValueError: a folder without pictures, two files of one name in a folder, or a file
             without a partner.
     """
@@ -67,6 +68,10 @@ def load_picture(path: str | Path) -> np.ndarray:
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
+    if folder.is_file():
+        raise NotADirectoryError(
+            f"{folder} is a file; pairs are two folders, whose files have the same names"
+        )
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
     files: dict[str, Path] = {}

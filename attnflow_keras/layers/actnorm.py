@@ -27,6 +27,10 @@ class ActNorm(FlowLayer):
 
     log_scale_bound = LOG_SCALE_BOUND
 
+    # Whether adapt leaves the scale of a constant channel as it is. Not for images: their channel
+    # would get an endless density. Label maps may lack a class, or a palette a colour.
+    allow_constant = False
+
     def build_map(self, shape: tuple[int, int, int]) -> None:
         channels = shape[-1]
         self.bias = self.add_weight((channels,), "zeros", name="bias", autocast=False)
@@ -44,18 +48,21 @@ class ActNorm(FlowLayer):
         Raises:
             ValueError: NaN or Inf in the batch, or a channel that is constant.
         """
-        mean, log_scale = batch_statistics(self.name, x)
+        mean, log_scale = batch_statistics(self.name, x, self.allow_constant)
         self.bias.assign(-mean)
         self.log_scale.assign(np.asarray(inverse_soft_clamp(log_scale, LOG_SCALE_BOUND)))
         return super().adapt(x, condition)
 
 
-def batch_statistics(name: str, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def batch_statistics(
+    name: str, x: Tensor, allow_constant: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean of each channel, and the log-scale that brings its standard deviation to 1.
 
     Args:
         name: the layer's, for errors.
         x: ``(n, h, w, c)``.
+        allow_constant: give a constant channel a log-scale of 0.
 
     Raises:
         ValueError: NaN or Inf, or a channel that is constant.
@@ -66,9 +73,11 @@ def batch_statistics(name: str, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
     mean = values.mean(axis=(0, 1, 2))
     std = values.std(axis=(0, 1, 2))
     constant = np.flatnonzero(std < 1e-7 * np.maximum(1.0, np.abs(mean)))
-    if constant.size:
+    if constant.size and not allow_constant:
         raise ValueError(
             f"{name}: channel {constant[0]} of the batch given to adapt is constant "
             f"({mean[constant[0]]:.6g}); adapt needs a batch that varies in every channel"
         )
-    return mean, -np.log(std + 1e-6)
+    log_scale = -np.log(std + 1e-6)
+    log_scale[constant] = 0.0
+    return mean, log_scale

@@ -50,6 +50,11 @@ class _Decode(FlowBijector):
         if self.features is None:
             return None
         given, count = tree.flatten(self.features)[0].shape[0], x.shape[0]
+        if given == 1:
+            shape = ops.shape(x)[:1]
+            return tree.map_structure(
+                lambda part: ops.repeat(part, shape[0], axis=0), self.features
+            )
         if None not in (given, count) and given != count:
             raise ValueError(
                 f"the condition holds {given} items, one an image; got a batch of {count} images"

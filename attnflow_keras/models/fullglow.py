@@ -18,6 +18,7 @@ from attnflow_keras.models.attentions import check_attention, with_attention
 from attnflow_keras.models.glow import Glow, check_levels
 from attnflow_keras.models.label_flow import SOURCE_SEED, SourcedFlow
 from attnflow_keras.networks import GlowConvNet, MapToVectorNet
+from attnflow_keras.networks.map_to_vector import LEAST_SIDE
 from attnflow_keras.numerics import check_scale_floor
 from attnflow_keras.priors import GaussianPrior
 
@@ -45,7 +46,8 @@ class FullGlow(SourcedFlow):
     An argument marked "by level" takes one value for all levels or a list with one a level.
 
     Args:
-        image_shape: ``(height, width, 3)`` of photos; both sides divisible by ``2 ** levels``.
+        image_shape: ``(height, width, 3)`` of photos; both sides divisible by ``2 ** levels``, and
+            at least 5 times that, for the networks for actnorm and 1x1 convolution.
         levels: number of levels.
         steps: steps, by level.
         width: hidden channels of the couplings, by level.
@@ -100,6 +102,12 @@ class FullGlow(SourcedFlow):
         check_attention(attention, position, mask, heads, attention_options)
         choose("attention_in", attention_in, ("target", "both"))
         check_levels(levels, self.float_shape)
+        least = LEAST_SIDE * 2**levels
+        if min(self.float_shape[:2]) < least:
+            raise ValueError(
+                f"image_shape must have sides of at least {least} with levels={levels}; got "
+                f"{self.image_shape}"
+            )
         check_options("vector_options", vector_options, MapToVectorNet, ("out_channels",))
         self._config = {
             "levels": levels,

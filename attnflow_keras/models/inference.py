@@ -291,7 +291,7 @@ class InferenceMixin:
         """The density of float images ``(..., h, w, c)`` as a TFP distribution.
 
         ``sample()`` is one image, ``sample((2, 3))`` gives ``(2, 3, h, w, c)``; ``log_prob``
-        takes any batch shape. With a condition, the number of images is that of the condition.
+        takes any batch shape. Of several conditions, each is for one image of a batch of as many.
         """
         from attnflow_keras.models.distribution import flow_distribution
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from attnflow_keras.layers import ActNorm
 from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.models.glow import Glow
@@ -62,17 +63,22 @@ class LabelFlow(Flow):
         Args:
             photo: uint8 ``(n, h, w, 3)``.
             label: its label maps.
-            new_label: the label maps to show instead.
+            new_label: the label maps to show instead, one for each photo; or one for all, or
+                several for one photo.
             batch_size: greatest number of photos at a time.
 
         Returns:
-            uint8 ``(n, h, w, 3)``.
+            uint8 ``(n, h, w, 3)``, as many as there are photos or new label maps.
 
         Raises:
-            ValueError: photos or label maps of a wrong shape or dtype.
+            ValueError: photos or label maps of a wrong shape, number or dtype.
         """
+        self._check_condition(new_label)
         latents, _ = self.encode(self.dequantize(photo, center=True), label, batch_size)
         latents = tuple(ops.convert_to_numpy(z) for z in latents)
+        count = len(new_label)
+        if len(latents[0]) == 1 and count > 1:
+            latents = tuple(np.repeat(z, count, axis=0) for z in latents)
         return self._quantize_images(self.decode(latents, new_label, batch_size))
 
     def label_floats(self, labels: Any, noise: Any = 0.5) -> Tensor:
@@ -123,6 +129,9 @@ class SourcedFlow(LabelFlow):
         if getattr(self, "built", False):
             return
         self.source = self.make_source()
+        for layer in self.source._flatten_layers():
+            if isinstance(layer, ActNorm):
+                layer.allow_constant = True
         super().build(input_shape)
 
     def call(self, inputs: Any, training: bool = False) -> Tensor:
@@ -141,11 +150,24 @@ class SourcedFlow(LabelFlow):
         return 8.0 - ops.mean(self.source.traced_log_prob(x)) / (self.num_dims * LN2)
 
     def adapt(self, batch: Any, seed: int = 0) -> None:
+        """Data-dependent initialization of the source and then of the flow itself.
+
+        Args:
+            batch: ``{"image": photos, "condition": label maps}``; some 100 varied pairs are
+                enough.
+            seed: seed of the dequantization noise of the photos.
+
+        Raises:
+            ValueError: a wrong shape or dtype, NaN, or photos a channel of which is constant.
+        """
         labels = checks.unpack(batch)["condition"]
         self._check_condition(labels)
         if not self.source.is_adapted:
-            pictures = ops.convert_to_numpy(colours(labels, self.palette))
-            self.source.adapt(pictures[..., :3], seed)
+            pictures = ops.convert_to_numpy(colours(labels, self.palette))[..., :3]
+            # A palette may leave a channel constant, and a batch may hold but one class. Noise
+            # would hide that from the layers, which would scale it up.
+            constant = (pictures == pictures[:1, :1, :1]).all(axis=(0, 1, 2)).any()
+            self.source.adapt(self.source.dequantize(pictures, seed, center=bool(constant)), seed)
         super().adapt(batch, seed)
 
     def get_config(self) -> dict[str, Any]:

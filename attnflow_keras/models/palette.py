@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from attnflow_keras.palettes import as_classes
+
 
 def as_palette(palette: Any) -> np.ndarray | None:
     """A palette as uint8 ``(classes, 3)``, or None.
@@ -29,13 +31,16 @@ def as_palette(palette: Any) -> np.ndarray | None:
 
 
 def check_labels(labels: Any, shape: tuple[int, int, int], palette: np.ndarray | None) -> None:
-    """Raise ValueError unless these are label maps for photos of a shape.
+    """Raise unless these are label maps for photos of a shape.
 
     Args:
         labels: classes, integers ``(n, h, w)``, where there is a palette; or colours, uint8
             ``(n, h, w, 3)``, with channels of another kind after them where there are any.
         shape: ``(h, w, c)``, c at least 3.
         palette: the palette, or None.
+
+    Raises:
+        ValueError: another shape or dtype, or a class or a colour that the palette lacks.
     """
     given = tuple(getattr(labels, "shape", np.shape(labels)))
     height, width, channels = shape
@@ -52,11 +57,14 @@ def check_labels(labels: Any, shape: tuple[int, int, int], palette: np.ndarray |
     if not (dtype == "uint8" or (not colour and dtype.startswith(("int", "uint")))):
         kind = "uint8" if colour else "integers"
         raise ValueError(f"condition must be {kind}; got {dtype}")
-    if colour or palette is None:
+    if palette is None:
         return
     try:
         values = np.asarray(ops.convert_to_numpy(labels))
     except Exception:  # a tensor of a graph under construction has no values yet
+        return
+    if colour:
+        as_classes(values, palette, name="condition")
         return
     if values.size and not 0 <= values.min() <= values.max() < len(palette):
         raise ValueError(

@@ -189,7 +189,6 @@ def load_conditioned(
     maps come from a folder of their own.
     """
     from attnflow_keras.data import downscale, load_labelled_folder, load_paired
-    from attnflow_keras.data.label_maps import as_classes
     from attnflow_keras.data.paired import PAIRED
 
     shape, task = tuple(entry["config"]["image_shape"]), entry.get("task")
@@ -216,10 +215,6 @@ def load_conditioned(
             f"{data}: photos need their label maps, pictures of the same names; name their folder "
             "with --labels"
         )
-    pairs = load_labelled_folder(data, labels, shape, resize)
-    condition, palette = pairs["condition"], entry["config"].get("palette")
-    if condition.ndim == 4 and palette is not None:
-        # Exports of such an entry take classes only.
-        classes = as_classes(condition, palette)
-        condition = condition if classes is None else classes
-    return pairs["image"], condition
+    # Exports of an entry with a palette take classes only.
+    pairs = load_labelled_folder(data, labels, shape, resize, entry["config"].get("palette"))
+    return pairs["image"], pairs["condition"]

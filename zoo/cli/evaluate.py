@@ -53,7 +53,8 @@ def evaluate_command(
     segmenter: Annotated[
         Path | None,
         typer.Option(
-            help="File of the classifier, .weights.h5: read if it is there, else written."
+            help="File of the classifier, .weights.h5: read if it is there, else written. With "
+            "--data it must be there."
         ),
     ] = None,
     lpips: Annotated[
@@ -70,7 +71,8 @@ def evaluate_command(
 
     Super-resolution stands beside bicubic interpolation and the entry's encoder. Label to photo
     stands beside the mean colour of each class, with a classifier of pixels that is trained on
-    real photos first (minutes; --segmenter keeps it).
+    real photos first (minutes; --segmenter keeps it). With --data there are no class means, and
+    no classifier but that of --segmenter: your pictures are not split into some to learn from.
     """
     from attnflow_keras.data.paired import PAIRED
 
@@ -95,13 +97,18 @@ def evaluate_command(
     pairs = {"image": images, "condition": conditions}
     from attnflow_keras.metrics import LPIPS
 
-    judge = LPIPS() if lpips else None
+    try:
+        judge = LPIPS() if lpips else None
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}. Or leave it out with --no-lpips") from error
     flow = load_flow(name)
     name_of_split = str(data) if dataset is None else f"{dataset} {split}"
     options = {"split": name_of_split, "seed": seed, "samples": samples}
     if task == LABEL_TO_PHOTO:
         options |= {"draws": draws, "segmenter": _segmenter(flow, dataset, segmenter)}
     result = JUDGES[task](flow, pairs, judge, dataset, options)
+    if task == LABEL_TO_PHOTO and dataset is None:
+        console.print("your pictures: no class means, and no classifier but one by --segmenter")
     for line in result_lines(result):
         console.print(line, highlight=False, soft_wrap=True)
     if record:
@@ -187,6 +194,11 @@ def _segmenter(flow: Any, dataset: str | None, path: Path | None) -> Any:
         judge.load(path)
         return judge
     if dataset is None:
+        if path is not None:
+            raise FileNotFoundError(
+                f"--segmenter: no file {path}; with --data there are no other photos to train it "
+                "on. 'attnflow evaluate' of the entry's own data set writes one"
+            )
         return None
     with progress_bar("training the classifier of pixels", STEPS) as report:
         judge.train(training_source(dataset), progress=report)

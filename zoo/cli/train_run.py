@@ -132,7 +132,7 @@ def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
             return photos, validation["image"], test["image"]
         return training_source(recipe.dataset), validation, test
     if job.labels is not None:
-        pairs = load_labelled_folder(recipe.dataset, job.labels, shape, recipe.resize)
+        pairs = load_labelled_folder(recipe.dataset, job.labels, shape, recipe.resize, flow.palette)
         count = len(pairs["image"])
         held_out = _held_out(recipe, count)
         if held_out is None:

@@ -34,10 +34,18 @@ def translate_command(
     palette: Annotated[
         Path | None,
         typer.Option(
-            help="JSON with a list of [red, green, blue], the colour of each class of the label "
-            "map. Default: the entry's."
+            help="JSON with a list of [red, green, blue]: the colours in which LABEL shows the "
+            "entry's classes, in their order. Default: the entry's own."
         ),
     ] = None,
+    nearest: Annotated[
+        bool,
+        typer.Option(
+            "--nearest",
+            help="Take the palette's nearest colour for those that it lacks: for label maps kept "
+            "as JPEG.",
+        ),
+    ] = False,
     resize: Annotated[
         bool, typer.Option("--resize", help="Resize a label map of another size.")
     ] = False,
@@ -56,21 +64,17 @@ def translate_command(
         )
     check_out(out, ".png")
     size = entry["config"]["image_shape"][:2]
-    condition = fitted(load_label_map(label), size, resize, label)
-    true = None if photo is None else fitted(load_picture(photo), size, resize, photo, False)
     own = entry["config"].get("palette")
-    if condition.ndim == 2:
-        condition = _coloured(condition, palette, own, label)
-    elif palette is not None:
-        raise ValueError(f"--palette is for maps of classes; {label} is one of colours")
-    elif own is not None:
-        _say_of_unknown(condition, own, label)
+    given = None if palette is None else _read_palette(palette, own)
+    read = load_label_map(label, own if given is None else given)
+    condition = _condition(fitted(read, size, resize, label), label, own, given, nearest)
+    true = None if photo is None else fitted(load_picture(photo), size, resize, photo, False)
     flow = load_flow(name)
     with console.status("drawing"):
         drawn = flow.sample(samples, condition[None], temperature=temperature, seed=seed)
     shown: list[Any] = list(drawn)
     if strip or true is not None:
-        shown = [condition, *shown]
+        shown = [condition if own is None else np.asarray(own, "uint8")[condition], *shown]
     if true is not None:
         shown.append(true)
     gap = np.full((size[0], GAP, 3), 255, "uint8")
@@ -82,46 +86,55 @@ def translate_command(
     console.print(f"wrote {out}")
 
 
-def _coloured(classes: Any, path: Path | None, own: Any, label: Path) -> Any:
-    """Classes as colours, by the user's palette or the entry's."""
-    import numpy as np
+def _condition(labels: Any, path: Path, own: Any, given: Any, nearest: bool) -> Any:
+    """What the entry's flow takes: classes where it has a palette, else colours."""
+    from attnflow_keras.data.label_maps import known_classes
 
-    colours = own
-    if path is not None:
+    classes = labels.ndim == 2
+    if own is not None:
+        if classes and given is not None:
+            raise ValueError(
+                f"--palette says which class a colour is; {path} holds classes already"
+            )
         try:
-            colours = json.loads(path.read_text(encoding="utf-8"))
+            return known_classes(labels, own if given is None else given, path, nearest)
         except ValueError as error:
-            raise ValueError(f"--palette: {path} is no JSON: {error}") from error
-    if colours is None:
+            hint = "" if classes else ". --palette names others, --nearest takes the nearest ones"
+            raise ValueError(f"{error}{hint}") from error
+    if not classes:
+        if given is not None or nearest:
+            raise ValueError(
+                f"--palette and --nearest: {path} is of colours and the entry takes any"
+            )
+        return labels
+    if given is None:
         raise ValueError(
-            f"{label} is a map of classes and the entry has no palette; give one with --palette, "
+            f"{path} is a map of classes and the entry has no palette; give one with --palette, "
             "or a picture of colours"
         )
+    return given[known_classes(labels, given, path)]
+
+
+def _read_palette(path: Path, own: Any) -> Any:
+    """The user's palette, uint8 ``(classes, 3)``."""
+    import numpy as np
+
+    if not path.is_file():
+        raise FileNotFoundError(f"--palette: no file {path}")
     try:
-        table = np.asarray(colours)
+        table = np.asarray(json.loads(path.read_text(encoding="utf-8")))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--palette: {path} is no JSON: {error}") from error
     except ValueError:
         table = np.zeros(0)
     if table.ndim != 2 or table.shape[1] != 3 or table.dtype.kind != "i":
         raise ValueError(f"--palette: {path} must hold a list of [red, green, blue]")
     if table.min() < 0 or table.max() > 255:
         raise ValueError(f"--palette: {path} must hold numbers of 0 to 255; got {table.max()}")
-    if classes.max() >= len(table):
+    most = 256 if own is None else len(own)
+    if len(table) > most:
         raise ValueError(
-            f"{label} holds class {classes.max()}; the palette has {len(table)}, 0 to "
-            f"{len(table) - 1}"
+            f"--palette: {path} must hold at most {most} colours, one for each class; got "
+            f"{len(table)}"
         )
-    return table.astype("uint8")[classes]
-
-
-def _say_of_unknown(colours: Any, palette: Any, label: Path) -> None:
-    """Warn of colours that the entry has not been trained on."""
-    import numpy as np
-
-    weights = np.array([1 << 16, 1 << 8, 1])
-    known = np.isin(colours.astype("int64") @ weights, np.asarray(palette) @ weights)
-    if not known.all():
-        console.print(
-            f"note: {100 * (1 - known.mean()):.0f} % of {label} has colours that are not in the "
-            "entry's palette; a grey or indexed picture of classes has none of them",
-            highlight=False,
-        )
+    return table.astype("uint8")
