@@ -281,7 +281,9 @@ def test_bad_conditions(flow, shape, fill, dtype, message):
 
 
 def test_the_condition_is_needed(flow):
-    images, _ = pairs(flow, 2)
+    images, labels = pairs(flow, 2)
+    with pytest.raises(ValueError, match="condition holds no label map; got shape"):
+        flow.sample(condition=labels[:0])
     with pytest.raises(ValueError, match="condition is missing"):
         flow.bits_per_dim(images)
 

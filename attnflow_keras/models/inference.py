@@ -224,7 +224,7 @@ class InferenceMixin:
             count = int(tree.flatten(features)[0].shape[0])
             n = count if n is None else n
             if n != count:
-                n, features = _matched(n, count, self._features(condition))
+                n, features = _matched(n, count, self._features(features))
         n = 1 if n is None else n
         latents = noise.draw_latents(n, list(self.latent_shapes), temperature, seed)
         x = ops.convert_to_numpy(self.decode(latents, features, batch_size))

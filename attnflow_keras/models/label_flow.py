@@ -11,6 +11,7 @@ from attnflow_keras.models.flow import Flow
 from attnflow_keras.models.glow import Glow
 from attnflow_keras.models.palette import as_palette, check_labels, colours
 from attnflow_keras.numerics import LN2
+from attnflow_keras.palettes import as_classes
 from attnflow_keras.step_noise import step_uniform
 
 Tensor = Any
@@ -93,6 +94,15 @@ class LabelFlow(Flow):
             return
         shape = (*self.image_shape[:2], 3 + self.extra_channels)
         check_labels(condition, shape, self.palette)
+
+    def _checked(self, condition: Any) -> Any:
+        """Label maps as uint8 classes where there is a palette, so that all kinds share a trace."""
+        condition = super()._checked(condition)
+        if self.palette is None or not isinstance(condition, np.ndarray):
+            return condition
+        if condition.ndim == 4:
+            return as_classes(condition, self.palette)
+        return condition.astype("uint8")
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -57,6 +57,8 @@ def check_labels(labels: Any, shape: tuple[int, int, int], palette: np.ndarray |
     if not (dtype == "uint8" or (not colour and dtype.startswith(("int", "uint")))):
         kind = "uint8" if colour else "integers"
         raise ValueError(f"condition must be {kind}; got {dtype}")
+    if given[0] == 0:
+        raise ValueError(f"condition holds no label map; got shape {given}")
     if palette is None:
         return
     try:
