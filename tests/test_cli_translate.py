@@ -89,11 +89,14 @@ def test_a_strip_shows_label_map_photos_and_true_photo(entry, folder, tmp_path):
 def test_a_palette_of_the_user_s(entry, folder, tmp_path):
     classes = np.asarray(Image.open(folder / "classes" / "02.png"))
     save_image(tmp_path / "mine.png", COLOURS[::-1][classes])
+    # The same picture as a program that writes indexed ones keeps it.
+    Image.open(tmp_path / "mine.png").quantize(3).save(tmp_path / "indexed.png")
     (tmp_path / "palette.json").write_text(json.dumps(COLOURS[::-1].tolist()))
     drawn = []
     for label, options in (
         (folder / "classes" / "02.png", ()),
         (tmp_path / "mine.png", ("--palette", tmp_path / "palette.json")),
+        (tmp_path / "indexed.png", ("--palette", tmp_path / "palette.json")),
     ):
         out = tmp_path / "out.png"
         attnflow("translate", entry, label, "-o", out, "--strip", *options)
@@ -101,6 +104,7 @@ def test_a_palette_of_the_user_s(entry, folder, tmp_path):
         # The label map is shown in the entry's colours.
         np.testing.assert_array_equal(drawn[-1][:, :24], COLOURS[classes])
     np.testing.assert_array_equal(drawn[0], drawn[1])
+    np.testing.assert_array_equal(drawn[0], drawn[2])
 
 
 def test_colours_that_the_entry_does_not_know_are_refused_or_approximated(entry, folder, tmp_path):

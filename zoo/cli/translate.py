@@ -66,7 +66,7 @@ def translate_command(
     size = entry["config"]["image_shape"][:2]
     own = entry["config"].get("palette")
     given = None if palette is None else _read_palette(palette, own)
-    read = load_label_map(label, own if given is None else given)
+    read = load_label_map(label, own) if given is None else _in_colours(label)
     condition = _condition(fitted(read, size, resize, label), label, own, given, nearest)
     true = None if photo is None else fitted(load_picture(photo), size, resize, photo, False)
     flow = load_flow(name)
@@ -113,6 +113,18 @@ def _condition(labels: Any, path: Path, own: Any, given: Any, nearest: bool) -> 
             "or a picture of colours"
         )
     return given[known_classes(labels, given, path)]
+
+
+def _in_colours(path: Path) -> Any:
+    """A label map to read by the user's palette: an indexed picture as colours, not indices."""
+    from PIL import Image
+
+    from attnflow_keras.data import load_label_map, load_picture
+
+    labels = load_label_map(path)
+    with Image.open(path) as opened:
+        indexed = opened.mode == "P"
+    return load_picture(path) if indexed else labels
 
 
 def _read_palette(path: Path, own: Any) -> Any:
