@@ -1,0 +1,207 @@
+"""Files and folders are whole or not there, whatever stands at their place or cuts them short."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from attnflow_keras.files import (
+    NEW,
+    OLD,
+    PART,
+    open_regular,
+    replacing_folder,
+    restore_folder,
+    sha256,
+    write_file,
+)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def make_folder(folder, text, overwrite=False):
+    with replacing_folder(folder, overwrite) as part:
+        (part / "a").write_text(text)
+        (part / "b").write_text(text)
+
+
+def whole(folder):
+    texts = {(folder / name).read_text() for name in ("a", "b")}
+    assert len(texts) == 1
+    return texts.pop()
+
+
+def test_a_file_is_replaced_with_its_permissions(tmp_path):
+    path = tmp_path / "deep" / "file"
+    write_file(path, "one")
+    path.chmod(0o640)
+    write_file(path, b"two")
+    assert path.read_text() == "two"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert names(path.parent) == ["file"]
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        write_file(path.parent, "three")
+
+
+def test_links_are_followed(tmp_path):
+    there, later = tmp_path / "there", tmp_path / "later"
+    there.write_text("old")
+    for target in (there, later):
+        link = tmp_path / "link"
+        link.symlink_to(target)
+        write_file(link, "new")
+        assert link.is_symlink()
+        assert target.read_text() == "new"
+        link.unlink()
+    (tmp_path / "entry").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "entry")
+    make_folder(tmp_path / "link", "x", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert whole(tmp_path / "entry") == "x"
+
+
+def test_special_files_are_written_into(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(fifo.read_bytes()))
+    reader.start()
+    write_file(fifo, b"x" * 200_000)
+    reader.join(10)
+    assert read == [b"x" * 200_000]
+    assert fifo.is_fifo()
+    write_file("/dev/null", "gone")
+    with pytest.raises(OSError, match="No space left"):
+        write_file("/dev/full", "never")
+    for device in ("/dev/null", "/dev/full"):
+        assert os.path.exists(device)
+        assert not os.path.isfile(device)
+    done = subprocess.run(
+        [sys.executable, "-c", "from attnflow_keras.files import write_file as w\n"
+         "w('/dev/stdout', 'to a pipe')"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "to a pipe"
+
+
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", "/dev/zero", tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            open_regular(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        sha256(tmp_path / "fifo")
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    path = tmp_path / "file"
+    write_file(path, "old")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_file(path, b"x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import attnflow_keras.files as files
+folder, last = Path(sys.argv[1]), int(sys.argv[2])
+calls = 0
+def counted(function):
+    def call(*arguments, **options):
+        global calls
+        calls += 1
+        if calls > last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **options)
+    return call
+for name in ("rename", "replace", "rmdir", "unlink"):
+    setattr(os, name, counted(getattr(os, name)))
+with files.replacing_folder(folder, overwrite=True) as part:
+    for name in "ab":
+        (part / name).write_text("new")
+"""
+
+
+def test_a_kill_between_any_two_steps_of_an_overwrite(tmp_path):
+    """Each renaming and removal in turn is the one that never happens."""
+    seen = set()
+    for last in range(20):
+        folder = tmp_path / str(last) / "entry"
+        make_folder(folder, "old")
+        command = [sys.executable, "-c", KILLED, str(folder), str(last)]
+        killed = subprocess.run(command).returncode == -signal.SIGKILL
+        seen.add(folder.exists())
+        restore_folder(folder)
+        assert whole(folder) in (("old", "new") if killed else ("new",))
+        make_folder(folder, "newer", overwrite=True)
+        assert whole(folder) == "newer"
+        assert names(folder.parent) == ["entry"]
+        if not killed:
+            break
+    assert not killed
+    assert seen == {True, False}
+
+
+def test_a_reader_may_restore_while_a_writer_swaps(tmp_path, monkeypatch):
+    folder = tmp_path / "entry"
+    make_folder(folder, "old")
+    rename = os.rename
+
+    def restored_at_once(source, target):
+        rename(source, target)
+        if str(target).endswith(OLD):
+            restore_folder(folder)
+
+    monkeypatch.setattr(os, "rename", restored_at_once)
+    make_folder(folder, "new", overwrite=True)
+    assert whole(folder) == "new"
+    assert names(tmp_path) == ["entry"]
+
+
+def test_a_swap_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch):
+    folder = tmp_path / "entry"
+    make_folder(folder, "old")
+    rename = os.rename
+
+    def failing(source, target):
+        if str(source).endswith(NEW):
+            raise OSError("no")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(OSError, match="no"):
+        make_folder(folder, "new", overwrite=True)
+    assert whole(folder) == "old"
+    assert names(tmp_path) == ["entry"]
+
+
+def test_two_writers_of_one_target(tmp_path):
+    with (
+        replacing_folder(tmp_path / "entry"),
+        pytest.raises(OSError, match="entry is being written by another process"),
+    ):
+        make_folder(tmp_path / "entry", "x")
+    assert names(tmp_path / "entry") == []
+    # Without a living writer a temporary is a left-over.
+    (tmp_path / f".file.{PART}").write_text("rest")
+    (tmp_path / f".other.{PART}").mkdir()
+    (tmp_path / f".other.{PART}" / "rest").write_text("rest")
+    write_file(tmp_path / "file", "x")
+    make_folder(tmp_path / "other", "x")
+    assert names(tmp_path) == ["entry", "file", "other"]
+    assert names(tmp_path / "other") == ["a", "b"]
