@@ -25,13 +25,16 @@ _JOINERS = "\u200c\u200d"  # of scripts and emoji
 _NOT_IN_NAMES = set("/\\\"'`<>|:*?$")
 
 
-def read_json(path: str | Path, limit: int = JSON_BYTES, depth: int = JSON_DEPTH) -> Any:
+def read_json(
+    path: str | Path, limit: int = JSON_BYTES, depth: int = JSON_DEPTH, raw: bool = False
+) -> Any:
     """JSON of a regular file, with every text in it made printable by :func:`printable`.
 
     Args:
         path: the file.
         limit: its largest size in bytes.
         depth: how deep arrays and objects may be nested.
+        raw: leave texts as they are, to compare them.
 
     Raises:
         OSError: no such file, or not a regular one.
@@ -43,7 +46,8 @@ def read_json(path: str | Path, limit: int = JSON_BYTES, depth: int = JSON_DEPTH
     deepest = max(accumulate(steps), default=0)
     if deepest > depth:
         raise ValueError(f"it is nested {deepest} deep, more than {depth}")
-    return _printable_tree(json.loads(text, parse_constant=_no_constant))
+    content = json.loads(text, parse_constant=_no_constant)
+    return content if raw else _printable_tree(content)
 
 
 def read_bytes(path: str | Path, limit: int) -> bytes:

@@ -2,13 +2,24 @@
 
 from typing import Any
 
+_ESCAPES = str.maketrans({"<": "&lt;", "[": "\\[", "|": "\\|"})
+
+
+def shown(value: Any) -> str:
+    """A value as Markdown of one line that can't start HTML, a link, a picture or a cell."""
+    return " ".join(str(value).split()).translate(_ESCAPES)
+
+
+def _code(text: str) -> str:
+    return "`" + " ".join(text.replace("`", "'").split()) + "`"
+
 
 def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
-    """The card of an entry in Markdown."""
+    """The card of an entry in Markdown, in which its texts are shown as they are."""
     name = metadata["name"]
-    lines = [f"# {name}", ""]
+    lines = [f"# {shown(name)}", ""]
     if metadata.get("description"):
-        lines += [metadata["description"], ""]
+        lines += [shown(metadata["description"]), ""]
     load = f'zoo.load("{name}")' if "bytes" in metadata else f'zoo.load("{name}", weights=False)'
     lines += ["```python", "import zoo", "", f"flow = {load}", "```", ""]
     rows = [
@@ -18,28 +29,28 @@ def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
         ("licence of the weights", metadata.get("license")),
         ("derived from", metadata.get("derived_from")),
         ("architecture", config["class"]),
-        ("parameters", f"{metadata['parameters']:,}"),
+        ("parameters", f"{metadata['parameters']:,}" if "parameters" in metadata else None),
         ("size", f"{metadata['bytes'] / 1e6:.2f} MB" if "bytes" in metadata else "no weights"),
     ]
     lines += ["| | |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in rows if value]
+    lines += [f"| {key} | {shown(value)} |" for key, value in rows if value]
     lines.append("")
     for metric in metadata.get("metrics", []):
-        lines += [f"- {metric_line(metric)}"]
+        lines += [f"- {shown(metric_line(metric))}"]
     for key, title in RESULTS.items():
         if metadata.get(key):
             lines += ["", f"## {title}", "", *result_table(metadata[key])]
     if metadata.get("paper"):
-        lines += ["", "## In the paper", "", metadata["paper"]]
+        lines += ["", "## In the paper", "", shown(metadata["paper"])]
     training = metadata.get("training")
     if training:
         lines += ["", "## Training", ""]
         for key in ("command", "seed", "steps", "images", "seconds", "machine", "date"):
             if key in training:
-                value = training[key]
-                lines.append(f"- {key}: {f'`{value}`' if key == 'command' else value}")
+                show = _code if key == "command" else shown
+                lines.append(f"- {key}: {show(training[key])}")
         curve = "`curve.csv` has the curve. " if "bytes" in metadata else ""
-        lines += ["", curve + training.get("note", "")]
+        lines += ["", curve + shown(training.get("note", ""))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -107,8 +118,8 @@ def result_table(result: dict[str, Any]) -> list[str]:
     """The same in Markdown."""
     titles, *rows = result_rows(result)
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return [*lines, "", *(f"- {note}" for note in result_notes(result))]
+    lines += ["| " + " | ".join(map(shown, row)) + " |" for row in rows]
+    return [*lines, "", *(f"- {shown(note)}" for note in result_notes(result))]
 
 
 def _cell(score: dict[str, Any] | None) -> str:

@@ -1,13 +1,25 @@
 """Entries as folders: load a flow from one, save a flow to one."""
 
+import contextlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.files import replacing_folder, sha256, write_json
+from attnflow_keras.files import replacing_folder, sha256, write_file, write_json
+from attnflow_keras.untrusted import is_plain_name, plain_name
+from attnflow_keras.weights_file import weights_bytes
 from zoo.errors import ZooError
-from zoo.registry import FORMAT, locate, read_json
-from zoo.weights_file import pack
+from zoo.registry import FORMAT, entry_file, locate, read_config, read_metadata
+from zoo.weights_file import (
+    FILE_BYTES,
+    MOST,
+    TooLargeError,
+    check_shapes,
+    declared_shapes,
+    limited_weights,
+    packed,
+)
 
 WEIGHTS = "model.weights.h5"
 
@@ -32,8 +44,8 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
         ImportError: TensorFlow is not installed.
     """
     folder = locate(name)
-    config = read_json(folder / "config.json", name)
-    metadata = read_json(folder / "metadata.json", name)
+    config = read_config(folder, name)
+    metadata = read_metadata(folder, name)
     path = folder / WEIGHTS
     if weights and not path.exists():
         command = metadata.get("training", {}).get("command")
@@ -42,20 +54,24 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
             f"entry {str(name)!r} has no weights{trains}. zoo.load({str(name)!r}, weights=False) "
             "builds the untrained model"
         )
-    if weights:
-        _check_hash(path, metadata, name)
-    flow = _build(config, dtype, name)
+    declared = _declared(folder, metadata, config, name) if weights else None
+    limits = MOST if declared is None else (len(declared), sum(map(math.prod, declared)))
+    flow = _build(config, dtype, name, limits)
     # As text, because Keras would take a dict for something to track.
     kept = ("task", "dataset", "dataset_license", "license")
     origin = {key: metadata[key] for key in kept if key in metadata}
-    flow.origin = json.dumps({**origin, "derived_from": metadata.get("name", folder.name)})
-    if weights:
+    flow.origin = json.dumps({**origin, "derived_from": metadata["name"]})
+    if declared is not None:
         try:
+            check_shapes(declared, flow)
             flow.load_weights(path)
         except Exception as error:
             raise ZooError(
                 f"entry {str(name)!r}: {path} does not fit its config.json: {error}"
             ) from error
+        damaged = _not_finite(flow)
+        if damaged is not None:
+            raise ZooError(f"entry {str(name)!r}: {path}: its weight {damaged} holds NaN or Inf")
     return flow
 
 
@@ -97,9 +113,9 @@ def save(
     from zoo.card import render
 
     folder = _check_arguments(flow, folder, metadata, overwrite, extra)
-    for variable in flow.weights:
-        if not np.isfinite(np.asarray(variable)).all():
-            raise ZooError(f"the flow is not saved: its weight {variable.path} holds NaN or Inf")
+    damaged = _not_finite(flow)
+    if damaged is not None:
+        raise ZooError(f"the flow is not saved: its weight {damaged} holds NaN or Inf")
     if metadata is None:
         metadata = json.loads(getattr(flow, "origin", "{}"))
         optimizer = getattr(flow, "optimizer", None)
@@ -110,11 +126,10 @@ def save(
         # An uncompiled copy: a compiled model would write its optimizer too.
         copy = _build(config, None, folder)
         copy.set_weights(flow.get_weights())
-        copy.save_weights(part / WEIGHTS)
-        pack(part / WEIGHTS)
+        write_file(part / WEIGHTS, packed(weights_bytes(copy)))
         full = {
             "format": FORMAT,
-            "name": folder.name,
+            "name": plain_name(folder.resolve().name),
             **(metadata or {}),
             "parameters": int(sum(np.prod(v.shape) for v in flow.trainable_variables)),
             "bytes": (part / WEIGHTS).stat().st_size,
@@ -122,9 +137,9 @@ def save(
         }
         write_json(part / "config.json", config)
         write_json(part / "metadata.json", full)
-        (part / "card.md").write_text(render(full, config), encoding="utf-8")
+        write_file(part / "card.md", render(full, config))
         for name, text in (extra or {}).items():
-            (part / name).write_text(text, encoding="utf-8")
+            write_file(part / name, text)
     return folder
 
 
@@ -132,16 +147,15 @@ def update_metadata(folder: Path, changes: dict[str, Any]) -> None:
     """Set keys of an entry's metadata, and write its card anew."""
     from zoo.card import render
 
-    metadata = {**read_json(folder / "metadata.json", folder), **changes}
-    card = render(metadata, read_json(folder / "config.json", folder))
-    write_json(folder / ".metadata.json.part", metadata)
-    (folder / ".card.md.part").write_text(card, encoding="utf-8")
-    for name in ("metadata.json", "card.md"):
-        (folder / f".{name}.part").replace(folder / name)
+    metadata = {**read_metadata(folder, folder), **changes}
+    card = render(metadata, read_config(folder, folder))
+    write_json(folder / "metadata.json", metadata)
+    write_file(folder / "card.md", card)
 
 
 def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extra: Any) -> Path:
     from attnflow_keras.models import Flow
+    from zoo import schema
 
     def wrong(name: str, expected: str, value: Any) -> ValueError:
         return ValueError(f"{name} must be {expected}; got a {type(value).__name__}")
@@ -156,6 +170,10 @@ def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extr
         json.dumps(metadata)
     except (TypeError, ValueError) as error:
         raise ValueError(f"metadata must hold what JSON can; got one where {error}") from error
+    try:
+        schema.check({"format": FORMAT, **(metadata or {})}, schema.Metadata)
+    except ValueError as error:
+        raise ValueError(f"metadata: {error}") from error
     if not isinstance(overwrite, bool):
         raise wrong("overwrite", "True or False", overwrite)
     texts = extra is None or (
@@ -163,6 +181,9 @@ def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extr
     )
     if not texts:
         raise ValueError(f"extra must be a dict of file names and their texts; got {extra!r:.60}")
+    for name in extra or {}:
+        if not is_plain_name(name):
+            raise ValueError(f"extra must name files inside the folder; got {name!r:.60}")
     return Path(folder)
 
 
@@ -174,7 +195,47 @@ def _portable(flow: Any) -> dict[str, Any]:
     return config
 
 
-def _build(config: dict[str, Any], dtype: str | None, name: str | Path) -> Any:
+def _not_finite(flow: Any) -> str | None:
+    """Path of a weight that holds NaN or Inf, None where there is none."""
+    import numpy as np
+
+    paths = (v.path for v in flow.weights if not np.isfinite(np.asarray(v)).all())
+    return next(paths, None)
+
+
+Shapes = list[tuple[int, ...]]
+
+
+def _declared(
+    folder: Path, metadata: dict[str, Any], config: dict[str, Any], name: str | Path
+) -> Shapes:
+    """Shapes of the arrays of an entry's weights file, which is the one that metadata names.
+
+    Nothing is built or read yet: a small file may declare what the machine can't hold.
+    """
+    from zoo.schema import size
+
+    path = entry_file(folder, WEIGHTS, name)
+    _check_hash(path, metadata, name)
+    try:
+        shapes = declared_shapes(path)
+        needed = max(size(config["config"]))
+        if needed > len(shapes):
+            raise ValueError(f"it has {len(shapes)} arrays for {needed} steps or blocks")
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ZooError(
+            f"entry {str(name)!r}: {path} does not fit its config.json: {error}"
+        ) from error
+    return shapes
+
+
+def _build(
+    config: dict[str, Any],
+    dtype: str | None,
+    name: str | Path,
+    limits: tuple[int, int] | None = None,
+) -> Any:
+    """The flow of a configuration; at most so many weights, and numbers in them."""
     try:
         from attnflow_keras import models
     except ImportError as error:
@@ -189,16 +250,23 @@ def _build(config: dict[str, Any], dtype: str | None, name: str | Path) -> Any:
     kind = config.get("class")
     if kind not in models.__all__ or kind == "Flow":
         known = ", ".join(name for name in models.__all__ if name != "Flow")
-        raise ZooError(f"entry {str(name)!r}: class must be one of {known}; got {kind!r}")
+        raise ZooError(f"entry {str(name)!r}: class must be one of {known}; got {kind!r:.60}")
     try:
         arguments = config["config"]
         policy = arguments.get("dtype", "float32") if dtype is None else dtype
-        return getattr(models, kind)(**{**arguments, "dtype": policy})
+        with limited_weights(*limits) if limits else contextlib.nullcontext():
+            return getattr(models, kind)(**{**arguments, "dtype": policy})
+    except TooLargeError as error:
+        whose = f"{WEIGHTS} does not fit its config.json" if limits != MOST else "config.json"
+        raise ZooError(f"entry {str(name)!r}: {whose}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise ZooError(f"entry {str(name)!r}: config.json does not fit {kind}: {error}") from error
 
 
 def _check_hash(path: Path, metadata: dict[str, Any], name: str | Path) -> None:
+    size = path.stat().st_size
+    if size > FILE_BYTES:
+        raise ZooError(f"entry {str(name)!r}: {path} has {size:,} bytes, more than {FILE_BYTES:,}")
     found = sha256(path)
     expected = metadata.get("sha256")
     if found != expected:

@@ -2,11 +2,12 @@
 
 import difflib
 import fnmatch
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from attnflow_keras.files import restore_folder
+from attnflow_keras.untrusted import file_inside, plain_name, read_json
 from zoo.errors import ZooError
 
 PRESETS = Path(__file__).parent / "presets"
@@ -45,7 +46,7 @@ def list_entries(
         for name in names
         if fnmatch.fnmatchcase(name, pattern)
         and pretrained in (None, (PRESETS / name / "model.weights.h5").exists())
-        and task in (None, read_json(PRESETS / name / "metadata.json", name).get("task"))
+        and task in (None, read_metadata(PRESETS / name, name).get("task"))
     ]
     return sorted(found, key=_natural)
 
@@ -53,14 +54,17 @@ def list_entries(
 def info(name: str) -> dict[str, Any]:
     """Metadata of an entry (name, folder or ``hf://`` address), with its configuration.
 
+    Texts hold no control characters and at most 4,000 characters; what is longer is cut.
+
     Returns:
         The content of ``metadata.json``, with the keys ``name``, ``config`` and ``pretrained``.
+
+    Raises:
+        ZooError: no such entry, or a file that is missing, damaged or newer.
     """
     folder = locate(name)
-    metadata = read_json(folder / "metadata.json", name)
-    config = read_json(folder / "config.json", name)
-    metadata.setdefault("name", folder.name)
-    metadata["config"] = config.get("config", {})
+    metadata = read_metadata(folder, name)
+    metadata["config"] = read_config(folder, name)["config"]
     metadata["pretrained"] = (folder / "model.weights.h5").exists()
     return metadata
 
@@ -83,7 +87,11 @@ def locate(name: str | Path) -> Path:
         return download(text)
     if (PRESETS / text / "metadata.json").exists() and "/" not in text:
         return PRESETS / text
-    folder = Path(text).expanduser()
+    try:
+        folder = Path(text).expanduser()
+    except RuntimeError as error:  # ~ of somebody who has no home here
+        raise ZooError(f"no folder {text}: {error}") from error
+    restore_folder(folder)
     if folder.is_dir():
         if not (folder / "config.json").exists():
             raise ZooError(f"{text} is not an entry: it has no config.json")
@@ -98,26 +106,66 @@ def locate(name: str | Path) -> Path:
     )
 
 
-def read_json(path: Path, name: str | Path) -> dict[str, Any]:
-    """A JSON object of an entry, with its format version checked.
+def read_metadata(folder: Path, name: str | Path) -> dict[str, Any]:
+    """An entry's ``metadata.json``; its name is the folder's where it states none.
 
     Raises:
-        ZooError: a missing or unreadable file, or a format newer than this version reads.
+        ZooError: it is missing, unreadable, newer than this version, or does not fit its schema.
     """
+    metadata = _read(folder, "metadata.json", "Metadata", name)
+    metadata.setdefault("name", plain_name(folder.resolve().name))
+    return metadata
+
+
+def read_config(folder: Path, name: str | Path) -> dict[str, Any]:
+    """An entry's ``config.json``, within the bounds of ``zoo.schema``.
+
+    Raises:
+        ZooError: as in :func:`read_metadata`, or it asks for more than these bounds.
+    """
+    return _read(folder, "config.json", "Config", name)
+
+
+def entry_file(folder: Path, file: str, name: str | Path) -> Path:
+    """Path of one of an entry's files: a regular one, inside the folder or the hub's cache.
+
+    Raises:
+        ZooError: it is missing, or something else.
+    """
+    # The hub's cache keeps snapshots of links into a folder beside them.
+    in_cache = folder.parent.name == "snapshots" and (folder.parents[1] / "blobs").is_dir()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return file_inside(folder, file, folder.parents[1] if in_cache else None)
     except FileNotFoundError:
-        raise ZooError(f"entry {str(name)!r} is incomplete: {path} is missing") from None
+        raise ZooError(f"entry {str(name)!r} is incomplete: {folder / file} is missing") from None
+    except (OSError, ValueError) as error:
+        raise ZooError(f"entry {str(name)!r}: can't read {folder / file}: {error}") from error
+
+
+def _read(folder: Path, file: str, kind: str, name: str | Path) -> dict[str, Any]:
+    path = entry_file(folder, file, name)
+    try:
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise ZooError(f"entry {str(name)!r}: can't read {path}: {error}") from error
     version = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(version, int):
+    if not isinstance(version, int) or isinstance(version, bool):
         raise ZooError(f"entry {str(name)!r}: {path} names no format version")
     if version > FORMAT:
         raise ZooError(
             f"entry {str(name)!r} has format {version}, this version reads up to {FORMAT}; "
             "upgrade with: pip install -U attnflow-keras"
         )
+    if folder.parent != PRESETS:
+        # The package's own entries are checked by its tests; the schema takes time to import.
+        from zoo import schema
+
+        try:
+            schema.check(content, getattr(schema, kind))
+            if kind == "Config":
+                schema.check_bounds(content["config"])
+        except ValueError as error:
+            raise ZooError(f"entry {str(name)!r}: {path}: {error}") from error
     return content
 
 

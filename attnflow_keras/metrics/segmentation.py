@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.weights_file import save_weights
+
 # Of the defaults of `Segmenter.train`.
 STEPS = 1500
 BATCH = 16
@@ -116,11 +118,7 @@ class Segmenter:
 
     def save(self, path: str | Path) -> None:
         """Write the weights as ``.weights.h5``, complete or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".part-{path.name}")
-        self.model.save_weights(temporary)
-        temporary.replace(path)
+        save_weights(self.model, Path(path))
 
     def load(self, path: str | Path) -> None:
         """Read weights that :meth:`save` wrote for as many classes.

@@ -12,6 +12,7 @@ from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.compiled import CompiledMethods
 from attnflow_keras.models.diagnosis import DiagnosisMixin
 from attnflow_keras.models.inference import BATCH_SIZE, InferenceMixin
+from attnflow_keras.models.saving import SavingMixin
 from attnflow_keras.models.trainer import FlowTrainer
 from attnflow_keras.numerics import standard_normal_log_prob
 from attnflow_keras.preprocess import Preprocess
@@ -20,7 +21,7 @@ from attnflow_keras.step_noise import step_uniform, training_step
 Tensor = Any
 
 
-class Flow(InferenceMixin, DiagnosisMixin, FlowTrainer):
+class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
     """A multi-scale normalizing flow over images.
 
     ``flow(inputs)`` is log p in nats, ``(n,)``. Inputs are an image batch or

@@ -1,6 +1,7 @@
 """Callbacks of a training run: curve and checkpoint."""
 
 import csv
+import io
 import math
 import time
 import warnings
@@ -9,6 +10,8 @@ from typing import Any
 
 import keras
 
+from attnflow_keras import weights_file
+from attnflow_keras.files import write_file
 from attnflow_keras.training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.weights.h5"
@@ -90,12 +93,11 @@ class Curve(keras.callbacks.Callback):
                 **{name: round(float(logs.get(name, math.nan)), 5) for name in self.values},
             }
         )
-        temporary = self.path.with_name(f"part.{self.path.name}")
-        with temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, (*COLUMNS, *self.values))
-            writer.writeheader()
-            writer.writerows(self.rows)
-        temporary.replace(self.path)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, (*COLUMNS, *self.values))
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_file(self.path, text.getvalue())
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
@@ -113,15 +115,9 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 
 def save_weights(model: keras.Model, path: Path, epoch: int) -> None:
-    """Write a weights file that names its epoch, beside and renamed."""
-    import h5py
-
-    temporary = path.with_name(f"part.{path.name}")
-    model.save_weights(temporary, overwrite=True)
+    """Write a weights file that names its epoch, complete or not there."""
     # The optimizer's own count is not the epoch: loss scaling skips steps that overflow.
-    with h5py.File(temporary, "r+") as file:
-        file.attrs["epoch"] = epoch
-    temporary.replace(path)
+    weights_file.save_weights(model, path, {"epoch": epoch})
 
 
 def saved_epoch(path: Path) -> int | None:

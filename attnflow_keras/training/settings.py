@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.files import write_file
 from attnflow_keras.models import Flow
 from attnflow_keras.training.order import Source
 from attnflow_keras.training.recipe import Recipe
+from attnflow_keras.untrusted import read_json
 
 SETTINGS = "recipe.json"
 
@@ -37,9 +39,7 @@ def same_run(path: Path, flow: Flow, recipe: Recipe, images: Any) -> None:
         before = _read(path)
         _check_settings(path.parent, settings, before, type(flow))
         _check_images(path.parent, settings["images"], before.get("images"))
-    temporary = path.with_name(f"part.{path.name}")
-    temporary.write_text(json.dumps(settings, indent=2, sort_keys=True))
-    temporary.replace(path)
+    write_file(path, json.dumps(settings, indent=2, sort_keys=True))
 
 
 def fingerprint(images: Any) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def fingerprint(images: Any) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path, raw=True)
         if not isinstance(content, dict):
             raise ValueError("it holds no JSON object")
         for part in ("recipe", "model", "images"):

@@ -31,6 +31,7 @@ from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, read_curve, sav
 from attnflow_keras.training.early_stopping import standing
 from attnflow_keras.training.mode import CURVE as MODE_CURVE
 from attnflow_keras.training.pretrain import CURVE as ENCODER_CURVE
+from attnflow_keras.untrusted import plain_name
 from zoo.card import metric_line
 from zoo.cli.common import console, load_data, progress_bar
 
@@ -226,7 +227,7 @@ def _metadata(
     data_license = "the user's" if job.own_images else known.get(recipe.dataset, "")
     derived = {"derived_from": entry["name"]} if job.fine_tune else {}
     return {
-        "name": job.folder.name if other else entry["name"],
+        "name": plain_name(job.folder.resolve().name) if other else entry["name"],
         "description": entry.get("description", ""),
         "task": entry.get("task", "unconditional"),
         "dataset": recipe.dataset,
