@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from attnflow_keras.extras import install_command
 from attnflow_keras.files import replacing_folder, sha256, write_file, write_json
 from attnflow_keras.untrusted import is_plain_name, plain_name
 from attnflow_keras.weights_file import weights_bytes
@@ -240,7 +241,7 @@ def _build(
         from attnflow_keras import models
     except ImportError as error:
         raise ImportError(
-            f"loading an entry needs TensorFlow ({error}): pip install 'attnflow-keras[tf]'"
+            f"loading an entry needs TensorFlow ({error}): {install_command('tf')}"
         ) from error
     from attnflow_keras.layers.flow_layer import check_policy
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from attnflow_keras.extras import install_command
 from zoo.errors import ZooError
 
 FILES = ["config.json", "metadata.json", "model.weights.h5", "card.md"]
@@ -21,9 +22,7 @@ def download(address: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
-        raise ZooError(
-            f"{address} needs huggingface_hub: pip install 'attnflow-keras[hub]'"
-        ) from None
+        raise ZooError(f"{address} needs huggingface_hub: {install_command('hub')}") from None
     try:
         return Path(snapshot_download(repository, allow_patterns=FILES))
     except Exception as error:

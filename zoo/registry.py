@@ -154,7 +154,7 @@ def _read(folder: Path, file: str, kind: str, name: str | Path) -> dict[str, Any
     if version > FORMAT:
         raise ZooError(
             f"entry {str(name)!r} has format {version}, this version reads up to {FORMAT}; "
-            "upgrade with: pip install -U attnflow-keras"
+            "get a newer version of attnflow-keras"
         )
     if folder.parent != PRESETS:
         # The package's own entries are checked by its tests; the schema takes time to import.

@@ -1,5 +1,6 @@
 """Pure transformations as TFP bijectors: tensors in, no variables, one map a file."""
 
+import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.bijectors.base import FlowBijector
 from attnflow_keras.bijectors.channel_autoregressive import ChannelAutoregressive
 from attnflow_keras.bijectors.channel_matmul import ChannelMatmul

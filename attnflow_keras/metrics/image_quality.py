@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.data.bicubic import downscale
+from attnflow_keras.extras import install_command
 
 PEAK = 255.0
 CHANNELS = (1, 3)
@@ -57,9 +58,7 @@ def ssim(a: Any, b: Any) -> np.ndarray:
     try:
         from skimage.metrics import structural_similarity
     except ImportError as error:
-        raise ImportError(
-            "SSIM needs scikit-image: pip install 'attnflow-keras[metrics]'"
-        ) from error
+        raise ImportError(f"SSIM needs scikit-image: {install_command('metrics')}") from error
     pairs = zip(a, b, strict=True)
     scores = [structural_similarity(x, y, data_range=PEAK, channel_axis=-1) for x, y in pairs]
     return np.array(scores, dtype="float64")

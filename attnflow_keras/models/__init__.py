@@ -1,5 +1,6 @@
 """Flows: the base model and one file a backbone."""
 
+import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.models.cglow import CGlow
 from attnflow_keras.models.dualglow import DualGlow
 from attnflow_keras.models.flow import Flow

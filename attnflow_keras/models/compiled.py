@@ -51,7 +51,8 @@ class CompiledMethods:
             return function(*inputs)
         n = tree.flatten(inputs)[0].shape[0]
         batch = min(batch_size, 2 ** math.ceil(math.log2(max(n, 1))))
-        compiled = self._function(name, function, inputs, batch)
+        eager = _runs_eagerly()
+        compiled = function if eager else self._function(name, function, inputs, batch)
         results = []
         for start in range(0, max(n, 1), batch):
             stop = min(start + batch, n)
@@ -77,22 +78,33 @@ class CompiledMethods:
         )
         key = (name, self.jit, batch if self.jit else None, signature)
         if key not in self._cache:
-            self._cache[key] = _compile(function, inputs, self.jit)
+            self._cache[key] = _compile(function, inputs, self.jit, batch)
         return self._cache[key]
 
 
-def _compile(function: Callable, inputs: Any, jit: bool) -> Callable:
-    if keras.backend.backend() != "tensorflow":
-        return function
+def _compile(function: Callable, inputs: Any, jit: bool, batch: int) -> Callable:
     import tensorflow as tf
 
-    if jit:
-        return tf.function(function, jit_compile=True, autograph=False)
     signature = tree.map_structure(
-        lambda a: tf.TensorSpec((None, *a.shape[1:]), keras.backend.standardize_dtype(a.dtype)),
+        lambda a: tf.TensorSpec(
+            (batch if jit else None, *a.shape[1:]), keras.backend.standardize_dtype(a.dtype)
+        ),
         inputs,
     )
-    return tf.function(function, input_signature=signature, autograph=False)
+    # Traced once, here. A tf.function that is called counts traces by the place of its code, and
+    # warns when models or sizes are many, each of which has one.
+    # The lambda hides arguments with defaults, which a concrete function would ask for.
+    traced = tf.function(lambda *given: function(*given), jit_compile=jit or None, autograph=False)
+    return traced.get_concrete_function(*signature)
+
+
+def _runs_eagerly() -> bool:
+    """Whether the user has asked that nothing is traced: ``tf.config.run_functions_eagerly``."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.config.functions_run_eagerly()
+    return True
 
 
 def _in_graph() -> bool:

@@ -78,11 +78,17 @@ class _FlowDistribution(tfd.TransformedDistribution):
     """The transformed distribution, with the checks that ``flow.log_prob`` has."""
 
     def __init__(self, flow: Any, features: Any) -> None:
+        # What TFP makes copies with.
+        parameters = {"flow": flow, "features": features}
         zero = ops.zeros((flow.float_dims,), dtype=flow.variable_dtype)
         base = tfd.Independent(tfd.Normal(zero, ops.ones_like(zero)), reinterpreted_batch_ndims=1)
         bijector: tfb.Bijector = _Decode(flow, features)
         self._flow_shape = tuple(flow.float_shape)
-        super().__init__(base, bijector, name=flow.name)
+        super().__init__(base, bijector, parameters=parameters, name=flow.name)
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any, num_classes: Any = None) -> dict[str, Any]:
+        return {}  # neither a flow nor features have a batch of distributions
 
     def log_prob(self, value: Any, name: str = "log_prob", **kwargs: Any) -> Tensor:
         return super().log_prob(self._checked(value), name=name, **kwargs)

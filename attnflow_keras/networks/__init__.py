@@ -1,5 +1,6 @@
 """Conditioner networks of the couplings."""
 
+import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.gated_attention import GatedAttentionNet

@@ -101,17 +101,41 @@ class Curve(keras.callbacks.Callback):
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
-    """Rows of a ``curve.csv``, as numbers; none if the file is not there."""
+    """Rows of a ``curve.csv``, as numbers; none if the file is not there.
+
+    Raises:
+        ValueError: the file is damaged; the message names its line.
+    """
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return [
-            {
-                key: int(float(value)) if key in COUNTS else float(value)
-                for key, value in row.items()
-            }
-            for row in csv.DictReader(file)
-        ]
+    rows: list[dict[str, float]] = []
+    try:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                rows.append({key: _number(key, value) for key, value in row.items()})
+        if missing := [key for key in COLUMNS if key not in (reader.fieldnames or ())]:
+            raise ValueError(f"no column {', '.join(missing)}")
+    except (ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{path} is damaged at line {len(rows) + 2}: {error}. Restore the file, or delete "
+            f"{path.parent} to train again"
+        ) from error
+    return rows
+
+
+def _number(key: Any, value: Any) -> float:
+    """One cell of a curve.
+
+    Raises:
+        ValueError: it is no number, or one cell too many or too few.
+    """
+    if not isinstance(key, str) or not isinstance(value, str):
+        raise ValueError("a row must have as many cells as there are titles")
+    try:
+        return int(float(value)) if key in COUNTS else float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{key} must be a number; got {value!r:.40}") from None
 
 
 def save_weights(model: keras.Model, path: Path, epoch: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from attnflow_keras.extras import install_command
 from attnflow_keras.files import check_free
 from attnflow_keras.models import Flow
 from attnflow_keras.training.callbacks import (
@@ -212,5 +213,5 @@ def check_tensorboard(option: str) -> None:
     if importlib.util.find_spec("tensorboard") is None:
         raise ImportError(
             f"{option} needs the package tensorboard, which is not installed: "
-            "pip install 'attnflow-keras[tensorboard]'"
+            + install_command("tensorboard")
         )

@@ -1,7 +1,6 @@
 """What the commands share: arguments, progress, and reading the user's data."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,28 +109,19 @@ def load_flow(name: str, **options: Any) -> Any:
 
 
 def import_tensorflow() -> str:
-    """Import TensorFlow without the lines that its C++ part writes before it can be told not to.
+    """Import TensorFlow, and let it take the memory of GPUs as it needs it.
 
     Returns:
-        The device that it computes on; the memory of GPUs grows as needed. Empty where
-        TensorFlow is not installed.
+        The device that it computes on. Empty where TensorFlow is not installed.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
+    import attnflow_keras._backend  # noqa: F401
+
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            import tensorflow  # noqa: F401
-            import tensorflow_probability  # noqa: F401
+        from attnflow_keras.training.devices import prepare_devices
 
-            from attnflow_keras.training.devices import prepare_devices
-
-            return prepare_devices()
+        return prepare_devices()
     except ImportError:
         return ""  # zoo.load says what to install
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def bundled_images(entry: dict[str, Any]) -> tuple[Any, Any] | None:

@@ -1,0 +1,103 @@
+"""Nothing is written that the user did not ask for, and the advice in errors works."""
+
+import importlib.metadata
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from attnflow_keras.extras import install_command
+from attnflow_keras.training.callbacks import COLUMNS, VALUES, read_curve
+
+ROOT = Path(__file__).parent.parent
+
+ORDINARY = """
+import numpy as np
+import attnflow_keras.models
+from attnflow_keras.models.compiled import CompiledMethods
+from tests.conftest import make_tiny_flow
+
+flow = make_tiny_flow(levels=1)
+distribution = flow.as_distribution()
+distribution.log_prob(distribution.sample(2))
+copy = distribution.copy()
+assert copy.batch_shape == () and copy.event_shape == (8, 8, 1)
+
+def of_one_model():
+    return lambda x: 2 * x
+
+
+for side in range(1, 9):
+    for jit in (False, True):
+        methods = CompiledMethods()
+        methods.jit = jit
+        doubled = methods.run("double", of_one_model(), (np.ones((3, side), "float32"),), 2)
+        assert doubled.shape == (3, side) and (np.asarray(doubled) == 2).all()
+"""
+
+
+def test_import_distribution_and_many_sizes_write_nothing():
+    done = subprocess.run([sys.executable, "-c", ORDINARY], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout == ""
+
+
+def test_a_failing_import_of_tensorflow_is_seen():
+    code = (
+        "import os, sys\n"
+        "class Broken:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'tensorflow':\n"
+        "            os.write(2, b'from C')\n"
+        "            raise ValueError('broken')\n"
+        "sys.meta_path.insert(0, Broken())\n"
+        "import attnflow_keras._backend\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "from C" in done.stderr
+    assert "ValueError: broken" in done.stderr
+
+
+def test_advice_names_the_packages_of_an_extra(monkeypatch):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for extra, packages in project["optional-dependencies"].items():
+        command = install_command(extra)
+        assert command.startswith("pip install ")
+        for package in packages:
+            assert f"'{package.partition('>=')[0]}" in command
+        assert project["name"] not in command
+
+    def unknown(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.requires", unknown)
+    assert install_command("tf").startswith("pip install '.[tf]' in a clone of")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("2,x,3,4,5,6,7", "step must be a number; got 'x'"),
+        ("2,1,3", "as many cells as there are titles"),
+        ("2,1,3,4,5,6,7,8", "as many cells as there are titles"),
+        ("nan,1,3,4,5,6,7", "epoch must be a number; got 'nan'"),
+        ("\xff\x00", "line 3"),
+    ],
+)
+def test_a_damaged_curve_is_named_with_its_line(tmp_path, row, reason):
+    path = tmp_path / "curve.csv"
+    path.write_bytes(f"{','.join((*COLUMNS, *VALUES))}\n1,1,1,1,1,1,1\n{row}\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=reason) as caught:
+        read_curve(path)
+    assert str(path) in str(caught.value)
+    assert "line 3" in str(caught.value)
+
+
+def test_a_curve_without_titles_is_damaged(tmp_path):
+    (tmp_path / "curve.csv").write_text("a,b\n")
+    with pytest.raises(ValueError, match=r"curve.csv is damaged at line 2: no column epoch"):
+        read_curve(tmp_path / "curve.csv")
