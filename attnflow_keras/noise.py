@@ -6,6 +6,7 @@ does not depend on the batch size.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,8 @@ LEVELS = 2**14
 # Float images lie in [-0.5, 0.5]; what a flow decodes may leave that range, but values of
 # this size are grey levels that somebody forgot to scale.
 FLOAT_LIMIT = 16.0
+# Data to learn from or to count the bits of keep to the range.
+DATA_LIMIT = 0.5
 
 
 def generator(seed: int | None, stream: int) -> np.random.Generator:
@@ -58,8 +61,33 @@ def dequantize(images: np.ndarray, noise: np.ndarray | float) -> np.ndarray:
 
 
 def quantize(x: np.ndarray) -> np.ndarray:
-    """Grey levels of float images, uint8; values outside [-0.5, 0.5) go to the nearest level."""
+    """Grey levels of float images, uint8; values outside [-0.5, 0.5) go to the nearest level.
+
+    Raises:
+        ValueError: NaN or Inf, which are no grey level.
+    """
+    if not np.isfinite(x).all():
+        raise ValueError("float images must be finite to have grey levels; got NaN or Inf")
     return np.clip(np.floor((x.astype("float64") + 0.5) * 256.0), 0, 255).astype("uint8")
+
+
+def check_is_count(n: Any, caller: str = "flow") -> None:
+    """Raise ValueError for conditions in the place of the number of images to draw."""
+    if getattr(n, "ndim", 0) > 0:
+        raise ValueError(
+            "n must be a number of images; got an array. A condition is given by name: "
+            f"{caller}.sample(condition=...)"
+        )
+
+
+def check_sampled(x: np.ndarray, temperature: float) -> None:
+    """Raise ValueError unless drawn float images are finite."""
+    if not np.isfinite(x).all():
+        raise ValueError(
+            f"sampling at temperature={temperature} gave images that are not finite: the "
+            "temperature is too high, the condition is unlike those of the training data, or "
+            "the weights are damaged"
+        )
 
 
 def draw_latents(

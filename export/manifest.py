@@ -1,17 +1,22 @@
 """``manifest.json``: all that a program needs to know to run an export, without Python objects.
 
-Pure standard library, so that a runtime without TensorFlow reads it.
+Without TensorFlow, so that a runtime reads it. A manifest may come from a stranger: its files are
+regular ones of its own folder, under names that it lists, and all else fits a schema.
 """
 
+import hashlib
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
 from attnflow_keras.files import sha256, write_json
+from export import manifest_schema
 from export.errors import ExportError
 
 FORMAT = 1
 NAME = "manifest.json"
+MOST_BYTES = 16_000_000  # of the manifest itself; those of exports have some 10 kB
 
 
 def write(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +40,8 @@ def read(folder: str | Path, check_files: bool = True) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such folder.
-        ExportError: not an export, a newer format, a file that is missing or altered.
+        ExportError: not an export, a newer format, a manifest that doesn't fit the schema, a file
+            that is missing, altered or no regular file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -45,18 +51,25 @@ def read(folder: str | Path, check_files: bool = True) -> dict[str, Any]:
     path = folder / NAME
     if not path.exists():
         raise ExportError(f"{folder} is not an export: it has no {NAME}; export.onnx writes one")
+    size = _check_regular(path)
+    if size > MOST_BYTES:
+        raise ExportError(f"can't read {path}: it has {size} bytes, more than {MOST_BYTES}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ExportError(f"can't read {path}: {error}") from error
     version = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(version, int) or not isinstance(content.get("files"), dict):
+    if type(version) is not int or not isinstance(content.get("files"), dict):
         raise ExportError(f"{path} is not the manifest of an export: it names no format or files")
     if version > FORMAT:
         raise ExportError(
             f"{folder} has format {version}, this version reads up to {FORMAT}; upgrade with: "
             "pip install -U attnflow-keras"
         )
+    try:
+        manifest_schema.check(content)
+    except ValueError as error:
+        raise ExportError(f"{path} is not the manifest of an export: {error}") from error
     if check_files:
         for name in content["files"]:
             check_file(folder, name, content)
@@ -64,11 +77,50 @@ def read(folder: str | Path, check_files: bool = True) -> dict[str, Any]:
 
 
 def check_file(folder: Path, name: str, content: dict[str, Any]) -> None:
-    """Raise ExportError unless a file of the manifest is there, unaltered."""
-    path = folder / name
-    if not path.exists():
-        raise ExportError(f"{folder} is incomplete: {name} is missing; export again")
+    """Raise ExportError unless a file is listed in the manifest, regular and unaltered."""
+    path = _listed(folder, name, content)
     if sha256(path) != content["files"][name]["sha256"]:
-        raise ExportError(
-            f"{path} is damaged or altered: its sha256 is not that of {NAME}; export again"
-        )
+        raise _altered(path)
+
+
+def read_file(folder: Path, name: str, content: dict[str, Any], check: bool = True) -> bytes:
+    """The bytes of a file of the manifest.
+
+    Args:
+        folder: the export.
+        name: its name in ``files``.
+        content: the manifest.
+        check: compare what is read with the recorded sha256.
+
+    Raises:
+        ExportError: a file that is not listed, missing, no regular file or altered.
+    """
+    path = _listed(folder, name, content)
+    data = path.read_bytes()
+    if check and hashlib.sha256(data).hexdigest() != content["files"][name]["sha256"]:
+        raise _altered(path)
+    return data
+
+
+def _listed(folder: Path, name: str, content: dict[str, Any]) -> Path:
+    if name not in content["files"]:
+        raise ExportError(f"{folder} has no file {name!r} that its {NAME} lists; export again")
+    path = folder / name
+    if not path.exists() and not path.is_symlink():
+        raise ExportError(f"{folder} is incomplete: {name} is missing; export again")
+    _check_regular(path)
+    return path
+
+
+def _check_regular(path: Path) -> int:
+    """Bytes of a regular file: a link leads elsewhere, and reading a device may never end."""
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ExportError(f"{path} must be a regular file; got a link, a folder or a device")
+    return status.st_size
+
+
+def _altered(path: Path) -> ExportError:
+    return ExportError(
+        f"{path} is damaged or altered: its sha256 is not that of {NAME}; export again"
+    )

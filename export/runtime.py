@@ -15,26 +15,18 @@ from attnflow_keras import noise
 from attnflow_keras.palettes import as_classes
 from attnflow_keras.preprocess import Preprocess
 from export import manifest
-from export.errors import ExportError
+from export.arguments import check_levels, check_shape, converted, floats, graph_inputs, sides
+from export.providers import choose_providers, load_graph, run_graph
 
 BATCH_SIZE = 64
-SHORT_NAMES = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-# Where a provider's arrays live, other than in the CPU's memory.
-DEVICES = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
-# Ampere and later GPUs round the factors of products to 10 bits unless told not to, and a
-# likelihood sums thousands of such products. Who names the provider in full decides himself.
-EXACT = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 
 
 class Session:
     """An exported flow, served by onnxruntime.
 
-    Graphs are loaded when they are first used. Arrays are NumPy; :meth:`run` also takes and
-    gives onnxruntime's own values, which may live on a GPU.
+    Graphs are loaded when they are first used, and anew by what a session is pickled or copied
+    to, which needs the same folder. Arrays are NumPy; :meth:`run` also takes and gives
+    onnxruntime's own values, which may live on a GPU.
 
     Args:
         folder: a folder that ``export.onnx`` wrote.
@@ -43,7 +35,8 @@ class Session:
             ``[("cuda", {"device_id": 1}), "cpu"]``. The short name ``"cuda"`` turns TF32 off
             unless an option says otherwise; ``"CUDAExecutionProvider"`` is passed on as it is.
         threads: threads of one operation on the CPU; None for all cores.
-        check_files: compare every file with its recorded sha256.
+        check_files: compare every file with its recorded sha256, graphs also when they are
+            loaded.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -58,8 +51,10 @@ class Session:
         threads: int | None = None,
         check_files: bool = True,
     ) -> None:
-        self.folder = Path(folder)
+        # Absolute: graphs are opened later, perhaps by a process elsewhere.
+        self.folder = Path(folder).absolute()
         self.manifest = manifest.read(folder, check_files)
+        self.check_files = bool(check_files)
         self.providers = choose_providers(providers)
         if threads is not None and (isinstance(threads, bool) or not threads >= 1):
             raise ValueError(f"threads must be an integer of at least 1, or None; got {threads!r}")
@@ -73,6 +68,22 @@ class Session:
         self.conditional: bool = self.manifest["condition"] is not None
         self._preprocess = Preprocess.from_config(image["preprocess"])
         self._graphs: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        read = self.manifest
+        condition = ""
+        if self.conditional:
+            condition = f" condition=({sides(read['condition']['shape'])})"
+        providers = [given if isinstance(given, str) else given[0] for given in self.providers]
+        return (
+            f"<Session name={read['name']} image=({sides(self.image_shape)}){condition} "
+            f"precision={read['precision']} providers={','.join(providers)} "
+            f"folder={str(self.folder)!r}>"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # onnxruntime's sessions can't be pickled; the other side opens the graphs anew.
+        return {**self.__dict__, "_graphs": {}}
 
     # --- images --------------------------------------------------------------------------
 
@@ -97,8 +108,11 @@ class Session:
         return noise.dequantize(images, noise.uniform_noise(rng, images.shape))
 
     def quantize(self, x: np.ndarray) -> np.ndarray:
-        """Grey levels (uint8) of float images."""
-        return noise.quantize(self._preprocess.reduce(np.asarray(x)))
+        """Grey levels (uint8) of float images ``(n, *float_shape)``."""
+        x = np.asarray(x)
+        if x.dtype == np.uint8:
+            raise ValueError("quantize takes float images, as decode gives them; got uint8")
+        return noise.quantize(self._preprocess.reduce(floats("x", x, self.float_shape)))
 
     # --- the map -------------------------------------------------------------------------
 
@@ -127,7 +141,7 @@ class Session:
             )
         inputs: dict[str, np.ndarray] = {}
         for i, (z, shape) in enumerate(zip(latents, self.latent_shapes, strict=True)):
-            inputs[f"latent_{i}"] = _floats(f"latents[{i}]", z, shape)
+            inputs[f"latent_{i}"] = floats(f"latents[{i}]", z, shape)
         counts = {len(z) for z in inputs.values()}
         if len(counts) != 1:
             raise ValueError(f"latents must hold the same number of images each; got {counts}")
@@ -159,7 +173,10 @@ class Session:
     ) -> np.ndarray:
         """Bits per dimension at 256 levels, ``(n,)``; dimensions are those of uint8 images."""
         images = np.asarray(images)
-        offset = 0.0 if images.dtype == np.uint8 else 8.0 * self.float_dims / self.num_dims
+        offset = 0.0
+        if images.dtype != np.uint8:
+            images = self._images(images, limit=noise.DATA_LIMIT)
+            offset = 8.0 * self.float_dims / self.num_dims
         log_prob = self.log_prob(images, condition, seed, batch_size)
         return offset - log_prob / np.float32(self.num_dims * np.log(2.0))
 
@@ -182,6 +199,7 @@ class Session:
             as_float: return float images as decoded, not quantized.
             batch_size: greatest number of images at a time.
         """
+        noise.check_is_count(n, "session")
         if n is None:
             n = 1
             if condition is not None:
@@ -189,6 +207,7 @@ class Session:
                 n = len(next(iter(parts)))
         latents = noise.draw_latents(n, list(self.latent_shapes), temperature, seed)
         x = self.decode(latents, condition, batch_size)
+        noise.check_sampled(x, temperature)
         return x if as_float else self.quantize(x)
 
     def transfer(
@@ -226,7 +245,7 @@ class Session:
         if condition is None:
             if self.conditional:
                 shape = tuple(self.manifest["condition"]["shape"])
-                raise ValueError(f"condition is missing; expected shape (n, {_sides(shape)})")
+                raise ValueError(f"condition is missing; expected shape (n, {sides(shape)})")
             return {}
         if not self.conditional:
             raise ValueError("condition was given, but this export is unconditional")
@@ -237,10 +256,11 @@ class Session:
                 array = as_classes(array, given["palette"], name="condition")
             if array.shape[1:] != tuple(given["shape"]):
                 raise ValueError(
-                    f"condition must have shape (n, {_sides(given['shape'])}); got {array.shape}"
+                    f"condition must have shape (n, {sides(given['shape'])}); got {array.shape}"
                 )
-            _check_levels(array, given)
-            condition = self.run("condition", {"condition": array.astype(given["dtype"])})
+            check_levels(array, given)
+            array = converted("condition", array, given["dtype"])
+            condition = self.run("condition", {"condition": array})
         counts = {len(part) for part in condition.values()}
         if counts == {1} and n != 1:
             return {name: np.repeat(part, n, axis=0) for name, part in condition.items()}
@@ -258,8 +278,9 @@ class Session:
             known = ", ".join(self.manifest["graphs"])
             raise ValueError(f"graph must be one of {known}; got {name!r}")
         if name not in self._graphs:
-            path = self.folder / self.manifest["graphs"][name]["file"]
-            self._graphs[name] = load_graph(path, self.providers, self.threads)
+            file = self.manifest["graphs"][name]["file"]
+            data = manifest.read_file(self.folder, file, self.manifest, self.check_files)
+            self._graphs[name] = load_graph(file, data, self.providers, self.threads)
         return self._graphs[name]
 
     def run(
@@ -269,7 +290,8 @@ class Session:
 
         Args:
             name: the graph.
-            inputs: NumPy arrays, or ``onnxruntime.OrtValue`` on any device: those are bound
+            inputs: NumPy arrays, which are converted to the graph's dtype where it can hold
+                them; or ``onnxruntime.OrtValue`` of that dtype on any device: those are bound
                 where they are, without a copy through the CPU.
             device: None gives NumPy arrays; ``"cpu"`` or ``"cuda"`` gives ``OrtValue`` there.
             device_id: which device.
@@ -279,59 +301,11 @@ class Session:
 
         Raises:
             ValueError: other names of inputs than the graph's, something that is neither kind
-                of array, or a device that no provider of this session serves.
+                of array, another shape or dtype, an empty batch, or a device that no provider of
+                this session serves.
         """
         graph = self.graph(name)
-        names = [output.name for output in graph.get_outputs()]
-        self._check_run(graph, inputs, device)
-        bound = device is not None or any(not isinstance(v, np.ndarray) for v in inputs.values())
-        if not bound:
-            return dict(zip(names, graph.run(names, inputs), strict=True))
-        binding = graph.io_binding()
-        for key, value in inputs.items():
-            if isinstance(value, np.ndarray):
-                binding.bind_cpu_input(key, np.ascontiguousarray(value))
-            else:
-                binding.bind_ortvalue_input(key, value)
-        for key in names:
-            binding.bind_output(key, device or "cpu", device_id)
-        graph.run_with_iobinding(binding)
-        values = binding.get_outputs()
-        if device is None:
-            values = [value.numpy() for value in values]
-        return dict(zip(names, values, strict=True))
-
-    def _check_run(self, graph: Any, inputs: dict[str, Any], device: str | None) -> None:
-        import onnxruntime
-
-        wanted = [value.name for value in graph.get_inputs()]
-        if set(inputs) != set(wanted):
-            raise ValueError(
-                f"inputs must be named {', '.join(wanted)}; got {', '.join(inputs) or 'none'}"
-            )
-        for key, value in inputs.items():
-            if not isinstance(value, np.ndarray | onnxruntime.OrtValue):
-                raise ValueError(
-                    f"inputs[{key!r}] must be a NumPy array or an onnxruntime.OrtValue; got "
-                    f"{type(value).__name__}"
-                )
-        for value in graph.get_inputs():
-            given, expected = inputs[value.name], [_side(side) for side in value.shape]
-            # OrtValue has a method for what NumPy has as a property.
-            shape = given.shape() if callable(given.shape) else given.shape
-            if len(shape) != len(expected) or any(
-                side is not None and side != got for side, got in zip(expected, shape, strict=True)
-            ):
-                raise ValueError(
-                    f"inputs[{value.name!r}] must have shape (n, {_sides(expected[1:])}); got "
-                    f"{tuple(shape)}"
-                )
-        devices = {"cpu"} | {DEVICES[p] for p in graph.get_providers() if p in DEVICES}
-        if device is not None and device not in devices:
-            raise ValueError(
-                f"device must be one of {', '.join(sorted(devices))}, or None, with the providers "
-                f"of this session, {', '.join(graph.get_providers())}; got {device!r}"
-            )
+        return run_graph(graph, graph_inputs(graph, inputs), device, device_id)
 
     def _batches(self, name: str, inputs: dict[str, Any], batch_size: int) -> dict[str, np.ndarray]:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
@@ -345,128 +319,19 @@ class Session:
             return parts[0]
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    def _images(self, images: np.ndarray, name: str = "images") -> np.ndarray:
+    def _images(
+        self, images: np.ndarray, name: str = "images", limit: float = noise.FLOAT_LIMIT
+    ) -> np.ndarray:
+        """Checked images: uint8 of ``image_shape``, or float32 of ``float_shape``."""
         if images.dtype == np.uint8:
-            shape = self.image_shape
-            if images.shape[1:] != shape or images.ndim != len(shape) + 1 or not len(images):
-                raise ValueError(
-                    f"{name} must have shape (n, {_sides(shape)}) with n of at least 1; got "
-                    f"{images.shape}"
-                )
+            check_shape(name, images.shape, self.image_shape)
             return images
         if not np.issubdtype(images.dtype, np.floating):
             raise ValueError(
                 f"{name} must be uint8 (0 to 255) or floats in [-0.5, 0.5]; got dtype "
                 f"{images.dtype}"
             )
-        images = _floats(name, images, self.float_shape)
+        images = floats(name, images, self.float_shape)
         noise.check_range(name, images)
+        noise.check_range(name, images, limit, images=False)
         return images
-
-
-def choose_providers(providers: Any) -> list[Any]:
-    """Providers as onnxruntime takes them.
-
-    Raises:
-        ValueError: one that this onnxruntime doesn't have, the message lists those it has; or
-            something that is no name and no pair of a name and options.
-    """
-    import onnxruntime
-
-    available = onnxruntime.get_available_providers()
-    if providers is None:
-        providers = [name for name in ("cuda", "cpu") if SHORT_NAMES[name] in available]
-    if isinstance(providers, str):
-        providers = [providers]
-    if not isinstance(providers, list | tuple) or not providers:
-        raise ValueError(f"providers must be a name, a list or None; got {providers!r}")
-    chosen = []
-    for given in providers:
-        name, options = _name_and_options(given)
-        full = SHORT_NAMES.get(name, name)
-        if full not in available:
-            hint = (
-                "; CUDA needs onnxruntime-gpu instead of onnxruntime, and CUDA's libraries"
-                if full == "CUDAExecutionProvider"
-                else ""
-            )
-            raise ValueError(
-                f"provider {name!r} is not in this onnxruntime, which has "
-                f"{', '.join(available)}{hint}"
-            )
-        if name != full:
-            options = {**EXACT.get(full, {}), **options}
-        chosen.append((full, options) if options else full)
-    return chosen
-
-
-def _name_and_options(given: Any) -> tuple[str, dict[str, Any]]:
-    if isinstance(given, str):
-        return given, {}
-    pair = isinstance(given, list | tuple) and len(given) == 2
-    if not pair or not isinstance(given[0], str) or not isinstance(given[1], dict):
-        raise ValueError(
-            f"providers must hold names or pairs (name, dict of options); got {given!r}"
-        )
-    return given[0], given[1]
-
-
-def load_graph(path: Path, providers: list[Any], threads: int | None = None) -> Any:
-    """An inference session of one file.
-
-    Raises:
-        ExportError: onnxruntime can't load it.
-        ValueError: a provider was asked for that onnxruntime then left out.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:
-        raise ExportError(f"onnxruntime can't load {path.name}: {error}") from error
-    started = session.get_providers()
-    for given in providers:
-        name = given if isinstance(given, str) else given[0]
-        if name not in started:
-            # onnxruntime leaves it out with no more than a warning.
-            raise ValueError(
-                f"provider {name!r} could not be started; onnxruntime would use "
-                f"{', '.join(started)}. Leave it out of providers if that will do"
-            )
-    return session
-
-
-def _floats(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.asarray(value)
-    if array.ndim != len(shape) + 1 or array.shape[1:] != tuple(shape) or not len(array):
-        raise ValueError(f"{name} must have shape (n, {_sides(shape)}); got {array.shape}")
-    if not np.issubdtype(array.dtype, np.floating):
-        raise ValueError(f"{name} must hold floats; got dtype {array.dtype}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite; got NaN or Inf")
-    return np.ascontiguousarray(array, dtype="float32")
-
-
-def _side(side: Any) -> int | None:
-    return side if isinstance(side, int) else None  # a name stands for any number
-
-
-def _sides(shape: Any) -> str:
-    return ", ".join(map(str, shape))
-
-
-def _check_levels(condition: np.ndarray, given: dict[str, Any]) -> None:
-    """Raise ValueError unless a condition of grey levels or classes holds what there is of them."""
-    if not np.issubdtype(np.dtype(given["dtype"]), np.integer):
-        return
-    classes = given.get("classes")
-    kind, last = ("grey levels", 255) if classes is None else ("classes", classes - 1)
-    if not np.issubdtype(condition.dtype, np.integer):
-        raise ValueError(f"condition must be integers, {kind} 0 to {last}; got {condition.dtype}")
-    if condition.size and not 0 <= condition.min() <= condition.max() <= last:
-        raise ValueError(
-            f"condition must hold {kind} 0 to {last}; got {condition.min()} to {condition.max()}"
-        )

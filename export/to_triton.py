@@ -7,7 +7,12 @@ from typing import Any
 from attnflow_keras.files import check_free, replacing_folder
 from export import manifest
 
-TYPES = {"float32": "TYPE_FP32", "uint8": "TYPE_UINT8", "int32": "TYPE_INT32"}
+TYPES = {
+    f"{kind}{bits}": f"TYPE_{kind.upper()}{bits}"
+    for kind in ("int", "uint")
+    for bits in (8, 16, 32, 64)
+}
+TYPES |= {f"float{bits}": f"TYPE_FP{bits}" for bits in (16, 32, 64)}
 
 
 def triton(
@@ -57,12 +62,13 @@ def triton(
         for name, graph in content["graphs"].items():
             model = part / f"{content['name']}_{name}"
             (model / "1").mkdir(parents=True)
-            shutil.copyfile(source / graph["file"], model / "1" / "model.onnx")
+            data = manifest.read_file(source, graph["file"], content)
+            (model / "1" / "model.onnx").write_bytes(data)
             text = _config(model.name, graph, max_batch_size, max_queue_delay_us)
             (model / "config.pbtxt").write_text(text)
         if source.parent == part:
             shutil.rmtree(source)
-    return content["parity"]
+    return content.get("parity", {})
 
 
 def _config(name: str, graph: dict[str, Any], max_batch_size: int, delay: int) -> str:

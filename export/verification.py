@@ -67,6 +67,7 @@ def verify(folder: str | Path, providers: Any = "cpu") -> list[Check]:
     if not all(check.ok for check in checks):
         return checks
     try:
+        manifest.check_file(folder, fixtures.NAME, content)
         report = fixtures.compare(session, fixtures.load(folder))
     except Exception as error:
         return [*checks, Check("fixtures", False, str(error))]

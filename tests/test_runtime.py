@@ -1,6 +1,9 @@
 """export.runtime.Session: the exported flow without TensorFlow."""
 
+import copy as copies
 import json
+import multiprocessing
+import pickle
 import subprocess
 import sys
 import venv
@@ -11,7 +14,9 @@ import onnxruntime
 import pytest
 
 import export
+from attnflow_keras import noise
 from export import manifest, timing
+from export.arguments import converted
 from export.runtime import Session, choose_providers
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
@@ -138,6 +143,129 @@ def test_device_arrays_stay_in_place_and_may_be_mixed(session, tiny_images):
 def test_bad_inputs_of_run(session, inputs, device, message):
     with pytest.raises(ValueError, match=message):
         session.run("log_prob", inputs, device)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f4", ">f8", "float64", "float16"])
+def test_run_converts_floats_of_other_kinds(session, tiny_images, dtype):
+    x = session.dequantize(tiny_images[:4], center=True).astype(dtype)
+    expected = session.run("log_prob", {"image": x.astype("float32")})["log_prob"]
+    for given in (x, np.asfortranarray(x)):
+        np.testing.assert_array_equal(
+            session.run("log_prob", {"image": given})["log_prob"], expected
+        )
+    bound = session.run("log_prob", {"image": x}, device="cpu")["log_prob"]
+    np.testing.assert_array_equal(bound.numpy(), expected)
+    np.testing.assert_array_equal(session.log_prob(x), expected)
+    latents = [z.astype(dtype) for z in session.encode(x)[0]]
+    single = [z.astype("float32") for z in latents]
+    np.testing.assert_array_equal(session.decode(latents), session.decode(single))
+
+
+ORT = onnxruntime.OrtValue.ortvalue_from_numpy
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "message"),
+    [
+        ("log_prob", {"image": X[:0]}, r"\(n, 8, 8, 1\) with n of at least 1; got \(0, 8, 8, 1\)"),
+        ("log_prob", {"image": ORT(X[:0])}, "with n of at least 1; got"),
+        ("log_prob", {"image": X[0]}, r"must have shape .*; got \(8, 8, 1\)"),
+        ("log_prob", {"image": X.astype("uint8")}, "must hold floats; got dtype uint8"),
+        ("log_prob", {"image": X.astype(complex)}, "must hold floats; got dtype complex128"),
+        ("log_prob", {"image": X.astype(object)}, "must hold floats; got dtype object"),
+        ("log_prob", {"image": X + np.float64(1e39)}, "must fit float32; got float64 from 1e[+]39"),
+        ("log_prob", {"image": ORT(X.astype("float64"))}, r"tensor\(float\); got tensor\(double"),
+        (
+            "decode",
+            {"latent_0": np.zeros((2, 4, 4, 2)), "latent_1": np.zeros((3, 2, 2, 8))},
+            "the same number of images each; got .*2, 'latent_1': 3",
+        ),
+    ],
+)
+def test_run_names_the_input_that_it_refuses(session, name, inputs, message):
+    with pytest.raises(ValueError, match=message) as error:
+        session.run(name, inputs)
+    assert "\n" not in str(error.value)
+
+
+def test_integers_are_converted_where_they_fit():
+    given = np.array([[0, 255]], ">i8")
+    np.testing.assert_array_equal(converted("x", given, "uint8"), np.uint8([[0, 255]]))
+    with pytest.raises(ValueError, match="x must fit uint8; got int64 from 0 to 256"):
+        converted("x", np.array([0, 256]), "uint8")
+    with pytest.raises(ValueError, match="x must hold integers; got dtype bool"):
+        converted("x", np.array([True]), "uint8")
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_session_can_be_pickled_and_copied(exported, session, tiny_images, monkeypatch, used):
+    monkeypatch.chdir(exported[1].parent)
+    relative = Session("onnx", "cpu", threads=1)
+    expected = session.bits_per_dim(tiny_images[:3])
+    if used:
+        relative.bits_per_dim(tiny_images[:3])
+    monkeypatch.chdir("/")
+    for other in (pickle.loads(pickle.dumps(relative)), copies.deepcopy(relative)):
+        assert repr(other) == repr(relative)
+        np.testing.assert_allclose(other.bits_per_dim(tiny_images[:3]), expected, rtol=1e-5)
+
+
+def test_a_used_session_goes_to_a_spawned_process(session, tiny_images):
+    expected = session.bits_per_dim(tiny_images[:3])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(session.bits_per_dim, (tiny_images[:3],))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_its_repr_says_what_it_is(session, exported):
+    text = repr(session)
+    assert text.startswith("<Session name=mar_flow")
+    assert "image=(8, 8, 1) precision=float32 providers=CPUExecutionProvider" in text
+    assert str(exported[1]) in text
+    session.manifest["condition"] = {"shape": [4, 4, 3]}
+    session.conditional = True
+    assert "image=(8, 8, 1) condition=(4, 4, 3)" in repr(session)
+
+
+REFUSED = {
+    "range": ("bits_per_dim", np.linspace(-1, 1, 128).reshape(2, 8, 8, 1)),
+    "unit": ("log_prob", np.linspace(0, 1, 128).reshape(2, 8, 8, 1)),
+    "levels": ("encode", np.full((2, 8, 8, 1), 200.0)),
+    "empty": ("log_prob", np.zeros((0, 8, 8, 1), "float32")),
+    "shape": ("bits_per_dim", np.zeros((8, 8, 1), "uint8")),
+    "nan": ("log_prob", np.full((2, 8, 8, 1), np.nan)),
+    "dtype": ("log_prob", np.zeros((2, 8, 8, 1), "int32")),
+    "array for n": ("sample", np.zeros((2, 8, 8, 1))),
+    "no number": ("sample", "3"),
+    "latents": ("decode", [np.zeros((2, 4, 4, 2)), np.full((2, 2, 2, 8), np.inf)]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_the_flow_refuses_the_session_refuses(exported, session, case):
+    method, value = REFUSED[case]
+    for one in (exported[0], session):
+        with pytest.raises(ValueError, match=r".") as error:
+            getattr(one, method)(value)
+        assert "onnx" not in str(error.value)
+    # What is in the range's middle is accepted by both.
+    x = np.linspace(-0.5, 0.5, 128).reshape(2, 8, 8, 1)
+    np.testing.assert_allclose(session.bits_per_dim(x), exported[0].bits_per_dim(x), rtol=1e-4)
+
+
+def test_images_that_are_not_finite_are_no_pictures(exported, session, monkeypatch):
+    nan = np.full((2, 8, 8, 1), np.nan, "float32")
+    for one in (exported[0], session):
+        monkeypatch.setattr(one, "decode", lambda *arguments: nan)
+        for as_float in (False, True):
+            with pytest.raises(ValueError, match="temperature=0.9 gave images that are not finite"):
+                one.sample(2, temperature=0.9, as_float=as_float)
+    with pytest.raises(ValueError, match="x must be finite; got NaN or Inf"):
+        session.quantize(nan)
+    with pytest.raises(ValueError, match="quantize takes float images"):
+        session.quantize(np.zeros((2, 8, 8, 1), "uint8"))
+    with pytest.raises(ValueError, match="must be finite to have grey levels"):
+        noise.quantize(nan)
 
 
 def test_a_conditional_flow(tmp_path):

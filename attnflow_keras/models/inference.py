@@ -214,11 +214,7 @@ class InferenceMixin:
             as_float: return float images as decoded, not quantized.
             batch_size: greatest number of images at a time.
         """
-        if getattr(n, "ndim", 0) > 0:
-            raise ValueError(
-                "n must be a number of images; got an array. A condition is given by name: "
-                "flow.sample(condition=...)"
-            )
+        noise.check_is_count(n)
         features = self._checked(condition)
         if features is not None:
             count = int(tree.flatten(features)[0].shape[0])
@@ -228,12 +224,7 @@ class InferenceMixin:
         n = 1 if n is None else n
         latents = noise.draw_latents(n, list(self.latent_shapes), temperature, seed)
         x = ops.convert_to_numpy(self.decode(latents, features, batch_size))
-        if not np.isfinite(x).all():
-            raise ValueError(
-                f"sampling at temperature={temperature} gave images that are not finite: the "
-                "temperature is too high, the condition is unlike those of the training data, or "
-                "the weights are damaged"
-            )
+        noise.check_sampled(x, temperature)
         return x if as_float else self._quantize_images(x)
 
     def interpolate(

@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from attnflow_keras.noise import DATA_LIMIT as DATA_LIMIT
 from attnflow_keras.noise import FLOAT_LIMIT, check_range
 from attnflow_keras.numerics import Tensor
-
-DATA_LIMIT = 0.5
 
 # Noise and weight are put there by fit, evaluate and predict.
 PARTS = ("image", "condition", "noise", "weight")
