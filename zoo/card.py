@@ -1,5 +1,6 @@
 """Model cards, written from metadata."""
 
+from collections.abc import Collection
 from typing import Any
 
 _ESCAPES = str.maketrans({"<": "&lt;", "[": "\\[", "|": "\\|"})
@@ -14,23 +15,42 @@ def _code(text: str) -> str:
     return "`" + " ".join(text.replace("`", "'").split()) + "`"
 
 
-def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
-    """The card of an entry in Markdown, in which its texts are shown as they are."""
+UNSTATED = "not stated"
+
+
+def render(
+    metadata: dict[str, Any],
+    config: dict[str, Any],
+    files: Collection[str] = (),
+    registered: bool = False,
+) -> str:
+    """The card of an entry in Markdown, in which its texts are shown as they are.
+
+    Args:
+        metadata: what metadata.json holds.
+        config: what config.json holds.
+        files: names of further files of the folder, of which the card speaks.
+        registered: the folder is one of those that come with the package, so that
+            ``zoo.load`` knows it by its name.
+    """
     name = metadata["name"]
     lines = [f"# {shown(name)}", ""]
     if metadata.get("description"):
         lines += [shown(metadata["description"]), ""]
-    load = f'zoo.load("{name}")' if "bytes" in metadata else f'zoo.load("{name}", weights=False)'
+    trained = "bytes" in metadata
+    address = name if registered else "path/to/this/folder"
+    load = f'zoo.load("{address}")' if trained else f'zoo.load("{address}", weights=False)'
     lines += ["```python", "import zoo", "", f"flow = {load}", "```", ""]
+    unstated = UNSTATED if trained else None
     rows = [
         ("task", metadata.get("task")),
-        ("data set", metadata.get("dataset")),
-        ("licence of the data", metadata.get("dataset_license")),
-        ("licence of the weights", metadata.get("license")),
+        ("data set", metadata.get("dataset") or unstated),
+        ("licence of the data", metadata.get("dataset_license") or unstated),
+        ("licence of the weights", metadata.get("license") or unstated),
         ("derived from", metadata.get("derived_from")),
         ("architecture", config["class"]),
         ("parameters", f"{metadata['parameters']:,}" if "parameters" in metadata else None),
-        ("size", f"{metadata['bytes'] / 1e6:.2f} MB" if "bytes" in metadata else "no weights"),
+        ("size", f"{metadata['bytes'] / 1e6:.2f} MB" if trained else "no weights"),
     ]
     lines += ["| | |", "|---|---|"]
     lines += [f"| {key} | {shown(value)} |" for key, value in rows if value]
@@ -49,7 +69,7 @@ def render(metadata: dict[str, Any], config: dict[str, Any]) -> str:
             if key in training:
                 show = _code if key == "command" else shown
                 lines.append(f"- {key}: {show(training[key])}")
-        curve = "`curve.csv` has the curve. " if "bytes" in metadata else ""
+        curve = "`curve.csv` has the curve. " if "curve.csv" in files else ""
         lines += ["", curve + shown(training.get("note", ""))]
     return "\n".join(lines).rstrip() + "\n"
 

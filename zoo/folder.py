@@ -11,7 +11,8 @@ from attnflow_keras.files import replacing_folder, sha256, write_file, write_jso
 from attnflow_keras.untrusted import is_plain_name, plain_name
 from attnflow_keras.weights_file import weights_bytes
 from zoo.errors import ZooError
-from zoo.registry import FORMAT, entry_file, locate, read_config, read_metadata
+from zoo.origin import from_origin, set_origin
+from zoo.registry import FORMAT, PRESETS, entry_file, locate, read_config, read_metadata
 from zoo.weights_file import (
     FILE_BYTES,
     MOST,
@@ -58,10 +59,6 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
     declared = _declared(folder, metadata, config, name) if weights else None
     limits = MOST if declared is None else (len(declared), sum(map(math.prod, declared)))
     flow = _build(config, dtype, name, limits)
-    # As text, because Keras would take a dict for something to track.
-    kept = ("task", "dataset", "dataset_license", "license")
-    origin = {key: metadata[key] for key in kept if key in metadata}
-    flow.origin = json.dumps({**origin, "derived_from": metadata["name"]})
     if declared is not None:
         try:
             check_shapes(declared, flow)
@@ -73,10 +70,8 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
         damaged = _not_finite(flow)
         if damaged is not None:
             raise ZooError(f"entry {str(name)!r}: {path}: its weight {damaged} holds NaN or Inf")
+    set_origin(flow, metadata, trained=declared is not None)
     return flow
-
-
-FURTHER = "Trained further with fit, on data that are not known here."
 
 
 def save(
@@ -96,8 +91,8 @@ def save(
         folder: the folder to write.
         metadata: task, data set, training and metrics, see CONTRIBUTING.md; sizes and the
             weights' sha256 are added. Without it, a flow that came from an entry keeps that
-            entry's task, data set and licences, and says so under ``derived_from``; a flow that
-            ``fit`` has changed since says that too.
+            entry's task, and says so under ``derived_from``; with weights as they were loaded it
+            keeps the data set and the licences too, with others these are not stated.
         overwrite: replace a folder that exists.
         extra: further text files, name -> content.
 
@@ -118,10 +113,7 @@ def save(
     if damaged is not None:
         raise ZooError(f"the flow is not saved: its weight {damaged} holds NaN or Inf")
     if metadata is None:
-        metadata = json.loads(getattr(flow, "origin", "{}"))
-        optimizer = getattr(flow, "optimizer", None)
-        if metadata and optimizer is not None and int(np.asarray(optimizer.iterations)) > 0:
-            metadata["training"] = {"note": FURTHER}
+        metadata = from_origin(flow)
     config = {"format": FORMAT, "class": type(flow).__name__, "config": _portable(flow)}
     with replacing_folder(folder, overwrite) as part:
         # An uncompiled copy: a compiled model would write its optimizer too.
@@ -138,7 +130,7 @@ def save(
         }
         write_json(part / "config.json", config)
         write_json(part / "metadata.json", full)
-        write_file(part / "card.md", render(full, config))
+        write_file(part / "card.md", render(full, config, extra or (), _is_registered(folder)))
         for name, text in (extra or {}).items():
             write_file(part / name, text)
     return folder
@@ -149,9 +141,15 @@ def update_metadata(folder: Path, changes: dict[str, Any]) -> None:
     from zoo.card import render
 
     metadata = {**read_metadata(folder, folder), **changes}
-    card = render(metadata, read_config(folder, folder))
+    files = [path.name for path in folder.iterdir()]
+    card = render(metadata, read_config(folder, folder), files, _is_registered(folder))
     write_json(folder / "metadata.json", metadata)
     write_file(folder / "card.md", card)
+
+
+def _is_registered(folder: Path) -> bool:
+    """Whether ``load`` knows the folder by its name."""
+    return folder.resolve().parent == PRESETS.resolve()
 
 
 def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extra: Any) -> Path:

@@ -171,6 +171,13 @@ def train_command(
         ),
     ] = False,
     resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
+    license_: Annotated[
+        str | None,
+        typer.Option("--license", help="Licence of the new weights, for their card."),
+    ] = None,
+    data_license: Annotated[
+        str | None, typer.Option(help="Licence of your images, for the card.")
+    ] = None,
 ) -> None:
     """Train an entry by its recipe, or on your own images; resumes after a kill.
 
@@ -245,6 +252,8 @@ def train_command(
             device=device,
             tensorboard=tensorboard,
             labels=labels,
+            license=license_,
+            data_license=data_license,
         )
     )
 

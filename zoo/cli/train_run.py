@@ -56,6 +56,8 @@ class Job:
         device: what TensorFlow computes on.
         tensorboard: write logs for TensorBoard.
         labels: folder of the label maps of the user's photos.
+        license: that of the weights, in the user's words.
+        data_license: that of the data, in the user's words.
     """
 
     name: str
@@ -68,6 +70,8 @@ class Job:
     device: str
     tensorboard: bool
     labels: Path | None = None
+    license: str | None = None
+    data_license: str | None = None
 
     @property
     def own_images(self) -> bool:
@@ -224,16 +228,18 @@ def _metadata(
     recipe, entry = job.recipe, job.entry
     other = job.own_images or job.other_data
     known = {**LICENSES, **PAIRED_LICENSES}
-    data_license = "the user's" if job.own_images else known.get(recipe.dataset, "")
-    derived = {"derived_from": entry["name"]} if job.fine_tune else {}
+    # What another entry says of its data and weights is not so of these.
+    stated = {
+        "description": _description(job) if other else entry.get("description"),
+        "dataset_license": job.data_license or known.get(recipe.dataset),
+        "license": job.license or (None if other else entry.get("license")),
+        "derived_from": entry["name"] if job.fine_tune else None,
+    }
     return {
         "name": plain_name(job.folder.resolve().name) if other else entry["name"],
-        "description": entry.get("description", ""),
         "task": entry.get("task", "unconditional"),
         "dataset": recipe.dataset,
-        "dataset_license": data_license,
-        "license": entry.get("license", ""),
-        **derived,
+        **{key: value for key, value in stated.items() if value},
         "training": {
             "command": shlex.join(job.command),
             "seed": recipe.seed,
@@ -248,3 +254,9 @@ def _metadata(
         },
         "metrics": metrics,
     }
+
+
+def _description(job: Job) -> str:
+    """What a run on other data than the entry's own gives."""
+    start = "trained further" if job.fine_tune else "its architecture trained from scratch"
+    return f"{job.entry['name']}, {start} on {job.recipe.dataset}."
