@@ -5,18 +5,17 @@ regular ones of its own folder, under names that it lists, and all else fits a s
 """
 
 import hashlib
-import json
 import stat
 from pathlib import Path
 from typing import Any
 
 from attnflow_keras.files import sha256, write_json
+from attnflow_keras.untrusted import read_json
 from export import manifest_schema
 from export.errors import ExportError
 
 FORMAT = 1
 NAME = "manifest.json"
-MOST_BYTES = 16_000_000  # of the manifest itself; those of exports have some 10 kB
 
 
 def write(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
@@ -51,12 +50,10 @@ def read(folder: str | Path, check_files: bool = True) -> dict[str, Any]:
     path = folder / NAME
     if not path.exists():
         raise ExportError(f"{folder} is not an export: it has no {NAME}; export.onnx writes one")
-    size = _check_regular(path)
-    if size > MOST_BYTES:
-        raise ExportError(f"can't read {path}: it has {size} bytes, more than {MOST_BYTES}")
+    _check_regular(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
         raise ExportError(f"can't read {path}: {error}") from error
     version = content.get("format") if isinstance(content, dict) else None
     if type(version) is not int or not isinstance(content.get("files"), dict):
@@ -112,12 +109,10 @@ def _listed(folder: Path, name: str, content: dict[str, Any]) -> Path:
     return path
 
 
-def _check_regular(path: Path) -> int:
-    """Bytes of a regular file: a link leads elsewhere, and reading a device may never end."""
-    status = path.lstat()
-    if not stat.S_ISREG(status.st_mode):
+def _check_regular(path: Path) -> None:
+    """Raise unless it is a file: a link leads elsewhere, and a device may never end."""
+    if not stat.S_ISREG(path.lstat().st_mode):
         raise ExportError(f"{path} must be a regular file; got a link, a folder or a device")
-    return status.st_size
 
 
 def _altered(path: Path) -> ExportError:

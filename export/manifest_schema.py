@@ -8,8 +8,8 @@ import math
 import re
 from typing import Any
 
-from attnflow_keras.names import plain_name
 from attnflow_keras.preprocess import Preprocess
+from attnflow_keras.untrusted import is_plain_name
 
 PRECISIONS = ("float32", "float16")
 GRAPHS = ("encode", "decode", "log_prob")
@@ -25,10 +25,10 @@ def check(content: dict[str, Any]) -> None:
     """Raise ValueError, which names the key, unless the manifest is one that can be used."""
     files = _dict("files", content.get("files"))
     for name, entry in files.items():
-        plain_name("files", name)
+        _plain("files", name)
         entry = _dict(f"files.{name}", entry)
         _need(_matches(SHA256, entry.get("sha256")), f"files.{name}.sha256", "a hash", entry)
-    plain_name("name", content.get("name"))
+    _plain("name", content.get("name"))
     _one_of("precision", content.get("precision"), PRECISIONS)
     for key in ("metadata", "versions"):
         _dict(key, content.get(key))
@@ -90,6 +90,10 @@ def _check_graph(where: str, graph: dict[str, Any], files: dict[str, Any]) -> No
             batched = isinstance(shape, list) and shape[:1] == ["batch"]
             _need(batched, f"{here}.shape", "a list that begins with batch", shape)
             _shape(f"{here}.shape", shape[1:])
+
+
+def _plain(where: str, name: Any) -> None:
+    _need(is_plain_name(name), where, "one plain name, without a path or quotes", name)
 
 
 def _dict(where: str, value: Any) -> dict[str, Any]:

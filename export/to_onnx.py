@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.files import check_free, replacing_folder
-from attnflow_keras.names import plain_name
+from attnflow_keras.untrusted import is_plain_name
 from export import fixtures, manifest
 from export.errors import ExportError
 from export.graphs import Graph, copy_under, graphs
@@ -72,7 +72,10 @@ def onnx(
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     if flow.conditional and (images is None or condition is None):
         raise ValueError("a conditional flow needs images and condition to compare on")
-    plain_name("the flow's name", flow.name)
+    if not is_plain_name(flow.name):
+        raise ValueError(
+            f"the flow's name must be one plain name, without a path or quotes; got {flow.name!r}"
+        )
     check_free(Path(folder), overwrite)
     say = progress or (lambda stage: None)
     reference = copy_under(flow, "float32")

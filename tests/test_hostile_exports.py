@@ -9,13 +9,12 @@ import onnx
 import pytest
 
 import export
-from attnflow_keras.names import plain_name
 from export import manifest, manifest_schema
 from export.runtime import Session
 from tests.conftest import make_tiny_flow
 
 VALUE = {"name": 'image" } max_batch_size: 9 #', "dtype": "float32", "shape": ["batch", 8, 8, 1]}
-BAD_NAMES = ["/tmp/x", "../x", "..", ".", "", ".hidden", 'a"b', "a\nb", "\x1b[2J", "a\\b", "a.", 3]
+BAD_NAMES = ["/tmp/x", "../x", "..", ".", "", ".hidden", 'a"b', "a\nb", "a\\b", "a" * 101, 3]
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +70,13 @@ def refused(folder, tmp_path, message):
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_names_are_one_plain_component(copy, tmp_path, name):
-    with pytest.raises(ValueError, match="name must be one plain name, .*; got"):
-        plain_name("name", name)
     change(copy, ("name",), name)
     refused(copy, tmp_path, "name must be one plain name")
 
 
-def test_names_of_other_languages_are_plain():
-    for name in ("attnflow-imap-mnist", "Größe 2", "数字", "a" * 200):
-        assert plain_name("name", name) == name
-    with pytest.raises(ValueError, match="one plain name"):
-        plain_name("name", "a" * 201)
+def test_terminal_sequences_are_not_kept(copy):
+    change(copy, ("metadata", "note"), "\x1b[2J")
+    assert Session(copy, "cpu").manifest["metadata"]["note"].isprintable()
 
 
 BAD_VALUES = {
@@ -134,7 +129,7 @@ def test_manifests_that_are_not_read(copy, tmp_path, text):
 def test_a_manifest_is_small(copy, tmp_path):
     with (copy / manifest.NAME).open("wb") as file:
         file.truncate(10**9)
-    refused(copy, tmp_path, "more than 16000000")
+    refused(copy, tmp_path, "more than 1,048,576 bytes")
 
 
 def link_to_the_same(path):
