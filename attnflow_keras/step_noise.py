@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import keras
 from keras import ops
 
+from attnflow_keras import replicas
 from attnflow_keras.noise import LEVELS
 
 Tensor = Any
@@ -38,22 +40,23 @@ class _Step:
         self.draws = 0
 
 
-_current: list[_Step] = []
+# Replicas are traced in threads of their own, each at its own step.
+_current: ContextVar[_Step | None] = ContextVar("step", default=None)
 
 
 @contextlib.contextmanager
 def training_step(seed: int, step: Tensor) -> Iterator[None]:
     """Within the block, :func:`keep_mask` draws the noise of this seed and step."""
-    _current.append(_Step(seed, step))
+    token = _current.set(_Step(seed, step))
     try:
         yield
     finally:
-        _current.pop()
+        _current.reset(token)
 
 
 def step_uniform(shape: tuple[Any, ...], seed: int, step: Tensor, dtype: str) -> Tensor:
     """Dequantization noise of one training step, in (0, 1), on the grid of ``noise.LEVELS``."""
-    u = keras.random.uniform(shape, seed=FixedSeed(seed, step), dtype="float32")
+    u = _uniform(shape, FixedSeed(seed, step))
     return ops.cast((ops.floor(u * LEVELS) + 0.5) / LEVELS, dtype)
 
 
@@ -63,8 +66,15 @@ def keep_mask(shape: tuple[Any, ...], rate: float, dtype: str) -> Tensor:
     Each call inside a :func:`training_step` is a draw of its own; outside of one, the mask is
     always the same.
     """
-    now = _current[-1] if _current else _Step(0, 0)
+    now = _current.get() or _Step(0, 0)
     now.draws += 1
     seed = FixedSeed(now.seed + STRIDE * now.draws, now.step)
-    kept = ops.greater_equal(keras.random.uniform(shape, seed=seed, dtype="float32"), rate)
+    kept = ops.greater_equal(_uniform(shape, seed), rate)
     return ops.cast(kept, dtype) / (1.0 - rate)
+
+
+def _uniform(shape: tuple[Any, ...], seed: FixedSeed) -> Tensor:
+    """Uniform float32 in [0, 1); the first axis is that of the images."""
+    return replicas.rows_of(
+        lambda whole: keras.random.uniform(whole, seed=seed, dtype="float32"), shape
+    )

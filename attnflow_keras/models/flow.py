@@ -250,7 +250,11 @@ class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
             return self.traced_log_prob(x, features)
 
     def traced_mode_error(self, inputs: Any, training: bool) -> Tensor:
-        """Mean absolute error of the pictures of temperature 0, in units of 256 grey levels."""
+        """Mean absolute errors of the pictures of temperature 0, in units of 256 grey levels.
+
+        Returns:
+            ``(n,)``, one for each image.
+        """
         given = checks.unpack(inputs)
         image, features = given["image"], self._features(given["condition"])
         if training:
@@ -262,7 +266,7 @@ class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
             for shape in self.latent_shapes
         ]
         picture = self.traced_decode(latents, features)
-        return ops.mean(ops.abs(picture - ops.cast(image, picture.dtype)))
+        return ops.mean(ops.abs(picture - ops.cast(image, picture.dtype)), axis=(1, 2, 3))
 
     # --- initialization ------------------------------------------------------------------
 

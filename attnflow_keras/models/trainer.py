@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnflow_keras import noise
+from attnflow_keras import noise, replicas
 from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.peek import can_peek, first_batch
 from attnflow_keras.numerics import LN2
@@ -16,7 +16,7 @@ Tensor = Any
 ADAPT_IMAGES = 256
 
 
-class FlowTrainer(keras.Model):
+class FlowTrainer(replicas.SharedSteps, keras.Model):
     """The training half of :class:`attnflow_keras.models.Flow`: a loss and metrics of its own.
 
     ``mode_weight``, 0 unless set before ``compile``, adds the mean absolute error of the picture
@@ -101,10 +101,10 @@ class FlowTrainer(keras.Model):
             log_prob = log_prob * ops.cast(weight, log_prob.dtype)
         loss = -ops.mean(log_prob) / (self.num_dims * LN2)
         if self.mode_weight:
-            error = self.traced_mode_error(x, training)
-            self._mode_error.update_state(256.0 * error)
-            loss = loss + self.mode_weight * error
-        return loss + sum(self.losses) if self.losses else loss
+            errors = self.traced_mode_error(x, training)
+            self._mode_error.update_state(256.0 * errors)
+            loss = loss + self.mode_weight * ops.mean(errors)
+        return replicas.scaled(loss + sum(self.losses) if self.losses else loss)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

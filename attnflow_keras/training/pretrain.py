@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.replicas import SharedSteps, scaled
 from attnflow_keras.training.phase import Phase, phase_recipe, run_phase
 from attnflow_keras.training.recipe import Recipe
 
@@ -21,7 +22,7 @@ PHASE = Phase(
 )
 
 
-class _Restoration(keras.Model):
+class _Restoration(SharedSteps, keras.Model):
     """The encoder alone, from small pictures to large ones; metrics in grey levels."""
 
     def __init__(self, flow: Any) -> None:
@@ -42,7 +43,7 @@ class _Restoration(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        return ops.mean(ops.abs(y_pred - ops.cast(x["image"], y_pred.dtype) / 255.0))
+        return scaled(ops.mean(ops.abs(y_pred - ops.cast(x["image"], y_pred.dtype) / 255.0)))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         error = ops.clip(y_pred, 0.0, 1.0) - ops.cast(x["image"], y_pred.dtype) / 255.0
