@@ -35,15 +35,21 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from attnflow_keras.data.pictures import (
+    PictureError,
+    TooLargeError,
+    WrongKindError,
+    decode_picture,
+)
 from export.errors import ExportError
 from export.runtime import Session
 
-# What a PNG may be so that turning it into grey or RGB loses nothing.
+# What a PNG may be so that turning it into grey or RGB loses nothing. Label maps are grey.
 MODES = {"L": ("L", "1"), "RGB": ("RGB", "L", "1", "P")}
 
 
@@ -310,7 +316,7 @@ def _conditions(session: Session, files: list[tuple[str, bytes]], limits: Limits
     given = session.manifest["condition"]
     shape = tuple(given["shape"])
     if "classes" in given:
-        maps = _read("conditions", files, (*shape, 1), limits)[..., 0]
+        maps = _read("conditions", files, (*shape, 1), limits, classes=True)[..., 0]
         for i, found in enumerate(maps):
             if found.max() >= given["classes"]:
                 expected = f"classes 0 to {given['classes'] - 1} as grey levels"
@@ -323,37 +329,42 @@ def _conditions(session: Session, files: list[tuple[str, bytes]], limits: Limits
 
 
 def _read(
-    field: str, files: list[tuple[str, bytes]], shape: tuple[int, ...], limits: Limits
+    field: str,
+    files: list[tuple[str, bytes]],
+    shape: tuple[int, ...],
+    limits: Limits,
+    classes: bool = False,
 ) -> np.ndarray:
-    """PNG files as uint8 ``(n, h, w, c)``."""
+    """PNG files as uint8 ``(n, h, w, c)``; classes are the integers in the file."""
     return np.stack(
-        [_png(f"{field}[{i}]", content, shape, limits) for i, (_, content) in enumerate(files)]
+        [
+            _png(f"{field}[{i}]", content, shape, limits, classes)
+            for i, (_, content) in enumerate(files)
+        ]
     )
 
 
-def _png(field: str, content: bytes, shape: tuple[int, ...], limits: Limits) -> np.ndarray:
+def _png(
+    field: str, content: bytes, shape: tuple[int, ...], limits: Limits, classes: bool
+) -> np.ndarray:
     height, width, channels = shape
     mode = "L" if channels == 1 else "RGB"
     expected = f"a PNG of {width}x{height} pixels, {'grey' if mode == 'L' else 'RGB'}, 8 bits"
     try:
-        # Only the header is read here: a small file may hold a picture that fills the memory.
-        picture = Image.open(io.BytesIO(content), formats=["PNG"])
-    except Image.DecompressionBombError as error:
-        raise Refusal(413, field, error, f"at most {limits.pixels} pixels; {expected}") from error
-    except UnidentifiedImageError as error:
+        # Its size is read first: a small file may hold a picture that fills the memory.
+        picture = decode_picture(io.BytesIO(content), field, ("PNG",), limits.pixels)
+        image = picture.image
+        if image.size != (width, height) or image.mode not in MODES[mode]:
+            got = f"{image.width}x{image.height} pixels, mode {image.mode}"
+            raise Refusal(422, field, got, expected)
+        return (picture.stored() if classes else picture.pixels(channels)).reshape(shape)
+    except TooLargeError as error:
+        most = f"at most {limits.pixels} pixels; {expected}"
+        raise Refusal(413, field, error.reason, most) from error
+    except WrongKindError as error:
         raise Refusal(415, field, f"{len(content)} bytes that are no PNG", expected) from error
-    except Exception as error:  # Pillow has many kinds for a damaged file
-        raise Refusal(422, field, f"a PNG that can't be read: {error}", expected) from error
-    with picture:
-        size = f"{picture.width}x{picture.height} pixels"
-        if picture.width * picture.height > limits.pixels:
-            raise Refusal(413, field, size, f"at most {limits.pixels} pixels; {expected}")
-        if picture.size != (width, height) or picture.mode not in MODES[mode]:
-            raise Refusal(422, field, f"{size}, mode {picture.mode}", expected)
-        try:
-            return np.asarray(picture.convert(mode)).reshape(shape)
-        except Exception as error:
-            raise Refusal(422, field, f"a PNG that can't be read: {error}", expected) from error
+    except PictureError as error:
+        raise Refusal(422, field, f"a PNG that can't be read: {error.reason}", expected) from error
 
 
 # --- responses ---------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import struct
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -55,3 +57,20 @@ def check_entry(folder):
     rows = (folder / "curve.csv").read_text().splitlines()
     assert int(rows[-1].split(",")[1]) == training["steps"]
     return metadata
+
+
+def png_chunk(kind, content):
+    """One chunk of a PNG, with its length and check sum."""
+    head = struct.pack(">I4s", len(content), kind)
+    return head + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def grey_png(array, bits):
+    """A grey PNG of 1, 2, 4, 8 or 16 bits that holds these integers, as Pillow writes none."""
+    height, width = array.shape
+    as_bits = np.unpackbits(array.astype(">u2").view("uint8").reshape(height, width, 2), axis=-1)
+    rows = np.packbits(as_bits[..., 16 - bits :].reshape(height, width * bits), axis=1)
+    content = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(content)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)

@@ -25,7 +25,7 @@ from examples import http_server
 from examples.http_server import Limits, make_app
 from export.runtime import Session
 from tests.conftest import make_tiny_flow
-from tests.helpers import perturb
+from tests.helpers import grey_png, perturb
 from tests.test_flow_errors import ConditionalFlow
 
 ROOT = Path(__file__).parent.parent
@@ -186,6 +186,24 @@ def test_pngs_of_two_levels_are_taken(client, session, tiny_images):
     assert np.float32(response.json()["images"][0]["log_prob"]) == expected[0]
 
 
+def test_pngs_are_turned_upright_as_everywhere(client, session, tiny_images):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.fromarray(np.rot90(tiny_images[0, ..., 0]))
+    sent = [("images", ("a.png", png(turned, exif=exif)))]
+    response = client.post("/score", files=sent)
+    expected = session.log_prob(tiny_images[:1])
+    assert np.float32(response.json()["images"][0]["log_prob"]) == expected[0]
+    response = client.post("/round-trip", files=sent, params={"output": "list"})
+    np.testing.assert_array_equal(listed(response), tiny_images[:1])
+
+
+def test_transparent_pngs_are_refused(client, tiny_images):
+    content = png(tiny_images[0], transparency=int(tiny_images[0, 0, 0, 0]))
+    response = client.post("/score", files=[("images", ("a.png", content))])
+    refused(response, 422, "images[0]", "has transparent pixels", "8x8 pixels, grey")
+
+
 # --- a conditional export ----------------------------------------------------------------
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype="uint8")
@@ -263,6 +281,13 @@ def test_label_maps_are_grey_pictures_of_classes(conditional):
     maps = np.arange(16, dtype="uint8").reshape(1, 4, 4, 1) % 3
     with serving(other) as client:
         response = client.post("/translate", files=files(maps, "conditions"))
+        assert response.status_code == 200
+        np.testing.assert_array_equal(seen[0], maps[..., 0])
+        # Classes are the integers in the file, also where it has fewer bits.
+        seen.clear()
+        response = client.post(
+            "/translate", files=[("conditions", ("a.png", grey_png(maps[0, ..., 0], 2)))]
+        )
         assert response.status_code == 200
         np.testing.assert_array_equal(seen[0], maps[..., 0])
         response = client.post("/translate", files=files(maps + 1, "conditions"))

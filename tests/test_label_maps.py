@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnflow_keras.data import as_classes, load_label_map, load_labelled_folder, save_image
+from attnflow_keras.data import (
+    as_classes,
+    load_label_map,
+    load_labelled_folder,
+    load_picture,
+    save_image,
+)
+from tests.helpers import grey_png
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.integers(0, 5, (6, 8), dtype="uint8")
@@ -22,10 +29,32 @@ def test_one_channel_holds_classes_and_three_hold_colours(tmp_path):
         assert found.dtype == np.uint8
         np.testing.assert_array_equal(found, CLASSES)
     Image.fromarray(COLOURS).save(tmp_path / "colours.png")
-    alpha = np.dstack([COLOURS, np.full((6, 8), 99, "uint8")])
+    alpha = np.dstack([COLOURS, np.full((6, 8), 255, "uint8")])
     Image.fromarray(alpha).save(tmp_path / "alpha.png")
     for name in ("colours", "alpha"):
         np.testing.assert_array_equal(load_label_map(tmp_path / f"{name}.png"), COLOURS)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_classes_are_the_integers_in_the_file_whatever_its_bits(tmp_path, bits):
+    classes = np.minimum(CLASSES, min(2**bits, 256) - 1)
+    (tmp_path / "map.png").write_bytes(grey_png(classes, bits))
+    np.testing.assert_array_equal(load_label_map(tmp_path / "map.png"), classes)
+    if bits <= 8:
+        # The same file as a photo shows its greys.
+        photo = load_picture(tmp_path / "map.png")[..., 0]
+        np.testing.assert_array_equal(photo, classes * (255 // (2**bits - 1)))
+
+
+def test_label_maps_must_be_opaque(tmp_path):
+    grey = Image.fromarray(CLASSES).convert("LA")
+    grey.save(tmp_path / "grey.png")
+    np.testing.assert_array_equal(load_label_map(tmp_path / "grey.png"), CLASSES)
+    for image in (grey, Image.fromarray(COLOURS).convert("RGBA")):
+        image.putpixel((2, 3), (*image.getpixel((2, 3))[:-1], 99))
+        image.save(tmp_path / "clear.png")
+        with pytest.raises(ValueError, match=r"clear.png has transparent pixels; a label map must"):
+            load_label_map(tmp_path / "clear.png")
 
 
 def test_bad_files(tmp_path):
@@ -57,6 +86,30 @@ def test_two_folders(folders):
     assert pairs["image"].shape == (3, 6, 8, 3)
     np.testing.assert_array_equal(pairs["image"][1], np.roll(COLOURS, 1, axis=0))
     np.testing.assert_array_equal(pairs["condition"][2], np.roll(CLASSES, 2, axis=0))
+
+
+def test_photos_and_label_maps_are_turned_alike(folders):
+    """Square ones would be misaligned without an error."""
+    for folder, array in zip(folders, (COLOURS[:, :6], CLASSES[:, :6]), strict=True):
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be turned clockwise
+        Image.fromarray(array).save(folder / "1.png", exif=exif)
+        for name in ("0.png", "2.png"):
+            (folder / name).unlink()
+    pairs = load_labelled_folder(*folders, (6, 6, 3))
+    np.testing.assert_array_equal(pairs["image"][0], np.rot90(COLOURS[:, :6], -1))
+    np.testing.assert_array_equal(pairs["condition"][0], np.rot90(CLASSES[:, :6], -1))
+
+
+def test_transparent_photos_need_a_background(folders):
+    photo = Image.fromarray(COLOURS).convert("RGBA")
+    photo.putpixel((0, 0), (1, 2, 3, 0))
+    photo.save(folders[0] / "1.png")
+    with pytest.raises(ValueError, match=r"1.png has transparent pixels; .*--background white"):
+        load_labelled_folder(*folders, (6, 8, 3))
+    with pytest.warns(UserWarning, match="photos: laid 1 on the background white"):
+        pairs = load_labelled_folder(*folders, (6, 8, 3), background="white")
+    assert pairs["image"][1, 0, 0].tolist() == [255, 255, 255]
 
 
 def test_resizing_makes_no_new_classes(folders):

@@ -16,6 +16,7 @@ import numpy as np
 
 from attnflow_keras import noise
 from attnflow_keras.data.datasets import SPLITS
+from attnflow_keras.data.pictures import open_picture
 
 CROPS = 2**33  # stream of step 0; each step has its own, far from those of the augmentation
 
@@ -217,18 +218,13 @@ def _decode(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(path: Path, mode: str) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as opened:
-            if opened.mode != mode or opened.size != (WIDTH, HEIGHT):
-                raise ValueError(
-                    f"{path} must be {HEIGHT}x{WIDTH} pixels of mode {mode}; got "
-                    f"{opened.height}x{opened.width} of mode {opened.mode}"
-                )
-            array = np.array(opened)
-    except OSError as error:
-        raise ValueError(f"can't read {path} as an image: {error}") from error
+    opened = open_picture(path).image
+    if opened.mode != mode or opened.size != (WIDTH, HEIGHT):
+        raise ValueError(
+            f"{path} must be {HEIGHT}x{WIDTH} pixels of mode {mode}; got "
+            f"{opened.height}x{opened.width} of mode {opened.mode}"
+        )
+    array = np.array(opened)
     array.flags.writeable = False
     return array
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from attnflow_keras.data.bicubic import bicubic_resize
 from attnflow_keras.data.datasets import SPLITS
-from attnflow_keras.data.images import SUFFIXES, load_images
+from attnflow_keras.data.picture_files import is_hidden
+from attnflow_keras.data.pictures import SUFFIXES, open_picture
 from attnflow_keras.files import check_free, replacing_folder
 
 LICENSE = "CelebA, MMLAB, The Chinese University of Hong Kong, non-commercial research only"
@@ -160,7 +161,7 @@ def _numbered_files(source: Path) -> dict[int, Path]:
     folder = inner if inner.is_dir() else source
     files: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES:
+        if is_hidden(path.name) or path.suffix.lower() not in SUFFIXES:
             continue
         if not path.stem.isdecimal() or not 1 <= int(path.stem) <= LAST["test"]:
             raise ValueError(
@@ -176,7 +177,7 @@ def _numbered_files(source: Path) -> dict[int, Path]:
 
 
 def _prepare(file: Path, size: int, crop: int | None) -> np.ndarray:
-    picture = load_images(file)[0]
+    picture = open_picture(file).pixels()
     expected = (size, size) if crop is None else (HEIGHT, WIDTH)
     if picture.shape[:2] != expected:
         hint = "" if crop is None else "; crop=None (--whole) takes pictures of the final size"

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from attnflow_keras.data.datasets import SPLITS
+from attnflow_keras.data.picture_files import is_hidden
+from attnflow_keras.data.pictures import open_picture
 from attnflow_keras.files import check_free, replacing_folder
 
 LICENSE = "Cityscapes, Daimler AG, MPI Informatics, TU Darmstadt, non-commercial research only"
@@ -156,7 +158,8 @@ def _pairs(source: Path, split: str, boundaries: bool) -> list[tuple[Path, ...]]
             raise FileNotFoundError(
                 f"no folder {source / name}; leftImg8bit and gtFine belong there"
             )
-    photos = sorted((source / "leftImg8bit" / FOLDERS[split]).glob(f"*/*{PHOTO}"))
+    found = (source / "leftImg8bit" / FOLDERS[split]).glob(f"*/*{PHOTO}")
+    photos = sorted(p for p in found if not is_hidden(p.name))
     if split != "test":
         photos = [p for p in photos if (p.parent.name == HELD_OUT) == (split == "validation")]
     pairs = []
@@ -177,14 +180,11 @@ def _prepare(files: tuple[Path, ...], size: int) -> tuple[np.ndarray, np.ndarray
 
     pictures = []
     for index, file in enumerate(files):
-        try:
-            with Image.open(file) as opened:
-                if index < 2:
-                    pictures.append(opened.convert("RGB"))
-                else:
-                    pictures.append(Image.fromarray(boundary_map(np.asarray(opened))))
-        except OSError as error:
-            raise ValueError(f"can't read {file} as an image: {error}") from error
+        read = open_picture(file)
+        if index < 2:
+            pictures.append(read.image.convert("RGB"))
+        else:
+            pictures.append(Image.fromarray(boundary_map(read.stored())))
         if pictures[index].size != pictures[0].size:
             raise ValueError(
                 f"{file} must be as large as {files[0]}, {pictures[0].height}x"

@@ -5,14 +5,22 @@ from typing import Any
 
 import numpy as np
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
-MODES = {1: "L", 3: "RGB"}
+from attnflow_keras.data.picture_files import Notes, find_pictures, fitted, read_pixels
+from attnflow_keras.data.pictures import MODES, SUFFIXES, as_colour, one_line
+
+ARRAYS = (".npy", ".npz")
 
 
 def load_images(
-    path: str | Path, image_shape: tuple[int, int, int] | None = None, resize: bool = False
+    path: str | Path,
+    image_shape: tuple[int, int, int] | None = None,
+    resize: bool = False,
+    background: Any = None,
 ) -> np.ndarray:
     """Read images as uint8 ``(n, h, w, c)``.
+
+    Photos are turned as their EXIF data say. What a folder holds besides, such as hidden files, is
+    left out. A warning says what was left out, resized or laid on the background, with counts.
 
     Args:
         path: a folder with PNG or JPEG files (subfolders included, in order of their paths),
@@ -20,32 +28,43 @@ def load_images(
             ``(n, h, w, c)`` and dtype uint8.
         image_shape: ``(h, w, c)`` that every image must have; pictures are converted to grey
             (c = 1) or RGB (c = 3). None takes the first picture's size and RGB.
-        resize: resize pictures of another size (bicubic) instead of raising.
+        resize: resize pictures of another size (bicubic) instead of raising. Each side is scaled on
+            its own: another aspect ratio is stretched.
+        background: colour behind transparent pixels: a name such as ``"white"``, ``"#rrggbb"``, or
+            ``(red, green, blue)``. None refuses pictures that have some.
 
     Raises:
         FileNotFoundError: no such file or folder.
-        ValueError: an empty folder, an unreadable file, a wrong size, dtype or shape.
+        PermissionError: a folder that can't be read.
+        ValueError: an empty folder, an unreadable file, a wrong size, dtype or shape, or
+            transparent pixels and no background.
     """
     if image_shape is not None:
         image_shape = _check_shape(image_shape)
+    if background is not None:
+        as_colour(background)
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {path}")
-    if path.suffix in (".npy", ".npz"):
-        return _from_array(path, image_shape)
+    notes = Notes(path)
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-        if not files:
-            raise ValueError(f"folder {path} holds no image ({', '.join(SUFFIXES)})")
+        files = find_pictures(path, notes)
+    elif path.suffix.lower() in ARRAYS:
+        return _from_array(path, image_shape)
     elif path.suffix.lower() in SUFFIXES:
         files = [path]
     else:
         raise ValueError(
-            f"{path}: expected a folder, {', '.join(SUFFIXES)}, .npy or .npz; got {path.suffix!r}"
+            f"{path}: expected a folder, {', '.join((*SUFFIXES, *ARRAYS[:1]))} or {ARRAYS[1]}; "
+            f"got {path.suffix!r}"
         )
-    images = [_read(files[0], image_shape, resize)]
-    shape = image_shape or images[0].shape
-    images += [_read(file, shape, resize) for file in files[1:]]
+    shape = image_shape
+    images = []
+    for file in files:
+        image = _read(file, shape, resize, background, notes)
+        shape = shape or image.shape
+        images.append(image)
+    notes.say()
     return np.stack(images)
 
 
@@ -95,29 +114,14 @@ def _check_shape(shape: Any) -> tuple[int, int, int]:
     return sides[0], sides[1], sides[2]
 
 
-def _read(file: Path, shape: tuple[int, ...] | None, resize: bool) -> np.ndarray:
-    from PIL import Image, ImageOps
-
-    mode = "RGB" if shape is None else MODES.get(shape[2])
-    if mode is None:
+def _read(
+    file: Path, shape: tuple[int, ...] | None, resize: bool, background: Any, notes: Notes
+) -> np.ndarray:
+    channels = 3 if shape is None else shape[2]
+    if channels not in MODES:
         raise ValueError(f"image_shape must have 1 or 3 channels to read pictures; got {shape}")
-    try:
-        with Image.open(file) as opened:
-            if opened.mode.startswith(("I", "F")):
-                raise ValueError(f"{file} has more than 8 bits a channel; convert it to 8 bits")
-            picture = ImageOps.exif_transpose(opened).convert(mode)
-        if shape is not None and picture.size != (shape[1], shape[0]) and resize:
-            picture = picture.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
-        image = np.asarray(picture)
-    except OSError as error:
-        raise ValueError(f"can't read {file} as an image: {error}") from error
-    image = image[..., None] if image.ndim == 2 else image
-    if shape is not None and image.shape != tuple(shape):
-        raise ValueError(
-            f"{file} is {image.shape[0]}x{image.shape[1]}, expected {shape[0]}x{shape[1]}; "
-            "resize the pictures, or ask for resizing (resize=True, --resize)"
-        )
-    return image
+    image = read_pixels(file, channels, background, notes)
+    return image if shape is None else fitted(image, shape[:2], resize, file, False, notes)
 
 
 def _from_array(path: Path, shape: tuple[int, int, int] | None) -> np.ndarray:
@@ -128,9 +132,10 @@ def _from_array(path: Path, shape: tuple[int, int, int] | None) -> np.ndarray:
                 if len(loaded.files) != 1:
                     raise ValueError(f"it holds {len(loaded.files)} arrays, expected one")
                 loaded = loaded[loaded.files[0]]
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged archive has many kinds, a declared size MemoryError
         # NumPy's message for such files recommends to unpickle them, which is never done here.
-        reason = "it is damaged or holds no plain numbers" if "pickle" in str(error) else error
+        damaged = "pickle" in str(error) or not str(error)
+        reason = "it is damaged or holds no plain numbers" if damaged else one_line(error)
         raise ValueError(f"can't read {path} as an array of images: {reason}") from error
     if loaded.ndim == 3:
         loaded = loaded[..., None]

@@ -5,43 +5,36 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras.data.images import SUFFIXES
-from attnflow_keras.data.pairs import load_pair_folder, load_picture
+from attnflow_keras.data.pairs import load_pair_folder
+from attnflow_keras.data.picture_files import Notes, fitted, read_pixels
+from attnflow_keras.data.pictures import LABEL_FORMATS, open_picture
 from attnflow_keras.palettes import as_classes
 
 
-def load_label_map(path: str | Path, palette: Any = None) -> np.ndarray:
+def load_label_map(path: str | Path, palette: Any = None, colours: bool = False) -> np.ndarray:
     """Read one label map from a PNG or JPEG picture.
 
-    A picture of one channel, grey, indexed or of 1 bit, holds classes: uint8 ``(h, w)``. Any other
-    holds colours: uint8 ``(h, w, 3)``; an alpha channel is dropped.
+    A picture of one channel, grey, indexed or of 1 bit, holds classes, the integers as they are
+    stored in the file, whatever its bits: uint8 ``(h, w)``. Any other holds colours: uint8
+    ``(h, w, 3)``. An opaque alpha channel is dropped. It is turned as its EXIF data say, like the
+    photo that it goes with.
 
     Args:
         path: the file.
         palette: colour of each class, ``(classes, 3)``. An indexed picture all of whose colours
             are there holds the classes of its colours, whatever its indices: programs that write
             indexed pictures number the colours as they like.
+        colours: read an indexed picture as its colours.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a file of another kind, an unreadable one, or classes above 255.
+        OSError: no such file, or a folder.
+        ValueError: a file of another kind, an unreadable one, transparent pixels, or classes above
+            255.
     """
-    from PIL import Image
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: expected {', '.join(SUFFIXES)}; got {path.suffix!r}")
-    try:
-        with Image.open(path) as opened:
-            array = np.asarray(opened if opened.mode in ("L", "P") else _plain(opened))
-            if opened.mode == "P" and palette is not None:
-                array = _by_colour(np.asarray(opened.convert("RGB")), palette, array)
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{path} is too large a picture: {error}") from error
-    except OSError as error:
-        raise ValueError(f"can't read {path} as an image: {error}") from error
+    picture = open_picture(path, LABEL_FORMATS)
+    array = picture.stored(colours)
+    if picture.image.mode == "P" and palette is not None and not colours:
+        array = _by_colour(picture.stored(colours=True), palette, array)
     if array.max(initial=0) > 255:
         raise ValueError(f"{path} must hold classes of at most 255; got {array.max()}")
     return array.astype("uint8")
@@ -53,6 +46,7 @@ def load_labelled_folder(
     image_shape: tuple[int, int, int],
     resize: bool = False,
     palette: Any = None,
+    background: Any = None,
 ) -> dict[str, np.ndarray]:
     """Photos and label maps of two folders whose files have the same names.
 
@@ -61,9 +55,12 @@ def load_labelled_folder(
         label_folder: folder of the label maps, all of classes or all of colours, see
             :func:`load_label_map`.
         image_shape: ``(height, width, 3)`` that each must have.
-        resize: resize others, photos with the bicubic filter and label maps to the nearest pixel.
+        resize: resize others, photos with the bicubic filter and label maps to the nearest pixel;
+            each side is scaled on its own, so that another aspect ratio is stretched.
         palette: colour of each class, ``(classes, 3)``; label maps of either kind then become
             classes.
+        background: colour behind transparent pixels of photos, see :func:`load_images`; None
+            refuses photos that have some. Label maps must be opaque.
 
     Returns:
         ``{"image": uint8 (n, h, w, 3), "condition": uint8 (n, h, w) or (n, h, w, 3)}``; with a
@@ -75,8 +72,10 @@ def load_labelled_folder(
             kinds without a palette, or classes or colours that the palette lacks.
     """
     images, conditions = [], []
+    notes = Notes(image_folder)
     for photo, label in zip(*load_pair_folder(image_folder, label_folder), strict=True):
-        images.append(fitted(load_picture(photo), image_shape[:2], resize, photo, nearest=False))
+        pixels = read_pixels(photo, 3, background, notes)
+        images.append(fitted(pixels, image_shape[:2], resize, photo, False, notes))
         found = fitted(load_label_map(label, palette), image_shape[:2], resize, label)
         conditions.append(found if palette is None else known_classes(found, palette, label))
         if conditions[-1].ndim != conditions[0].ndim:
@@ -84,6 +83,7 @@ def load_labelled_folder(
                 f"{label_folder} must hold label maps of one kind, of classes or of colours; "
                 f"{label} is unlike the first"
             )
+    notes.say()
     return {"image": np.stack(images), "condition": np.stack(conditions)}
 
 
@@ -107,35 +107,6 @@ def known_classes(labels: np.ndarray, palette: Any, path: Any, nearest: bool = F
             f"{len(palette) - 1}"
         )
     return labels
-
-
-def fitted(
-    picture: np.ndarray, size: Any, resize: bool, path: Any, nearest: bool = True
-) -> np.ndarray:
-    """A picture of the size ``(height, width)``, resized if that is wanted.
-
-    Raises:
-        ValueError: another size, and ``resize`` is False; ``path`` is named.
-    """
-    from PIL import Image
-
-    height, width = size
-    if picture.shape[:2] == (height, width):
-        return picture
-    if not resize:
-        raise ValueError(
-            f"{path} is {picture.shape[1]}x{picture.shape[0]} (width x height), expected "
-            f"{width}x{height}; resize the pictures, or ask for resizing (resize=True, --resize)"
-        )
-    method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(picture).resize((width, height), method))
-
-
-def _plain(picture: Any) -> Any:
-    """A picture as classes if it is of one channel of integers, as RGB otherwise."""
-    if picture.mode == "1":
-        return np.asarray(picture).astype("uint8")
-    return picture if picture.mode.startswith("I") else picture.convert("RGB")
 
 
 def _by_colour(colours: np.ndarray, palette: Any, indices: np.ndarray) -> np.ndarray:

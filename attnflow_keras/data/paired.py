@@ -8,8 +8,7 @@ import numpy as np
 
 from attnflow_keras.data import bluemarble, celeba, cityscapes
 from attnflow_keras.data.bicubic import downscale
-from attnflow_keras.data.images import SUFFIXES
-from attnflow_keras.data.pairs import load_picture
+from attnflow_keras.data.picture_files import Notes, find_pictures, read_pixels
 from attnflow_keras.data.sources import Labelled, SmallAndLarge, WholePictures
 
 PAIRED = ("bluemarble_sr8", "celeba_sr8", "bluemarble_landcover", "cityscapes")
@@ -72,26 +71,28 @@ def training_source(name: str) -> Any:
     return SmallAndLarge(bluemarble.BlueMarbleCrops(), SCALE)
 
 
-def load_pictures(path: str | Path, least: tuple[int, int] = (1, 1)) -> list[np.ndarray]:
+def load_pictures(
+    path: str | Path, least: tuple[int, int] = (1, 1), background: Any = None
+) -> list[np.ndarray]:
     """All PNG and JPEG pictures of a folder (or one file), uint8 ``(h, w, 3)`` each.
 
     Args:
         path: the folder or file.
         least: height and width that each must have at least.
+        background: colour behind transparent pixels; None refuses pictures that have some.
 
     Raises:
         FileNotFoundError: no such file or folder.
-        ValueError: a folder without pictures, a file that is none, or a picture too small.
+        ValueError: a folder without pictures, a file that is none, a picture too small, or
+            transparent pixels and no background.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {path}")
-    files = [path]
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-    if not files:
-        raise ValueError(f"folder {path} holds no image ({', '.join(SUFFIXES)})")
-    pictures = [load_picture(file) for file in files]
+    notes = Notes(path)
+    files = find_pictures(path, notes) if path.is_dir() else [path]
+    pictures = [read_pixels(file, 3, background, notes) for file in files]
+    notes.say()
     for file, picture in zip(files, pictures, strict=True):
         if picture.shape[0] < least[0] or picture.shape[1] < least[1]:
             raise ValueError(

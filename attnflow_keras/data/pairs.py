@@ -1,14 +1,16 @@
 """Pictures with a condition each: two folders of files of the same names."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from attnflow_keras.data.images import SUFFIXES, load_images
+from attnflow_keras.data.picture_files import Notes, find_pictures
+from attnflow_keras.data.pictures import open_picture
 
 
 def load_pair_folder(
-    image_folder: str | Path, condition_folder: str | Path
+    image_folder: str | Path, condition_folder: str | Path, notes: Notes | None = None
 ) -> tuple[list[Path], list[Path]]:
     """Find the pairs of two folders: files whose paths agree up to the suffix.
 
@@ -18,6 +20,7 @@ def load_pair_folder(
     Args:
         image_folder: folder of the pictures.
         condition_folder: folder of what each is conditioned on.
+        notes: counts the files that are left out. None warns of them here.
 
     Returns:
         images, conditions: lists of paths of the same length, one pair an index, in order of
@@ -29,8 +32,8 @@ def load_pair_folder(
         ValueError: a folder without pictures, two files of one name in a folder, or a file
             without a partner.
     """
-    images = _by_name(Path(image_folder))
-    conditions = _by_name(Path(condition_folder))
+    images = _by_name(Path(image_folder), notes)
+    conditions = _by_name(Path(condition_folder), notes)
     for folder, present, others in (
         (condition_folder, conditions, images),
         (image_folder, images, conditions),
@@ -44,42 +47,33 @@ def load_pair_folder(
     return list(images.values()), [conditions[name] for name in images]
 
 
-def load_picture(path: str | Path) -> np.ndarray:
+def load_picture(path: str | Path, background: Any = None) -> np.ndarray:
     """Read one PNG or JPEG picture of any size as RGB, uint8 ``(h, w, 3)``.
+
+    A photo is turned as its EXIF data say.
+
+    Args:
+        path: the file.
+        background: colour behind transparent pixels, see :func:`load_images`; None refuses pictures
+            that have some.
 
     Raises:
         OSError: no such file, or a folder.
-        ValueError: a file of another kind, an unreadable one, or one of more pixels than Pillow
-            reads (some 179 million).
+        ValueError: a file of another kind, an unreadable one, one of more pixels than Pillow reads
+            (some 179 million), or transparent pixels and no background.
     """
-    from PIL import Image
-
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give one picture of it")
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: expected {', '.join(SUFFIXES)}; got {path.suffix!r}")
-    try:
-        return load_images(path)[0]
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{path} is too large a picture: {error}") from error
+    return open_picture(path).pixels(3, background)
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
+def _by_name(folder: Path, notes: Notes | None) -> dict[str, Path]:
     if folder.is_file():
         raise NotADirectoryError(
             f"{folder} is a file; pairs are two folders, whose files have the same names"
         )
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}")
     files: dict[str, Path] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
+    for path in find_pictures(folder, notes):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in files:
             raise ValueError(f"{files[name]} and {path} have the same name up to the suffix")
         files[name] = path
-    if not files:
-        raise ValueError(f"folder {folder} holds no image ({', '.join(SUFFIXES)})")
     return dict(sorted(files.items()))

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from attnflow_keras.data.augment import check_augment
+from attnflow_keras.data.pictures import as_colour
 
 OPTIMIZERS = ("adam", "adamax")
 SCHEDULES = ("cosine", "constant", "halving", "linear")
@@ -36,6 +37,8 @@ class Recipe:
         seed: seed of initialization, data order, augmentation and noise.
         jit: compile with XLA.
         resize: resize the user's pictures to the flow's size.
+        background: colour behind their transparent pixels, such as ``"white"`` or ``"#rrggbb"``;
+            None refuses pictures that have some.
         optimizer: ``"adam"``, or ``"adamax"`` (epsilon 1e-8, as in mAR-SCF).
         schedule: what follows the warm-up: ``"cosine"`` or ``"constant"``. Without warm-up:
             ``"halving"``, half the rate at 50, 75, 90 and 95 % of the steps (SRFlow), or
@@ -70,6 +73,7 @@ class Recipe:
     seed: int = 0
     jit: bool = True
     resize: bool = False
+    background: str | None = None
     optimizer: str = "adam"
     schedule: str = "cosine"
     augment: str | None = None
@@ -140,6 +144,8 @@ class Recipe:
                     f"{getattr(self, name)!r}"
                 )
         check_augment(self.augment)
+        if self.background is not None:
+            as_colour(self.background)
         for name, unit in (("patience", "epochs"), ("validation_images", "images")):
             value = getattr(self, name)
             if value is not None and not _is_count(value):

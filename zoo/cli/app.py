@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 
 # Keras and TensorFlow read these when they are imported, which the commands do later.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -79,6 +80,8 @@ app.command("demo")(demo.demo_command)
 
 def main() -> None:
     """Run the command line; an expected error is one line and exit status 1."""
+    # Warnings are for the user here: without the line of code that they come from.
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         app()
     except (ValueError, OSError, ImportError, FloatingPointError, ExportError) as error:

@@ -43,6 +43,25 @@ Labels = Annotated[
     ),
 ]
 
+Resize = Annotated[
+    bool,
+    typer.Option(
+        "--resize",
+        help="Resize pictures of another size, each side on its own: another aspect ratio is "
+        "stretched, not cut. Photos by the bicubic filter, label maps by the nearest pixel. Colour "
+        "becomes grey where the entry is grey, transparent pixels need --background.",
+    ),
+]
+
+Background = Annotated[
+    str | None,
+    typer.Option(
+        "--background",
+        help="Colour behind transparent pixels: white, black, #rrggbb. Without it, pictures that "
+        "have some are refused. Label maps must be opaque.",
+    ),
+]
+
 SUPER_RESOLUTION = "super-resolution"
 LABEL_TO_PHOTO = "label-to-photo"
 
@@ -144,7 +163,7 @@ def bundled_images(entry: dict[str, Any]) -> tuple[Any, Any] | None:
     return images, None
 
 
-def load_data(data: str, image_shape: Any, resize: bool) -> Any:
+def load_data(data: str, image_shape: Any, resize: bool, background: str | None = None) -> Any:
     """Images from what the user named, see ``DATA_HELP``."""
     from attnflow_keras.data import load_dataset, load_images
     from attnflow_keras.data.datasets import DATASETS
@@ -163,15 +182,19 @@ def load_data(data: str, image_shape: Any, resize: bool) -> Any:
         known = ", ".join(DATASETS)
         raise ValueError(f"no data set {name!r}; those with splits are {known}")
     try:
-        return load_images(data, image_shape, resize)
+        return load_images(data, image_shape, resize, background)
     except ValueError as error:
-        if resize and Path(data).suffix in (".npy", ".npz"):
+        if resize and Path(data).suffix.lower() in (".npy", ".npz"):
             raise ValueError(f"{error}. --resize is for pictures, not for arrays") from error
         raise
 
 
 def load_conditioned(
-    entry: dict[str, Any], data: str, resize: bool, labels: Path | None = None
+    entry: dict[str, Any],
+    data: str,
+    resize: bool,
+    labels: Path | None = None,
+    background: str | None = None,
 ) -> tuple[Any, Any]:
     """Images from what the user named, and the conditions that the entry's flow takes, or None.
 
@@ -196,9 +219,9 @@ def load_conditioned(
             )
         return pairs["image"], pairs["condition"] if conditional else None
     if not conditional:
-        return load_data(data, shape, resize), None
+        return load_data(data, shape, resize, background), None
     if task == SUPER_RESOLUTION:
-        images = load_data(data, shape, resize)
+        images = load_data(data, shape, resize, background)
         return images, downscale(images, entry["config"]["scale"])
     if labels is None:
         raise ValueError(
@@ -206,5 +229,24 @@ def load_conditioned(
             "with --labels"
         )
     # Exports of an entry with a palette take classes only.
-    pairs = load_labelled_folder(data, labels, shape, resize, entry["config"].get("palette"))
+    palette = entry["config"].get("palette")
+    pairs = load_labelled_folder(data, labels, shape, resize, palette, background)
     return pairs["image"], pairs["condition"]
+
+
+def row_names(data: str, labels: Path | None, count: int) -> list[str]:
+    """What each of ``count`` images that :func:`load_conditioned` read was.
+
+    Its path in the folder, or the name of the one file or data set that holds them all.
+    """
+    from attnflow_keras.data import load_pair_folder
+    from attnflow_keras.data.picture_files import Notes, find_pictures
+
+    folder = Path(data)
+    if not folder.is_dir():
+        return [folder.name if folder.exists() else data] * count
+    if labels is not None:
+        files = load_pair_folder(folder, labels, Notes(folder))[0]
+    else:
+        files = find_pictures(folder, Notes(folder))
+    return [file.relative_to(folder).as_posix() for file in files]

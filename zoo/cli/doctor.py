@@ -10,8 +10,10 @@ import typer
 
 from zoo.cli.common import (
     DATA_HELP,
+    Background,
     Labels,
     Name,
+    Resize,
     bundled_images,
     console,
     load_conditioned,
@@ -36,7 +38,8 @@ def doctor_command(
     count: Annotated[int, typer.Option("-n", help="Use the first so many images.")] = COUNT,
     seed: Annotated[int, typer.Option(help="Seed of noise and latents.")] = 0,
     labels: Labels = None,
-    resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
+    resize: Resize = False,
+    background: Background = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Look at every layer: round trip, condition number, log-scales, NaN and Inf.
@@ -51,7 +54,7 @@ def doctor_command(
     if not entry["pretrained"]:
         load_flow(name)  # says what to do
     # The data first: a wrong path should not wait for TensorFlow.
-    images, condition = _images(name, entry, data, resize, labels)
+    images, condition = _images(name, entry, data, resize, labels, background)
     images, condition = images[:count], None if condition is None else condition[:count]
     flow = load_flow(name)
     with progress_bar("looking at each layer (%)", 100) as report:
@@ -103,12 +106,13 @@ def _images(
     data: str | None,
     resize: bool,
     labels: Path | None = None,
+    background: str | None = None,
 ) -> tuple[Any, Any]:
     from attnflow_keras.data.datasets import DATASETS
     from attnflow_keras.data.paired import PAIRED
 
     if data is not None:
-        return load_conditioned(entry, data, resize, labels)
+        return load_conditioned(entry, data, resize, labels, background)
     bundled = bundled_images(entry)
     if bundled is not None:
         return bundled

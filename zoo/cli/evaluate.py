@@ -11,7 +11,9 @@ from zoo.card import result_lines
 from zoo.cli.common import (
     LABEL_TO_PHOTO,
     SUPER_RESOLUTION,
+    Background,
     Name,
+    Resize,
     check_out,
     console,
     import_tensorflow,
@@ -35,9 +37,8 @@ def evaluate_command(
     labels: Annotated[
         Path | None, typer.Option(help="Folder of their label maps, for label to photo.")
     ] = None,
-    resize: Annotated[
-        bool, typer.Option("--resize", help="Resize your pictures to the entry's size.")
-    ] = False,
+    resize: Resize = False,
+    background: Background = None,
     samples: Annotated[
         int,
         typer.Option(
@@ -93,7 +94,7 @@ def evaluate_command(
         raise ValueError(f"{dataset!r} is no data set with splits; name pictures with --data")
     import_tensorflow()
     chosen = str(data) if dataset is None else f"{dataset}:{split}"
-    images, conditions = load_conditioned(entry, chosen, resize, labels)
+    images, conditions = load_conditioned(entry, chosen, resize, labels, background)
     pairs = {"image": images, "condition": conditions}
     from attnflow_keras.metrics import LPIPS
 

@@ -11,6 +11,7 @@ from zoo.cli.common import (
     DATA_HELP,
     LABEL_TO_PHOTO,
     SUPER_RESOLUTION,
+    Background,
     Labels,
     Name,
     bundled_images,
@@ -47,6 +48,7 @@ def export_command(
         ),
     ] = None,
     labels: Labels = None,
+    background: Background = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
 ) -> None:
     """Export an entry for deployment; it is checked against Keras before it is kept.
@@ -62,7 +64,9 @@ def export_command(
     from attnflow_keras.files import check_free
 
     check_free(out, overwrite)
-    chosen, condition = (None, None) if to == "saved-model" else _images(name, images, labels)
+    chosen, condition = None, None
+    if to != "saved-model":
+        chosen, condition = _images(name, images, labels, background)
     flow = load_flow(name)
     import export
 
@@ -131,11 +135,13 @@ def bench_command(
     console.print(table)
 
 
-def _images(name: str, given: str | None, labels: Path | None) -> tuple[Any, Any]:
+def _images(
+    name: str, given: str | None, labels: Path | None, background: str | None
+) -> tuple[Any, Any]:
     """Images to compare on and their conditions."""
     entry = info(name)
     if given is not None:
-        return load_conditioned(entry, given, False, labels)
+        return load_conditioned(entry, given, False, labels, background)
     bundled = bundled_images(entry)
     if bundled is None and entry.get("task") in (SUPER_RESOLUTION, LABEL_TO_PHOTO):
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.cli.common import Name, check_out, console, load_flow, progress_bar
+from zoo.cli.common import Background, Name, check_out, console, load_flow, progress_bar
 from zoo.registry import info
 
 GAP = 4
@@ -16,8 +16,8 @@ def restore_command(
     picture: Annotated[
         Path,
         typer.Argument(
-            help="The small picture, PNG or JPEG, of any size. Grey becomes RGB, alpha is "
-            "dropped, a photo is turned as its EXIF data say."
+            help="The small picture, PNG or JPEG, of any size. Grey becomes RGB, a photo is turned "
+            "as its EXIF data say, transparent pixels need --background."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")] = Path("restored.png"),
@@ -42,6 +42,7 @@ def restore_command(
         int, typer.Option(min=1, help="Side of the tiles that larger pictures are cut into.")
     ] = 32,
     overlap: Annotated[int, typer.Option(min=0, help="How far tiles overlap.")] = 4,
+    background: Background = None,
 ) -> None:
     """Restore a small picture at several times its size, with a super-resolution entry."""
     import numpy as np
@@ -55,9 +56,9 @@ def restore_command(
             "super-resolution' shows those that restore"
         )
     check_out(out, ".png")
-    small = load_picture(picture)
+    small = load_picture(picture, background)
     scale = entry["config"]["scale"]
-    true = None if reference is None else load_picture(reference)
+    true = None if reference is None else load_picture(reference, background)
     expected = (scale * small.shape[0], scale * small.shape[1], 3)
     if true is not None and true.shape != expected:
         raise ValueError(

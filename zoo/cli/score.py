@@ -9,14 +9,17 @@ import typer
 
 from zoo.cli.common import (
     DATA_HELP,
+    Background,
     Labels,
     Name,
+    Resize,
     check_out,
     check_precision,
     console,
     load_conditioned,
     load_flow,
     progress_bar,
+    row_names,
 )
 from zoo.registry import info
 
@@ -25,13 +28,15 @@ def score_command(
     name: Name,
     data: Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="CSV to write, one row an image.")
+        Path | None,
+        typer.Option("--out", "-o", help="CSV to write, one row an image, with its file."),
     ] = None,
     draws: Annotated[int, typer.Option(help="Draws of dequantization noise to average.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 250,
     labels: Labels = None,
-    resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
+    resize: Resize = False,
+    background: Background = None,
     jit: Annotated[
         bool, typer.Option("--jit", help="Compile with XLA; pays on many images.")
     ] = False,
@@ -57,7 +62,7 @@ def score_command(
     if out is not None:
         check_out(out)
     # The data first: a wrong path should not wait for TensorFlow.
-    images, condition = load_conditioned(info(name), data, resize, labels)
+    images, condition = load_conditioned(info(name), data, resize, labels, background)
     flow = load_flow(name, dtype=precision)
     flow.jit = jit
     with progress_bar("scoring", draws * len(images)) as report:
@@ -73,8 +78,10 @@ def score_command(
             )
         text = io.StringIO()
         writer = csv.writer(text)
-        writer.writerow(("index", "bits_per_dim"))
-        writer.writerows((i, f"{float(b):.5f}") for i, b in enumerate(bits))
+        writer.writerow(("index", "bits_per_dim", "file"))
+        files = row_names(data, labels, len(bits))
+        for i, (b, file) in enumerate(zip(bits, files, strict=True)):
+            writer.writerow((i, f"{float(b):.5f}", file))
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = out.with_name(f".{out.name}.part")
         temporary.write_text(text.getvalue())

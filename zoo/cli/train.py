@@ -7,8 +7,10 @@ import typer
 
 from zoo.cli.common import (
     LABEL_TO_PHOTO,
+    Background,
     Labels,
     Name,
+    Resize,
     check_choice,
     console,
     import_tensorflow,
@@ -170,7 +172,8 @@ def train_command(
             "--tensorboard", help="Write logs for TensorBoard to OUT/tensorboard (extra package)."
         ),
     ] = False,
-    resize: Annotated[bool, typer.Option("--resize", help="Resize pictures that differ.")] = False,
+    resize: Resize = False,
+    background: Background = None,
     license_: Annotated[
         str | None,
         typer.Option("--license", help="Licence of the new weights, for their card."),
@@ -223,6 +226,7 @@ def train_command(
         "patience": patience,
         "augment": augment,
         "resize": resize or None,
+        "background": background,
     }
     given = {key: value for key, value in changes.items() if value is not None}
     for key, allowed in CHOICES.items():

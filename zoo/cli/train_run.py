@@ -137,7 +137,9 @@ def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
             return photos, validation["image"], test["image"]
         return training_source(recipe.dataset), validation, test
     if job.labels is not None:
-        pairs = load_labelled_folder(recipe.dataset, job.labels, shape, recipe.resize, flow.palette)
+        pairs = load_labelled_folder(
+            recipe.dataset, job.labels, shape, recipe.resize, flow.palette, recipe.background
+        )
         count = len(pairs["image"])
         held_out = _held_out(recipe, count)
         if held_out is None:
@@ -151,7 +153,8 @@ def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
                 f"data set {recipe.dataset} has no pairs for {job.entry.get('task')}; those that "
                 f"have are {', '.join(PAIRED)}, or give a folder of pictures"
             )
-        crops = PictureCrops(load_pictures(recipe.dataset, shape[:2]), *shape[:2])
+        pictures = load_pictures(recipe.dataset, shape[:2], recipe.background)
+        crops = PictureCrops(pictures, *shape[:2])
         console.print("training on crops of all pictures: none is held out, so nothing is scored")
         return SmallAndLarge(crops, flow.scale), None, None
     if not job.own_images:
@@ -160,7 +163,7 @@ def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
             for split in ("train", "validation", "test")
         )
         return images, validation[: recipe.validation_images], test
-    images = load_data(recipe.dataset, shape, recipe.resize)
+    images = load_data(recipe.dataset, shape, recipe.resize, recipe.background)
     held_out = _held_out(recipe, len(images))
     if held_out is None:
         return images, None, None

@@ -6,7 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.cli.common import LABEL_TO_PHOTO, Name, check_out, console, load_flow
+from zoo.cli.common import (
+    LABEL_TO_PHOTO,
+    Background,
+    Name,
+    Resize,
+    check_out,
+    console,
+    load_flow,
+)
 from zoo.registry import info
 
 GAP = 4
@@ -46,15 +54,14 @@ def translate_command(
             "as JPEG.",
         ),
     ] = False,
-    resize: Annotated[
-        bool, typer.Option("--resize", help="Resize a label map of another size.")
-    ] = False,
+    resize: Resize = False,
+    background: Background = None,
 ) -> None:
     """Draw photos for a label map, with an entry for label to photo."""
     import numpy as np
 
     from attnflow_keras.data import load_label_map, load_picture, save_image
-    from attnflow_keras.data.label_maps import fitted
+    from attnflow_keras.data.picture_files import Notes, fitted
 
     entry = info(name)
     if entry.get("task") != LABEL_TO_PHOTO:
@@ -66,9 +73,15 @@ def translate_command(
     size = entry["config"]["image_shape"][:2]
     own = entry["config"].get("palette")
     given = None if palette is None else _read_palette(palette, own)
-    read = load_label_map(label, own) if given is None else _in_colours(label)
-    condition = _condition(fitted(read, size, resize, label), label, own, given, nearest)
-    true = None if photo is None else fitted(load_picture(photo), size, resize, photo, False)
+    notes = Notes(label)
+    # By the user's palette an indexed picture is read as colours.
+    read = load_label_map(label, own, colours=given is not None)
+    read = fitted(read, size, resize, label, notes=notes)
+    condition = _condition(read, label, own, given, nearest)
+    true = None
+    if photo is not None:
+        true = fitted(load_picture(photo, background), size, resize, photo, False, notes)
+    notes.say()
     flow = load_flow(name)
     with console.status("drawing"):
         drawn = flow.sample(samples, condition[None], temperature=temperature, seed=seed)
@@ -113,18 +126,6 @@ def _condition(labels: Any, path: Path, own: Any, given: Any, nearest: bool) -> 
             "or a picture of colours"
         )
     return given[known_classes(labels, given, path)]
-
-
-def _in_colours(path: Path) -> Any:
-    """A label map to read by the user's palette: an indexed picture as colours, not indices."""
-    from PIL import Image
-
-    from attnflow_keras.data import load_label_map, load_picture
-
-    labels = load_label_map(path)
-    with Image.open(path) as opened:
-        indexed = opened.mode == "P"
-    return load_picture(path) if indexed else labels
 
 
 def _read_palette(path: Path, own: Any) -> Any:

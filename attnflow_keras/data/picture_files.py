@@ -1,0 +1,160 @@
+"""Pictures in folders, fitted to a size; and what was done to them, said once."""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnflow_keras.data.pictures import SUFFIXES, open_picture
+
+# Besides names that start with a dot: what archivers and network drives leave beside the files.
+HIDDEN = ("__MACOSX", "@eaDir")
+
+
+class Notes:
+    """Counts what was skipped or changed while pictures are read, for one warning at the end.
+
+    Args:
+        source: the folder or file that they are read from.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+        self.counts: Counter[str] = Counter()
+
+    def add(self, text: str) -> None:
+        """Count one picture or file more; ``text`` has ``{}`` where the count belongs."""
+        self.counts[text] += 1
+
+    def __str__(self) -> str:
+        return ", ".join(text.format(f"{count:,}") for text, count in self.counts.items())
+
+    def say(self) -> None:
+        """Warn with all counts, where there are any."""
+        if self.counts:
+            warnings.warn(f"{self.source}: {self}", stacklevel=3)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is none of the user's."""
+    return name.startswith(".") or name in HIDDEN
+
+
+def find_pictures(folder: str | Path, notes: Notes | None = None) -> list[Path]:
+    """PNG and JPEG files of a folder and its subfolders, in order of their paths.
+
+    Links are followed, to folders too. Hidden files and folders are left out, and so is what the
+    system keeps beside the files: names that start with a dot, ``__MACOSX``, ``@eaDir``.
+
+    Args:
+        folder: the folder.
+        notes: counts what is left out. None warns of it here.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        NotADirectoryError: a file.
+        PermissionError: it, or a folder in it, can't be read.
+        ValueError: no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise FileNotFoundError(f"no folder {folder}")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file, expected a folder of pictures")
+    found = Notes(folder) if notes is None else notes
+    files = sorted(_walk(folder, (), found))
+    if not files:
+        skipped = f"; {found}" if found.counts else ""
+        raise ValueError(f"folder {folder} holds no image ({', '.join(SUFFIXES)}){skipped}")
+    if notes is None:
+        found.say()
+    return files
+
+
+def read_pixels(file: str | Path, channels: int, background: Any, notes: Notes) -> np.ndarray:
+    """One picture in grey or RGB, uint8 ``(h, w, channels)``.
+
+    Args:
+        file: a PNG or JPEG file.
+        channels: 1 or 3.
+        background: colour behind transparent pixels; None refuses pictures that have some.
+        notes: counts pictures laid on the background, and those that lose their colours.
+    """
+    picture = open_picture(file)
+    pixels = picture.pixels(channels, background)
+    if background is not None and picture.transparent:
+        notes.add(f"laid {{}} on the background {background}")
+    if channels == 1 and picture.coloured:
+        notes.add("turned {} from colour to grey")
+    return pixels
+
+
+def fitted(
+    picture: np.ndarray,
+    size: Any,
+    resize: bool,
+    path: Any,
+    nearest: bool = True,
+    notes: Notes | None = None,
+) -> np.ndarray:
+    """A picture of the size ``(height, width)``, resized if that is wanted.
+
+    Each side is scaled on its own: a picture of another aspect ratio is stretched, not cut.
+
+    Args:
+        picture: uint8 ``(h, w)`` or ``(h, w, c)``.
+        size: height and width.
+        resize: whether another size is resized, by the bicubic filter or the nearest pixel.
+        path: the file, for errors.
+        nearest: whether the nearest pixel is taken, as label maps need it.
+        notes: counts pictures resized, and those stretched.
+
+    Raises:
+        ValueError: another size, and ``resize`` is False; ``path`` is named.
+    """
+    from PIL import Image
+
+    height, width = size
+    h, w = picture.shape[:2]
+    if (h, w) == (height, width):
+        return picture
+    if not resize:
+        order = "" if h == w and height == width else " (width x height)"
+        raise ValueError(
+            f"{path} is {w}x{h}{order}, expected {width}x{height}; "
+            "resize the pictures, or ask for resizing (resize=True, --resize)"
+        )
+    if notes is not None:
+        method = "nearest pixel" if nearest else "bicubic"
+        notes.add(f"resized {{}} to {width}x{height} ({method})")
+        # By more than the rounding of one pixel.
+        if abs(h * width - w * height) > max(width, height, h, w) / 2:
+            notes.add("stretched {} of another aspect ratio")
+    method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
+    flat = picture[..., 0] if picture.shape[2:] == (1,) else picture
+    resized = np.asarray(Image.fromarray(flat).resize((width, height), method))
+    return resized.reshape(height, width, *picture.shape[2:])
+
+
+def _walk(folder: Path, above: tuple[Path, ...], notes: Notes) -> Iterator[Path]:
+    real = folder.resolve()
+    if real in above:
+        notes.add("skipped {} links to a folder above")
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise PermissionError(f"can't read folder {folder}: {error.strerror}") from error
+    for entry in entries:
+        if is_hidden(entry.name):
+            notes.add("skipped {} hidden")
+        elif entry.is_dir():
+            yield from _walk(Path(entry.path), (*above, real), notes)
+        elif Path(entry.name).suffix.lower() in SUFFIXES:
+            yield Path(entry.path)
+        else:
+            notes.add(f"skipped {{}} not named {', '.join(SUFFIXES)}")

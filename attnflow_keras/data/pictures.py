@@ -1,0 +1,263 @@
+"""The one reader of pictures: the user's files and the bytes that a client sends.
+
+What a picture means is settled here, for photos and label maps alike: it is turned as its EXIF data
+say, transparency is laid on a stated background or refused, label maps are the stored integers, and
+whatever Pillow makes of a damaged file or one that is too large is one error that names the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+# By content, since browsers and phones save WebP under such names too. None of these starts another
+# program, as Pillow's EPS does.
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
+LABEL_FORMATS = ("PNG", "JPEG")
+
+MODES = {1: "L", 3: "RGB"}
+GREYS = (1, 2, 4, 8, 16)  # the bits of a grey PNG
+HEADER = 26  # bytes of a PNG up to the bits of a channel and the kind of colour
+REASON = 200  # characters of Pillow's own words
+
+
+class PictureError(ValueError):
+    """A picture that can't be read, in one line that names it; ``reason`` leaves the name out."""
+
+    def __init__(self, name: Any, reason: str) -> None:
+        super().__init__(f"can't read {name} as an image: {reason}")
+        self.reason = reason
+
+
+class WrongKindError(PictureError):
+    """A file of another kind."""
+
+
+class TooLargeError(PictureError):
+    """A picture of too many pixels."""
+
+    def __init__(self, name: Any, reason: str) -> None:
+        super().__init__(name, reason)
+        self.args = (f"{name} is too large a picture: {reason}",)
+
+
+class TransparencyError(PictureError):
+    """A picture with transparent pixels, and no background to lay it on."""
+
+    def __init__(self, name: Any, reason: str) -> None:
+        super().__init__(name, reason)
+        self.args = (f"{name} {reason}",)
+
+
+class Picture(NamedTuple):
+    """A decoded picture, turned upright.
+
+    Attributes:
+        name: what errors call it.
+        image: Pillow's picture, all of whose pixels are read.
+        depth: bits a channel in the file, where it is a PNG; otherwise 8.
+    """
+
+    name: str
+    image: Image.Image
+    depth: int
+
+    @property
+    def transparent(self) -> bool:
+        """Whether some pixel is not opaque."""
+        if not self.image.has_transparency_data:
+            return False
+        low, _ = self.image.convert("RGBA").getchannel("A").getextrema()
+        return bool(low != 255)
+
+    @property
+    def coloured(self) -> bool:
+        """Whether some pixel is not grey."""
+        if self.image.mode in ("1", "L", "LA", "La"):
+            return False
+        red, green, blue = self.image.convert("RGBA").convert("RGB").split()
+        return red.tobytes() != green.tobytes() or green.tobytes() != blue.tobytes()
+
+    def pixels(self, channels: int = 3, background: Any = None) -> np.ndarray:
+        """The picture in grey or RGB, uint8 ``(h, w, channels)``.
+
+        Args:
+            channels: 1 or 3.
+            background: the colour behind transparent pixels, see :func:`as_colour`; None refuses
+                pictures that have some.
+
+        Raises:
+            PictureError: more than 8 bits a channel, or transparent pixels and no background.
+        """
+        from PIL import Image
+
+        image = self.image
+        if image.mode.startswith(("I", "F")):
+            raise PictureError(self.name, "it has more than 8 bits a channel; convert it to 8 bits")
+        if self.transparent:
+            if background is None:
+                raise TransparencyError(
+                    self.name,
+                    "has transparent pixels; state the colour behind them (background='white', "
+                    "--background white), or flatten it",
+                )
+            behind = Image.new("RGBA", image.size, (*as_colour(background), 255))
+            image = Image.alpha_composite(behind, image.convert("RGBA"))
+        elif image.has_transparency_data:
+            # By way of RGBA: Pillow warns of some indexed pictures otherwise.
+            image = image.convert("RGBA")
+        array = np.asarray(image.convert(MODES[channels]))
+        return array.reshape(*array.shape[:2], channels)
+
+    def stored(self, colours: bool = False) -> np.ndarray:
+        """What a label map holds: integers ``(h, w)``, or colours, uint8 ``(h, w, 3)``.
+
+        Grey, indexed and one-bit pictures hold integers, as they are in the file: Pillow spreads
+        grey of 2 and 4 bits over 0 to 255, which is undone. An opaque alpha channel is dropped.
+
+        Args:
+            colours: read an indexed picture as its colours.
+
+        Raises:
+            PictureError: colours of more than 8 bits, numbers that are no integers.
+            TransparencyError: transparent pixels in grey or colour: classes can't be blended.
+        """
+        image = self.image
+        if image.mode == "P":
+            if not colours:
+                return np.asarray(image)
+            return np.asarray(image.convert("RGBA"))[..., :3]
+        if image.mode == "F":
+            raise PictureError(self.name, "a label map must hold integers")
+        if image.mode in ("RGBA", "LA", "PA") and self.transparent:
+            raise TransparencyError(
+                self.name, "has transparent pixels; a label map must be opaque: flatten it"
+            )
+        if image.mode == "LA":
+            image = image.getchannel("L")
+        if image.mode == "1":
+            return np.asarray(image).astype("uint8")
+        if image.mode == "L":
+            return np.asarray(image) // (255 // (2**self.depth - 1))
+        if image.mode.startswith("I"):
+            return np.asarray(image)
+        if self.depth > 8:
+            raise PictureError(self.name, "it has more than 8 bits a channel; convert it to 8 bits")
+        return np.asarray(image.convert("RGB"))
+
+
+def open_picture(path: str | Path, formats: tuple[str, ...] = FORMATS) -> Picture:
+    """Read one of the user's files.
+
+    Args:
+        path: a PNG or JPEG file by its name.
+        formats: Pillow's names of what the content may be.
+
+    Raises:
+        FileNotFoundError: no such file.
+        IsADirectoryError: a folder.
+        ValueError: a file of another kind, a damaged one, or one of more pixels than Pillow reads
+            (some 179 million).
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give one picture of it")
+    if not path.exists():
+        raise FileNotFoundError(f"no file {path}")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path}: expected {', '.join(SUFFIXES)}; got {path.suffix!r}")
+    if not path.is_file():
+        raise ValueError(f"{path} is no regular file")
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise PictureError(path, error.strerror or str(error)) from error
+    with file:
+        return decode_picture(file, path, formats)
+
+
+def decode_picture(
+    file: BinaryIO,
+    name: Any,
+    formats: tuple[str, ...] = FORMATS,
+    most_pixels: int | None = None,
+) -> Picture:
+    """Decode a picture from a file or from bytes, and turn it upright.
+
+    Args:
+        file: the content, open for reading, with ``seek``.
+        name: what errors call it.
+        formats: Pillow's names of what the content may be.
+        most_pixels: pixels that the picture may have; more are refused before any is decoded.
+
+    Raises:
+        WrongKindError: content of no such format.
+        TooLargeError: more pixels than that, or than Pillow reads.
+        PictureError: whatever else is wrong with the content.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        depth = _png_depth(file.read(HEADER))
+        file.seek(0)
+        with Image.open(file, formats=formats) as opened:
+            if most_pixels is not None and opened.width * opened.height > most_pixels:
+                raise TooLargeError(name, f"{opened.width}x{opened.height} pixels")
+            if not opened.width * opened.height:
+                raise PictureError(name, "it has no pixels")
+            return Picture(str(name), ImageOps.exif_transpose(opened), depth)
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(name, one_line(error)) from error
+    except UnidentifiedImageError as error:
+        known = f"{', '.join(formats[:-1])} or {formats[-1]}" if formats[1:] else formats[0]
+        raise WrongKindError(name, f"it is no {known}, or damaged at its start") from error
+    except Exception as error:  # Pillow has many kinds for a damaged file.
+        raise PictureError(name, one_line(error)) from error
+
+
+def as_colour(background: Any) -> tuple[int, int, int]:
+    """A colour as red, green and blue, 0 to 255.
+
+    Args:
+        background: a name, such as ``"white"``; ``"#rrggbb"``; or three integers.
+
+    Raises:
+        ValueError: anything else.
+    """
+    from PIL import ImageColor
+
+    if isinstance(background, str):
+        try:
+            found = ImageColor.getrgb(background)
+        except ValueError:
+            found = ()
+    else:
+        found = tuple(background) if isinstance(background, list | tuple | np.ndarray) else ()
+    whole = all(isinstance(level, int | np.integer) and 0 <= level <= 255 for level in found)
+    if len(found) != 3 or not whole:
+        raise ValueError(
+            "background must be a colour: white, #rrggbb, or (red, green, blue) of 0 to 255; got "
+            f"{background!r}"
+        )
+    return int(found[0]), int(found[1]), int(found[2])
+
+
+def _png_depth(header: bytes) -> int:
+    """Bits a channel of a PNG, by its first chunk."""
+    if not header.startswith(b"\x89PNG\r\n\x1a\n") or len(header) < HEADER:
+        return 8
+    return header[24] if header[24] in GREYS else 8
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line of at most 200 characters."""
+    text = " ".join(str(error).split())
+    return text[:REASON] or type(error).__name__
