@@ -2,7 +2,6 @@
 
 import csv
 import json
-import warnings
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from attnflow_keras.data import save_image
 from attnflow_keras.data.augment import AUGMENTATIONS
 from attnflow_keras.layers.flow_layer import POLICIES
 from attnflow_keras.training import recipe
-from tests.test_pictures import bomb
 from zoo.cli.app import app, main
 from zoo.cli.common import PRECISIONS
 from zoo.cli.train import CHOICES, LARGEST_SEED, make_recipe
@@ -92,9 +90,6 @@ def test_score_of_a_folder_of_pictures(folder, pictures, tmp_path, tiny_images):
         rows = list(csv.DictReader(file))
     np.testing.assert_allclose([float(r["bits_per_dim"]) for r in rows], bits, atol=1e-4)
     assert [r["file"] for r in rows] == sorted(path.name for path in pictures.iterdir())
-    np.save(tmp_path / "a.npy", tiny_images[:2])
-    run("score", folder, tmp_path / "a.npy", "-o", out)
-    assert [line.split(",")[2] for line in out.read_text().split()] == ["file", "a.npy", "a.npy"]
 
 
 def test_the_mean_is_there_before_the_file(folder, pictures, tmp_path, monkeypatch):
@@ -302,31 +297,6 @@ def test_errors_are_one_line_and_exit_status_1(monkeypatch, capsys, tmp_path):
         assert error.startswith("error: ")
         assert message in error
         assert "Traceback" not in error
-
-
-def test_pictures_that_need_a_word(folder, monkeypatch, capsys, tmp_path, tiny_images):
-    """Transparency needs --background; what is skipped or resized is one line."""
-    layers = [Image.fromarray(tiny_images[i, ..., 0]) for i in (0, 0)]
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "._a.png").touch()
-    Image.merge("LA", layers).save(tmp_path / "in" / "a.png")
-    arguments = ["attnflow", "score", str(folder), str(tmp_path / "in")]
-
-    monkeypatch.setattr("warnings.formatwarning", warnings.formatwarning)
-
-    def error_of(*more):
-        monkeypatch.setattr("sys.argv", [*arguments, *more])
-        with pytest.raises(SystemExit):
-            main()
-        return capsys.readouterr().err
-
-    assert error_of().startswith(f"error: {tmp_path}/in/a.png has transparent pixels; state the")
-    assert "background must be a colour" in error_of("--background", "colourless")
-    error = error_of("--background", "black", "-o", str(tmp_path / "a.csv"))
-    assert error == (f"warning: {tmp_path}/in: skipped 1 hidden, laid 1 on the background black\n")
-    assert (tmp_path / "a.csv").read_text().splitlines()[1].endswith(",a.png")
-    (tmp_path / "in" / "a.png").write_bytes(bomb(20_000))
-    assert error_of().startswith(f"error: {tmp_path}/in/a.png is too large a picture: ")
 
 
 def test_score_errors(folder, pictures, tmp_path, monkeypatch):

@@ -1,0 +1,87 @@
+"""What the commands say of the user's pictures: skipped, transparent, resized, too large."""
+
+import warnings
+
+import pytest
+from PIL import Image
+
+import zoo
+from tests.test_pictures import bomb
+from zoo.cli.app import main
+from zoo.cli.common import row_names
+
+
+@pytest.fixture
+def pictures(tmp_path, tiny_images):
+    """One digit in the alpha channel, and what a Mac leaves beside it."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "._a.png").touch()
+    Image.merge("LA", [Image.fromarray(tiny_images[0, ..., 0])] * 2).save(folder / "a.png")
+    return folder
+
+
+@pytest.fixture
+def attnflow(monkeypatch, capsys):
+    """Runs the command line; gives what it writes on the error stream, with warnings."""
+    formatted = warnings.formatwarning
+    monkeypatch.setattr("warnings.formatwarning", formatted)
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["attnflow", *map(str, arguments)])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            with pytest.raises(SystemExit):
+                main()
+        ours = [w for w in caught if w.category is UserWarning]
+        said = "".join(warnings.formatwarning(w.message, w.category, "", 0) for w in ours)
+        return said + capsys.readouterr().err
+
+    return run
+
+
+def test_pictures_that_need_a_word(tiny_flow, pictures, attnflow, tmp_path):
+    entry, out = tmp_path / "entry", tmp_path / "a.csv"
+    zoo.save(tiny_flow, entry, {"task": "unconditional"})
+    error = attnflow("score", entry, pictures)
+    assert error.startswith(f"error: {pictures}/a.png has transparent pixels; state the colour")
+    assert error.count("\n") == 1
+    error = attnflow("score", entry, pictures, "--background", "colourless")
+    assert error.startswith("error: background must be a colour: white")
+    said = attnflow("score", entry, pictures, "--background", "black", "--resize", "-o", out)
+    assert said == f"warning: {pictures}: skipped 1 hidden, laid 1 on the background black\n"
+    assert out.read_text().splitlines()[1].endswith(",a.png")
+    (pictures / "a.png").write_bytes(bomb(20_000))
+    error = attnflow("score", entry, pictures)
+    assert error.startswith(f"error: {pictures}/a.png is too large a picture: ")
+    assert error.count("\n") == 1
+
+
+def test_rows_have_names(tmp_path, pictures):
+    for name in ("a-b/1.png", "a/2.jpg"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True)
+        path.touch()
+        other = (tmp_path / "labels" / name).with_suffix(".png")
+        other.parent.mkdir(parents=True)
+        other.touch()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert row_names(str(pictures), None, 1) == ["a.png"]
+        assert row_names(f"{pictures}/a.png", None, 1) == ["a.png"]
+        assert row_names("mnist:test", None, 2) == ["mnist:test"] * 2
+        assert row_names(str(tmp_path / "photos"), None, 2) == ["a/2.jpg", "a-b/1.png"]
+        # Pairs come in the order of their names as text.
+        found = row_names(str(tmp_path / "photos"), tmp_path / "labels", 2)
+        assert found == ["a-b/1.png", "a/2.jpg"]
+
+
+@pytest.mark.parametrize("command", ["score", "train", "evaluate", "doctor", "translate"])
+def test_resizing_says_how(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("sys.argv", ["attnflow", command, "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    text = " ".join(capsys.readouterr().out.split())
+    for word in ("stretched, not cut", "bicubic", "nearest", "grey", "--background"):
+        assert word in text, word
