@@ -3,7 +3,8 @@
     pip install ".[runtime,serve]"
     attnflow export attnflow-imap-mnist -o out/onnx
     python examples/http_server.py out/onnx --port 8000
-    ATTNFLOW_EXPORT=out/onnx uvicorn examples.http_server:app --factory    # the same
+    ATTNFLOW_EXPORT=out/onnx uvicorn examples.http_server:app --factory \\
+        --http export.http_connections:Connection    # the same
 
     curl localhost:8000/model
     curl -F images=@a.png -F images=@b.png localhost:8000/score
@@ -20,25 +21,20 @@ Bad requests get one JSON error: which field, what came, what was expected.
 """
 
 import argparse
-import asyncio
 import base64
 import io
 import math
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attnflow_keras.data.pictures import (
     PictureError,
@@ -47,28 +43,12 @@ from attnflow_keras.data.pictures import (
     decode_picture,
 )
 from export.errors import ExportError
+from export.http_connections import settings
+from export.http_requests import Limits, Refusal, Worker, guard, refusal_of
 from export.runtime import Session
 
 # What a PNG may be so that turning it into grey or RGB loses nothing. Label maps are grey.
 MODES = {"L": ("L", "1"), "RGB": ("RGB", "L", "1", "P")}
-
-
-class Limits(NamedTuple):
-    """What one request may ask for, and how many may be at work or wait."""
-
-    images: int = 64
-    body_bytes: int = 8_000_000
-    pixels: int = 1_000_000
-    requests: int = 8
-
-
-class Refusal(Exception):  # noqa: N818
-    """A request that is not served: which field, what came, what was expected."""
-
-    def __init__(self, status: int, field: str, got: Any, expected: str, **headers: str) -> None:
-        super().__init__(f"{field}: got {got}, expected {expected}")
-        self.status, self.headers = status, headers
-        self.detail = {"field": field, "got": str(got)[:200], "expected": expected}
 
 
 class Output(BaseModel):
@@ -93,58 +73,6 @@ class Seed(BaseModel):
     seed: int = Field(0, ge=0, lt=2**63)
 
 
-class BodyLimit:
-    """Middleware that counts the bytes of a body while they come in.
-
-    A Content-Length may lie or be absent, so it only serves to refuse sooner.
-    """
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, with a ``receive`` that refuses what is too long."""
-        taken = 0
-        expected = f"at most {self.most} bytes"
-        declared = dict(scope.get("headers", ())).get(b"content-length", b"0")
-
-        async def counted() -> Message:
-            nonlocal taken
-            if declared.isdigit() and int(declared) > self.most:
-                raise Refusal(413, "body", f"{int(declared)} bytes", expected)
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self.most:
-                raise Refusal(413, "body", f"more than {self.most} bytes", expected)
-            return message
-
-        await self.app(scope, counted, send)
-
-
-class Worker:
-    """Runs the session in a thread, one request after another, so that the loop stays free.
-
-    onnxruntime uses all cores for one request; two at once would only slow each other down.
-    """
-
-    def __init__(self, most: int) -> None:
-        self.most, self.inside = most, 0
-        self.turn = asyncio.Semaphore(1)
-
-    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The function's result, or a Refusal when too many requests wait already."""
-        if self.inside >= self.most:
-            got = f"a request beside {self.inside} that run or wait"
-            expected = f"at most {self.most} at a time; try again"
-            raise Refusal(503, "request", got, expected, **{"Retry-After": "1"})
-        self.inside += 1
-        try:
-            async with self.turn:
-                return await run_in_threadpool(function, *arguments)
-        finally:
-            self.inside -= 1
-
-
 def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B008
     """The application for one export; its graphs are loaded here, not by the first request."""
     if session.image_shape[-1] not in (1, 3):
@@ -154,11 +82,7 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
     for name in session.manifest["graphs"]:
         session.graph(name)
     api = FastAPI(title=session.manifest["name"])
-    api.add_middleware(BodyLimit, most=limits.body_bytes)
-    api.add_exception_handler(RequestValidationError, _invalid)
-    api.add_exception_handler(Refusal, _refused)
-    api.add_exception_handler(HTTPException, _unknown)
-    api.add_exception_handler(Exception, _failed)
+    guard(api, limits)
     worker = Worker(limits.requests)
     condition = session.manifest["condition"]
 
@@ -264,7 +188,7 @@ async def _json(request: Request, model: type[Draw]) -> Draw:
         # Strict, or "3" and true would be numbers.
         return model.model_validate_json(body, strict=True)
     except ValidationError as error:
-        raise _refusal(error.errors()[0], ()) from error
+        raise refusal_of(error.errors()[0]) from error
 
 
 async def _uploads(
@@ -390,36 +314,6 @@ def _encode(image: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def _refusal(error: Any, place: tuple[str, ...]) -> Refusal:
-    """What pydantic found, in the form of all errors."""
-    malformed = error["type"] == "json_invalid"
-    where = [str(part) for part in error["loc"] if part not in place]
-    field = ".".join(where) or "body"
-    got = error["msg"] if malformed else repr(error["input"])
-    expected = "a JSON object" if malformed else error["msg"]
-    return Refusal(400 if malformed else 422, field, got, expected)
-
-
-async def _invalid(request: Request, error: Any) -> Response:
-    return await _refused(request, _refusal(error.errors()[0], ("query",)))
-
-
-async def _refused(request: Request, error: Any) -> Response:
-    return JSONResponse({"error": error.detail}, error.status, error.headers)
-
-
-async def _unknown(request: Request, error: Any) -> Response:
-    got = f"{request.method} {request.url.path}"
-    refusal = Refusal(error.status_code, "path", got, "a path and method that /docs lists")
-    return await _refused(request, refusal)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    # The traceback is in the server's log; clients learn nothing of its inside.
-    detail = {"field": "request", "got": "an error of the server", "expected": "a result"}
-    return JSONResponse({"error": detail}, 500)
-
-
 # --- start -------------------------------------------------------------------------------
 
 
@@ -440,14 +334,23 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--provider", help="cpu, cuda, ...; default: CUDA where it is there")
+    for name in ("connections", "connections_per_client"):
+        default = Limits._field_defaults[name]
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=int, default=default, help=f"default: {default}"
+        )
     given = parser.parse_args()
+    limits = Limits()._replace(
+        connections=given.connections, connections_per_client=given.connections_per_client
+    )
+    if min(limits.connections, limits.connections_per_client) < 1:
+        sys.exit("error: the numbers of connections must be at least 1")
     try:
         session = Session(given.folder, given.provider)
     except (ExportError, OSError, ValueError) as error:
         sys.exit(f"error: {error}")
-    api = make_app(session)
-    # Connections are bounded too: each may hold a body that is still coming in.
-    uvicorn.run(api, host=given.host, port=given.port, limit_concurrency=64)
+    api = make_app(session, limits)
+    uvicorn.run(api, host=given.host, port=given.port, **settings(limits))
 
 
 if __name__ == "__main__":

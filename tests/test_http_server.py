@@ -23,6 +23,7 @@ from PIL import Image
 import export
 from examples import http_server
 from examples.http_server import Limits, make_app
+from export.http_connections import settings
 from export.runtime import Session
 from tests.conftest import make_tiny_flow
 from tests.helpers import grey_png, perturb
@@ -50,7 +51,8 @@ class Restorer(ConditionalFlow):
 @contextmanager
 def serving(session, limits=LIMITS):
     """A client of a server in a thread."""
-    config = uvicorn.Config(make_app(session, limits), port=0, log_level="error")
+    app = make_app(session, limits)
+    config = uvicorn.Config(app, port=0, log_level="error", **settings(limits))
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
