@@ -34,6 +34,7 @@ BOUNDS = {
     "seed": (1 << 32) - 1,
 }
 OTHERWISE = 4096  # greatest integer under any other key
+KEYS = 200  # of one of the two files
 LENGTH = 256  # greatest length of a list
 STEPS = 128  # steps of all levels
 BLOCKS = 1024  # blocks in the networks of all steps
@@ -188,6 +189,8 @@ class Metadata(_Part):
 
 def check(content: dict[str, Any], kind: type[BaseModel]) -> None:
     """Raise ValueError, one line that names the key, unless the content fits."""
+    if len(content) > KEYS:
+        raise ValueError(f"it has {len(content)} keys, more than {KEYS}")
     try:
         kind.model_validate(content)
     except ValidationError as error:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from attnflow_keras import __version__
+from attnflow_keras.untrusted import printable
 from export.errors import ExportError
 from zoo.cli import (
     demo,
@@ -87,7 +88,8 @@ def main() -> None:
     except (ValueError, OSError, ImportError, FloatingPointError, ExportError) as error:
         if os.environ.get("ATTNFLOW_TRACEBACK"):
             raise
-        line = Text.assemble(("error:", "red"), f" {error}")
+        # A message may quote a file.
+        line = Text.assemble(("error:", "red"), f" {printable(str(error))}")
         Console(stderr=True).print(line, highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from attnflow_keras.untrusted import printable
 from zoo.card import RESULTS, metric_line, result_lines
 from zoo.cli.common import Name, check_choice, console
 from zoo.registry import TASKS, info, list_entries
@@ -52,7 +53,7 @@ def _row(entry: dict[str, Any]) -> dict[str, str]:
         "params": f"{entry['parameters'] / 1e6:.1f} M" if "parameters" in entry else "",
         "bits/dim": score,
         "dims": str(metric["dims"]) if metric else "",
-        "weights": f"{entry['bytes'] / 1e6:.1f} MB" if entry["pretrained"] else "none",
+        "weights": f"{entry.get('bytes', 0) / 1e6:.1f} MB" if entry["pretrained"] else "none",
     }
 
 
@@ -80,5 +81,5 @@ def info_command(
             key, value = "weights", f"yes{size}" if value else "no"
         if isinstance(value, dict):
             value = "\n".join(f"{k}: {v}" for k, v in value.items())
-        table.add_row(key, str(value))
+        table.add_row(key, printable(str(value)))
     console.print(table)

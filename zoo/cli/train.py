@@ -206,6 +206,15 @@ def train_command(
     recorded = entry.get("training", {}).get("recipe")
     if recorded is None and data is None:
         raise ZooError(f"entry {name!r} has no recipe; give your images with --data")
+    from attnflow_keras.data.datasets import DATASETS
+    from attnflow_keras.data.paired import PAIRED
+
+    if data is None and recorded.get("dataset") not in (*DATASETS, *PAIRED):
+        # A path in a stranger's file is none that the user chose.
+        raise ZooError(
+            f"entry {name!r} was trained on {recorded.get('dataset')!r:.80}, which is no data set "
+            "of this package; give your images with --data"
+        )
     changes = {
         "dataset": data,
         "steps": steps,
@@ -270,6 +279,11 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
     """
     from attnflow_keras.training import Recipe
 
+    if recorded:
+        try:
+            Recipe.from_dict(recorded)
+        except (TypeError, ValueError) as error:
+            raise ZooError(f"the entry's recipe does not fit: {error}") from error
     settings = {**Recipe.defaults(), **recorded, **given}
     settings.update({key: None for key in OFF if given.get(key) == OFF[key]})
     if "dataset" in given or "steps" in given:
