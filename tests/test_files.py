@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from attnflow_keras.files import (
@@ -205,3 +207,26 @@ def test_two_writers_of_one_target(tmp_path):
     make_folder(tmp_path / "other", "x")
     assert names(tmp_path) == ["entry", "file", "other"]
     assert names(tmp_path / "other") == ["a", "b"]
+
+
+def test_check_out_of_links_and_special_files(tmp_path):
+    from zoo.cli.common import check_out
+
+    check_out(Path("/dev/full"))
+    check_out(Path("/dev/stdout"))
+    os.mkfifo(tmp_path / "fifo")
+    check_out(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    check_out(tmp_path / "link")
+    (tmp_path / "link2").symlink_to(tmp_path)
+    with pytest.raises(IsADirectoryError, match="--out must be a file"):
+        check_out(tmp_path / "link2")
+
+
+def test_pictures_go_where_links_lead(tmp_path):
+    from attnflow_keras.data import save_image
+
+    (tmp_path / "link.png").symlink_to(tmp_path / "there.png")
+    save_image(tmp_path / "link.png", np.zeros((4, 4, 1), "uint8"))
+    assert (tmp_path / "there.png").read_bytes().startswith(b"\x89PNG")
+    assert names(tmp_path) == ["link.png", "there.png"]

@@ -1,5 +1,6 @@
 """The user's own images: a folder of PNG or JPEG, one picture, or a .npy or .npz file."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from attnflow_keras.data.picture_files import Notes, find_pictures, fitted, read_pixels
 from attnflow_keras.data.pictures import MODES, SUFFIXES, as_colour, one_line
+from attnflow_keras.files import write_file
 
 ARRAYS = (".npy", ".npz")
 
@@ -76,10 +78,9 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"pictures are written as PNG; got {path.name!r}, give a name in .png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(temporary, format="PNG")
-    temporary.replace(path)
+    content = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(content, format="PNG")
+    write_file(path, content.getvalue())
 
 
 def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.ndarray:

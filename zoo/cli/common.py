@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from attnflow_keras.files import followed, is_special
+
 # Without markup: paths and install hints hold square brackets that Rich would take for it.
 console = Console(markup=False)
 
@@ -107,7 +109,12 @@ def check_out(path: Path, suffix: str | None = None) -> None:
         raise ValueError(f"--out must be a name in {suffix}; got {path.name!r}")
     if path.is_dir():
         raise IsADirectoryError(f"--out must be a file to write; {path} is a folder")
-    folder = path.parent
+    if is_special(path):
+        # Such as a pipe: written into, whatever its folder allows.
+        if not os.access(path, os.W_OK):
+            raise PermissionError(f"--out: can't write into {path}")
+        return
+    folder = followed(path).parent
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():

@@ -1,12 +1,12 @@
 """``attnflow evaluate``."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from attnflow_keras.files import write_json
 from zoo.card import result_lines
 from zoo.cli.common import (
     LABEL_TO_PHOTO,
@@ -115,10 +115,7 @@ def evaluate_command(
     if record:
         update_metadata(locate(name), {result["name"]: result})
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = out.with_name(f".{out.name}.part")
-        temporary.write_text(json.dumps(result, indent=2) + "\n")
-        temporary.replace(out)
+        write_json(out, result)
         console.print(f"wrote {out}")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from attnflow_keras.files import write_file
 from zoo.cli.common import (
     DATA_HELP,
     Background,
@@ -82,8 +83,5 @@ def score_command(
         files = row_names(data, labels, len(bits))
         for i, (b, file) in enumerate(zip(bits, files, strict=True)):
             writer.writerow((i, f"{float(b):.5f}", file))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = out.with_name(f".{out.name}.part")
-        temporary.write_text(text.getvalue())
-        temporary.replace(out)
+        write_file(out, text.getvalue())
         console.print(f"wrote {out}")
