@@ -86,7 +86,7 @@ def is_plain_name(name: Any) -> bool:
     """Whether it is one plain component of a path, which no program takes for more than a name.
 
     At most 100 printable characters, no separators, quotes or wildcards, no dot or blank at the
-    start, no blank at the end.
+    start or the end.
     """
     return (
         isinstance(name, str)
@@ -95,13 +95,14 @@ def is_plain_name(name: Any) -> bool:
         and not _NOT_IN_NAMES & set(name)
         and name.strip() == name
         and not name.startswith(".")
+        and not name.endswith(".")
     )
 
 
 def plain_name(name: str) -> str:
     """The nearest plain name: what :func:`is_plain_name` refuses becomes a hyphen."""
     kept = "".join("-" if c in _NOT_IN_NAMES or not c.isprintable() else c for c in name)
-    return kept[:NAME_LENGTH].strip().lstrip(".").strip() or "unnamed"
+    return kept[:NAME_LENGTH].strip(" .") or "unnamed"
 
 
 def file_inside(folder: Path, name: str, root: Path | None = None) -> Path:

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.files import sha256, write_json
+from attnflow_keras.files import restore_folder, sha256, write_json
 from attnflow_keras.untrusted import read_json
 from export import manifest_schema
 from export.errors import ExportError
@@ -43,6 +43,7 @@ def read(folder: str | Path, check_files: bool = True) -> dict[str, Any]:
             that is missing, altered or no regular file.
     """
     folder = Path(folder)
+    restore_folder(folder)
     if not folder.is_dir():
         if folder.exists():
             raise NotADirectoryError(f"{folder} is a file; an export is a folder")

@@ -14,6 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 import zoo
+from attnflow_keras.files import NEW
+from export import manifest
+from export.errors import ExportError
 from tests.conftest import make_tiny_flow
 from zoo.cli.app import app
 from zoo.errors import ZooError
@@ -365,6 +368,24 @@ def test_texts_reach_terminal_and_card_as_texts(entry, tmp_path):
     assert "<script" not in outside
     assert re.search(r"(?<!\\)!?\[p\]", outside) is None
     assert "\n# Title" not in card
+
+
+def test_an_entry_whose_overwrite_was_cut_short_is_restored(entry):
+    entry.rename(entry.with_name(f".{entry.name}.{NEW}"))
+    assert zoo.info(entry)["task"] == "unconditional"
+    assert entry.is_dir()
+
+
+def test_an_export_whose_overwrite_was_cut_short_is_restored(tmp_path):
+    (tmp_path / f".out.{NEW}").mkdir()
+    with pytest.raises(ExportError, match="is not an export: it has no manifest"):
+        manifest.read(tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_task_needs_its_arguments(entry):
+    edit(entry / "metadata.json", task="super-resolution")
+    refused(zoo.info, "is for super-resolution; its config.json has no scale", entry)
 
 
 def test_a_home_of_nobody():

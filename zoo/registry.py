@@ -64,7 +64,9 @@ def info(name: str) -> dict[str, Any]:
     """
     folder = locate(name)
     metadata = read_metadata(folder, name)
-    metadata["config"] = read_config(folder, name)["config"]
+    metadata["config"] = config = read_config(folder, name)["config"]
+    if metadata.get("task") == "super-resolution" and "scale" not in config:
+        raise ZooError(f"entry {str(name)!r} is for super-resolution; its config.json has no scale")
     metadata["pretrained"] = (folder / "model.weights.h5").exists()
     return metadata
 

@@ -10,7 +10,7 @@ from attnflow_keras.data.bicubic import bicubic_resize
 from attnflow_keras.data.datasets import SPLITS
 from attnflow_keras.data.picture_files import is_hidden
 from attnflow_keras.data.pictures import SUFFIXES, open_picture
-from attnflow_keras.files import check_free, replacing_folder
+from attnflow_keras.files import check_free, replacing_folder, restore_folder
 
 LICENSE = "CelebA, MMLAB, The Chinese University of Hong Kong, non-commercial research only"
 
@@ -132,6 +132,7 @@ def load_celeba(folder: str | Path, split: str) -> np.ndarray:
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
+    restore_folder(folder)
     path = Path(folder) / split / "images.npy"
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; prepare_celeba writes it")

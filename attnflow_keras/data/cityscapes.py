@@ -8,7 +8,7 @@ import numpy as np
 from attnflow_keras.data.datasets import SPLITS
 from attnflow_keras.data.picture_files import is_hidden
 from attnflow_keras.data.pictures import open_picture
-from attnflow_keras.files import check_free, replacing_folder
+from attnflow_keras.files import check_free, replacing_folder, restore_folder
 
 LICENSE = "Cityscapes, Daimler AG, MPI Informatics, TU Darmstadt, non-commercial research only"
 
@@ -111,6 +111,7 @@ def load_cityscapes(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndar
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
+    restore_folder(folder)
     arrays = []
     for name in ("images", "labels"):
         path = Path(folder) / split / f"{name}.npy"
