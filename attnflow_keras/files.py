@@ -42,13 +42,26 @@ def write_file(path: str | Path, content: bytes | str) -> None:
             the same file.
     """
     data = content.encode() if isinstance(content, str) else content
-    if is_special(path):
-        with open(path, "r+b" if Path(path).is_block_device() else "wb", buffering=0) as file:
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
-        return
-    target = followed(path)
+    try:
+        if is_special(path):
+            _write_into(Path(path), data)
+        else:
+            _replace(followed(path), data)
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        # What fails while it writes names no file.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write_into(path: Path, data: bytes) -> None:
+    with path.open("r+b" if path.is_block_device() else "wb", buffering=0) as file:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
+
+
+def _replace(target: Path, data: bytes) -> None:
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; give the name of a file")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras import noise
+from attnflow_keras.files import write_file
 from benchmarks.tables import with_other_rows
 
 TASKS = ("score", "sample")
@@ -60,9 +61,7 @@ def main() -> None:
     if given.write:
         if given.entries and given.write.exists():
             text = with_other_rows(text, given.write.read_text())
-        temporary = given.write.with_name(f".{given.write.name}.part")
-        temporary.write_text(text + "\n")
-        temporary.replace(given.write)
+        write_file(given.write, text + "\n")
 
 
 def measure(name: str, given: Any) -> dict[str, Any]:

@@ -9,7 +9,6 @@ the two counts. Run it on a machine that does nothing else.
 """
 
 import argparse
-import json
 import math
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.files import write_json
 from benchmarks.arguments import PRECISIONS, seconds, trained_entry
 
 # mAR-SCF's own PyTorch code, measured on a machine whose matrix product reaches 112 GFLOP/s.
@@ -101,9 +101,7 @@ def main() -> None:
                 print(f"{name:28} {task:7} batch {batch:3} {rate:8.2f} images/s onnxruntime")
     if given.json:
         content = {"matrix_product_gflops": round(machine, 1), "rows": rows}
-        temporary = given.json.with_name(f".{given.json.name}.part")
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-        temporary.replace(given.json)
+        write_json(given.json, content)
 
 
 def _name(text: str) -> str:

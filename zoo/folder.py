@@ -29,6 +29,10 @@ WEIGHTS = "model.weights.h5"
 def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> Any:
     """A flow from an entry.
 
+    An entry may come from a stranger: no code of it runs, its configuration keeps to the bounds
+    of ``zoo.schema``, and its weights file must hold arrays of the shapes of that model, and
+    finite numbers, before anything of their size is built or read.
+
     Args:
         name: a registered name, a folder written by :func:`save`, or ``hf://user/repository``.
         weights: load the weights; False builds the untrained model.
@@ -40,8 +44,8 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
         A ``Flow``, not compiled.
 
     Raises:
-        ZooError: an unknown name, a missing, altered or newer file; or an entry without
-            weights, with the command that trains it.
+        ZooError: an unknown name; a file that is missing, altered, newer or not as it must be;
+            or an entry without weights, with the command that trains it.
         ValueError: ``dtype`` is none of these policies.
         ImportError: TensorFlow is not installed.
     """

@@ -1,11 +1,11 @@
 """``attnflow translate``."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from attnflow_keras.untrusted import read_json
 from zoo.cli.common import (
     LABEL_TO_PHOTO,
     Background,
@@ -135,10 +135,12 @@ def _read_palette(path: Path, own: Any) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"--palette: no file {path}")
     try:
-        table = np.asarray(json.loads(path.read_text(encoding="utf-8")))
-    except json.JSONDecodeError as error:
+        colours = read_json(path)
+    except ValueError as error:
         raise ValueError(f"--palette: {path} is no JSON: {error}") from error
-    except ValueError:
+    try:
+        table = np.asarray(colours)
+    except ValueError:  # rows of several lengths
         table = np.zeros(0)
     if table.ndim != 2 or table.shape[1] != 3 or table.dtype.kind != "i":
         raise ValueError(f"--palette: {path} must hold a list of [red, green, blue]")
