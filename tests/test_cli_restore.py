@@ -186,6 +186,9 @@ def test_evaluate_scores_the_user_s_pictures(entry, tmp_path):
 def test_pictures_may_be_grey_or_have_alpha(entry, tmp_path):
     Image.new("RGBA", (6, 5), (10, 200, 30, 128)).save(tmp_path / "alpha.png")
     Image.new("L", (6, 5), 77).save(tmp_path / "grey.png")
-    for name in ("alpha", "grey"):
-        attnflow("restore", entry, tmp_path / f"{name}.png", "-o", tmp_path / f"{name}-out.png")
+    with pytest.raises(ValueError, match=r"alpha.png has transparent pixels; .*--background"):
+        attnflow("restore", entry, tmp_path / "alpha.png", "-o", tmp_path / "alpha-out.png")
+    for name, options in (("alpha", ("--background", "white")), ("grey", ())):
+        given = (tmp_path / f"{name}.png", "-o", tmp_path / f"{name}-out.png", *options)
+        attnflow("restore", entry, *given)
         assert load_picture(tmp_path / f"{name}-out.png").shape == (20, 24, 3)

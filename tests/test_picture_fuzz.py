@@ -102,7 +102,12 @@ def answer(read, path):
     return False
 
 
-READERS = (load_picture, load_label_map, load_images)
+def read_grey(path):
+    """As the commands read pictures for an entry of digits."""
+    return load_images(path, (*SIDES, 1), resize=True, background="black")
+
+
+READERS = (load_picture, load_label_map, load_images, read_grey)
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -110,9 +115,9 @@ def test_whole_files(tmp_path, name):
     path = tmp_path / "a.png"
     path.write_bytes(WHOLE[name])
     readable = answer(lambda p: load_picture(p, "white"), path)
-    # GIF and WebP hold no more than 8 bits.
-    deep = name.split()[0] in ("I", "I;16", "F") and "GIF" not in name and "WEBP" not in name
-    assert readable == (not deep and name != "grey 16")
+    # GIF and WebP hold no more than 8 bits; TIFF is refused.
+    deep = name.split()[0] in ("I", "I;16") and "PNG" in name
+    assert readable == (not deep and name != "grey 16" and "TIFF" not in name)
     for read in READERS:
         answer(read, path)
 
@@ -164,6 +169,16 @@ FAILED = {
     "a large text": png(header(1, 1), (b"zTXt", b"a\0\0" + zlib.compress(bytes(4_000_000))), ONE),
     "no pixels": png(header(0, 1), ONE, END),
 }
+
+
+def test_colours_of_16_bits_are_no_label_map(tmp_path):
+    """Pillow keeps 8 of them: two classes could become one."""
+    path = tmp_path / "a.png"
+    pixel = (b"IDAT", zlib.compress(b"\0" + bytes([1, 7, 2, 7, 3, 7])))
+    path.write_bytes(png(header(1, 1, 16, 2), pixel, END))
+    assert load_picture(path).tolist() == [[[1, 2, 3]]]
+    with pytest.raises(ValueError, match=r"a.png as an image: it has more than 8 bits a channel"):
+        load_label_map(path)
 
 
 @pytest.mark.parametrize("name", FAILED)

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-# By content, since browsers and phones save WebP under such names too. None of these starts another
-# program, as Pillow's EPS does.
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
+# By content, since browsers save WebP under such names too. None of these starts another program,
+# as Pillow's EPS does, or writes to the terminal, as its TIFF does.
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 LABEL_FORMATS = ("PNG", "JPEG")
 
 MODES = {1: "L", 3: "RGB"}
+# Other ways to write colours, and what is made of them.
+WRITTEN = {"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
 GREYS = (1, 2, 4, 8, 16)  # the bits of a grey PNG
 HEADER = 26  # bytes of a PNG up to the bits of a channel and the kind of colour
 REASON = 200  # characters of Pillow's own words
@@ -60,7 +62,8 @@ class Picture(NamedTuple):
 
     Attributes:
         name: what errors call it.
-        image: Pillow's picture, all of whose pixels are read.
+        image: Pillow's picture, all of whose pixels are read, of mode 1, L, LA, P, PA, RGB, RGBA,
+            or I or F and what starts with them, for more than 8 bits.
         depth: bits a channel in the file, where it is a PNG; otherwise 8.
     """
 
@@ -73,13 +76,14 @@ class Picture(NamedTuple):
         """Whether some pixel is not opaque."""
         if not self.image.has_transparency_data:
             return False
-        low, _ = self.image.convert("RGBA").getchannel("A").getextrema()
+        image = self.image if "A" in self.image.mode else self.image.convert("RGBA")
+        low, _ = image.getchannel("A").getextrema()
         return bool(low != 255)
 
     @property
     def coloured(self) -> bool:
         """Whether some pixel is not grey."""
-        if self.image.mode in ("1", "L", "LA", "La"):
+        if self.image.mode in ("1", "L", "LA"):
             return False
         red, green, blue = self.image.convert("RGBA").convert("RGB").split()
         return red.tobytes() != green.tobytes() or green.tobytes() != blue.tobytes()
@@ -211,7 +215,10 @@ def decode_picture(
                 raise TooLargeError(name, f"{opened.width}x{opened.height} pixels")
             if not opened.width * opened.height:
                 raise PictureError(name, "it has no pixels")
-            return Picture(str(name), ImageOps.exif_transpose(opened), depth)
+            upright = ImageOps.exif_transpose(opened)
+        if upright.mode in WRITTEN:
+            upright = upright.convert(WRITTEN[upright.mode])
+        return Picture(str(name), upright, depth)
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
