@@ -58,7 +58,13 @@ class _Restoration(SharedSteps, keras.Model):
 
 
 def pretrain(
-    flow: Any, recipe: Recipe, images: Any, validation: Any, folder: Path, verbose: Any
+    flow: Any,
+    recipe: Recipe,
+    images: Any,
+    validation: Any,
+    folder: Path,
+    verbose: Any,
+    callbacks: list[keras.callbacks.Callback] | None = None,
 ) -> None:
     """Train ``flow.encoder`` to restore pictures, or go on from the checkpoint in the folder.
 
@@ -73,6 +79,7 @@ def pretrain(
         validation: such a dict, or None.
         folder: folder of the run.
         verbose: as in ``fit``.
+        callbacks: further callbacks.
 
     Raises:
         FloatingPointError: the loss became NaN or Inf.
@@ -89,5 +96,5 @@ def pretrain(
         None if validation is None else (validation,),
         folder,
         verbose=verbose,
-        callbacks=[keras.callbacks.TerminateOnNaN()],
+        callbacks=[keras.callbacks.TerminateOnNaN(), *(callbacks or [])],
     )

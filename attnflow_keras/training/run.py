@@ -103,7 +103,7 @@ def _train(
     if recipe.freeze_steps:
         flow.freeze_steps = recipe.freeze_steps
     if recipe.pretrain_steps and not (folder / CHECKPOINT).exists():
-        pretrain(flow, recipe, images, validation, folder, verbose)
+        pretrain(flow, recipe, images, validation, folder, verbose, callbacks)
     flow.compile(optimizer=recipe.make_optimizer(), jit_compile=recipe.jit)
     # Before fit traces a step: Keras would take the loss scale at the start for a constant.
     flow.optimizer.build(flow.trainable_variables)

@@ -11,7 +11,6 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from attnflow_keras import __version__
@@ -30,6 +29,8 @@ from zoo.cli import (
     train,
     translate,
 )
+from zoo.cli.console import notes, prepare_streams
+from zoo.cli.interrupts import STATUS, say, watched
 
 app = typer.Typer(
     name="attnflow",
@@ -83,14 +84,21 @@ def main() -> None:
     """Run the command line; an expected error is one line and exit status 1."""
     # Warnings are for the user here: without the line of code that they come from.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    prepare_streams()
     try:
-        app()
+        with watched():
+            app()
     except (ValueError, OSError, ImportError, FloatingPointError, ExportError) as error:
         if os.environ.get("ATTNFLOW_TRACEBACK"):
             raise
         # A message may quote a file.
         line = Text.assemble(("error:", "red"), f" {printable(str(error))}")
-        Console(stderr=True).print(line, highlight=False, soft_wrap=True)
+        notes.print(line, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        say()
+        sys.exit(STATUS)
+    except SystemExit as stop:
+        if stop.code == STATUS:  # Typer's answer to an interrupt
+            say()
+        raise

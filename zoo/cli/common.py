@@ -1,26 +1,14 @@
-"""What the commands share: arguments, progress, and reading the user's data."""
+"""What the commands share: arguments, and reading the user's data."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from attnflow_keras.files import followed, is_special
-
-# Without markup: paths and install hints hold square brackets that Rich would take for it.
-console = Console(markup=False)
+from zoo.cli.console import working
 
 Name = Annotated[
     str,
@@ -64,25 +52,10 @@ Background = Annotated[
     ),
 ]
 
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+
 SUPER_RESOLUTION = "super-resolution"
 LABEL_TO_PHOTO = "label-to-photo"
-
-
-@contextmanager
-def progress_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal; gives a function that takes the number of items done."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    # Into a file or a pipe a bar would write an empty line.
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task(text, total=total)
-        yield lambda done: progress.update(task, completed=done)
 
 
 # The policies that zoo.load takes; said here again because the library's list needs TensorFlow.
@@ -129,7 +102,7 @@ def load_flow(name: str, **options: Any) -> Any:
     from zoo.registry import locate
 
     locate(name)
-    with console.status(f"loading {name}"):
+    with working(f"loading {name}"):
         import_tensorflow()
         return zoo.load(name, **options)
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from zoo.cli.common import console, load_flow, progress_bar
+from zoo.cli.common import load_flow
+from zoo.cli.console import console, working
 
 ENTRY = "attnflow-imap-mnist"
 RESTORER = "cattnflow-imap-sr8-bluemarble"
@@ -34,7 +35,7 @@ def demo_command(
 
     def say(text: str) -> None:
         elapsed = (f"{time.monotonic() - started:5.0f} s", "dim")
-        console.print(Text.assemble(elapsed, f"  {text}"), highlight=False)
+        console.print(Text.assemble(elapsed, f"  {text}"))
 
     entry = info(name)
     flow = load_flow(name)
@@ -43,7 +44,7 @@ def demo_command(
         say(metric_line(metric))
 
     digits = mnist_sample()
-    with progress_bar("scoring 256 test digits", len(digits)) as report:
+    with working("scoring 256 test digits", len(digits)) as report:
         bits = np.asarray(flow.bits_per_dim(digits, batch_size=64, progress=report))
     error = bits.std(ddof=1) / np.sqrt(len(bits))
     say(f"256 real test digits: {bits.mean():.3f} ± {error:.3f} bits/dim")
@@ -52,12 +53,12 @@ def demo_command(
     save_image(out / "most-and-least-probable.png", image_grid(extremes, columns=8))
 
     x = flow.dequantize(digits[:64])
-    with console.status("encoding and decoding"):
+    with working("encoding and decoding"):
         latents, _ = flow.encode(x)
         largest = float(np.abs(np.asarray(flow.decode(latents)) - x).max())
     say(f"decode(encode(x)) returns x: largest error {largest:.2e} (a grey level is {1 / 256:.1e})")
 
-    with console.status("sampling"):
+    with working("sampling"):
         save_image(out / "samples.png", image_grid(flow.sample(64, temperature=0.8, seed=0)))
         rows = [flow.interpolate(digits[i], digits[i + 1], steps=10) for i in range(0, 8, 2)]
         save_image(out / "interpolation.png", image_grid(np.concatenate(rows), columns=10))
@@ -91,7 +92,7 @@ def _restored(path: Path) -> str:
     images = bluemarble_sample()[0][3::5]
     small = downscale(images, 8)
     flow = load_flow(RESTORER)
-    with console.status("restoring"):
+    with working("restoring"):
         drawn = [flow.sample(condition=small, temperature=0.8, seed=seed) for seed in (0, 1)]
         likely = flow.sample(condition=small, temperature=0.0)
     shown = np.stack([small.repeat(8, 1).repeat(8, 2), upscale(small, 8), *drawn, images], axis=1)
@@ -112,7 +113,7 @@ def _translated(path: Path) -> str:
     tiles, classes = bluemarble_sample()
     images, labels = tiles[1::5], classes[1::5]
     flow = load_flow(TRANSLATOR)
-    with console.status("translating"):
+    with working("translating"):
         drawn = [flow.sample(condition=labels, temperature=0.7, seed=seed) for seed in range(3)]
         own = float(np.mean(flow.bits_per_dim(images, labels)))
         others = float(np.mean(flow.bits_per_dim(images, labels[::-1])))
@@ -128,7 +129,7 @@ def _translated(path: Path) -> str:
 def _onnx(flow: Any, folder: Path, digits: Any) -> dict[str, float]:
     import export
 
-    with console.status("exporting encode, decode and log_prob to ONNX and comparing"):
+    with working("exporting encode, decode and log_prob to ONNX and comparing"):
         return export.onnx(flow, folder, overwrite=True, images=digits)
 
 
@@ -140,7 +141,7 @@ def _fine_tune(flow: Any, digits: Any, steps: int) -> tuple[float, float]:
     held_out = inverted[192:]
     before = float(np.mean(flow.bits_per_dim(held_out)))
     flow.compile(optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=1.0), jit_compile=False)
-    with progress_bar("fine-tuning", steps) as report:
+    with working("fine-tuning", steps) as report:
         count = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: report(batch + 1)
         )

@@ -15,11 +15,10 @@ from zoo.cli.common import (
     Name,
     Resize,
     bundled_images,
-    console,
     load_conditioned,
     load_flow,
-    progress_bar,
 )
+from zoo.cli.console import console, working
 from zoo.registry import info
 
 COUNT = 32
@@ -57,7 +56,7 @@ def doctor_command(
     images, condition = _images(name, entry, data, resize, labels, background)
     images, condition = images[:count], None if condition is None else condition[:count]
     flow = load_flow(name)
-    with progress_bar("looking at each layer (%)", 100) as report:
+    with working("looking at each layer (%)", 100) as report:
         diagnosis = flow.diagnose(
             images, condition, seed=seed, progress=lambda done, all_: report(100 * done // all_)
         )
@@ -118,7 +117,7 @@ def _images(
         return bundled
     dataset = entry.get("dataset")
     if dataset in (*DATASETS, *PAIRED):
-        with console.status(f"reading {dataset}"):
+        with working(f"reading {dataset}"):
             return load_conditioned(entry, f"{dataset}:test", resize)
     sides = "x".join(map(str, entry["config"]["image_shape"]))
     raise ValueError(

@@ -15,12 +15,11 @@ from zoo.cli.common import (
     Name,
     Resize,
     check_out,
-    console,
     import_tensorflow,
     load_conditioned,
     load_flow,
-    progress_bar,
 )
+from zoo.cli.console import console, working
 from zoo.folder import update_metadata
 from zoo.registry import info, locate
 
@@ -111,7 +110,7 @@ def evaluate_command(
     if task == LABEL_TO_PHOTO and dataset is None:
         console.print("your pictures: no class means, and no classifier but one by --segmenter")
     for line in result_lines(result):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line)
     if record:
         update_metadata(locate(name), {result["name"]: result})
     if out is not None:
@@ -130,7 +129,7 @@ def _restoration(
     temperatures = (0.0, *TEMPERATURES)
     total = len(images) * (len(temperatures) + 1)
     total += options["samples"] * min(64, len(images)) if options["samples"] > 1 else 0
-    with progress_bar("restoring", total) as report:
+    with working("restoring", total) as report:
         result = evaluate_restoration(
             flow,
             images,
@@ -157,7 +156,7 @@ def _translation(
     images, labels = data["image"], data["condition"]
     shown = options["samples"] if options["samples"] > 1 else 0
     total = len(images) * (len(TEMPERATURES) + shown + options["draws"])
-    with progress_bar("drawing", total) as report:
+    with working("drawing", total) as report:
         result = evaluate_translation(flow, images, labels, lpips=lpips, progress=report, **options)
     result["baselines"] = {}
     if dataset is not None and flow.palette is not None and labels.ndim == 3:
@@ -198,7 +197,7 @@ def _segmenter(flow: Any, dataset: str | None, path: Path | None) -> Any:
                 "on. 'attnflow evaluate' of the entry's own data set writes one"
             )
         return None
-    with progress_bar("training the classifier of pixels", STEPS) as report:
+    with working("training the classifier of pixels", STEPS) as report:
         judge.train(training_source(dataset), progress=report)
     if path is not None:
         judge.save(path)

@@ -15,10 +15,10 @@ from zoo.cli.common import (
     Labels,
     Name,
     bundled_images,
-    console,
     load_conditioned,
     load_flow,
 )
+from zoo.cli.console import console, working
 from zoo.registry import info
 
 FORMATS = ("onnx", "saved-model", "triton")
@@ -70,7 +70,7 @@ def export_command(
     flow = load_flow(name)
     import export
 
-    with console.status(f"exporting {name}") as status:
+    with working(f"exporting {name}") as status:
         options: dict[str, Any] = {"overwrite": overwrite}
         if to != "saved-model":
             options |= {
@@ -82,7 +82,7 @@ def export_command(
         function = {"onnx": export.onnx, "saved-model": export.saved_model, "triton": export.triton}
         report = function[to](flow, out, **options)
     for key, value in report.items():
-        console.print(f"{key}: {value:.2g}", highlight=False)
+        console.print(f"{key}: {value:.2g}")
     console.print(f"wrote {out}")
 
 
@@ -93,7 +93,7 @@ def verify_command(folder: Folder, provider: Provider = "cpu") -> None:
     """
     import export
 
-    with console.status(f"verifying {folder}"):
+    with working(f"verifying {folder}"):
         checks = export.verify(folder, provider)
     table = Table("check", "", "figure or reason")
     for check in checks:
@@ -126,7 +126,7 @@ def bench_command(
 
     session = Session(folder, provider, threads)
     table = Table("task", "batch", "median ms", "90 % ms", "images/s")
-    with console.status("measuring") as status:
+    with working("measuring") as status:
         for row in measure(session, sizes, seconds=seconds):
             status.update(f"measured {row.task}, batch {row.batch}")
             figures = (f"{1e3 * row.median:.1f}", f"{1e3 * row.p90:.1f}")

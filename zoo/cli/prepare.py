@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.common import console, progress_bar
+from zoo.cli.console import console, working
 
 
 def prepare_celeba_command(
@@ -25,7 +25,7 @@ def prepare_celeba_command(
     """Cut CelebA's aligned faces to squares, reduce them, and sort them into their splits."""
     from attnflow_keras.data.celeba import CROP, prepare_celeba
 
-    with progress_bar("preparing, in per cent", 100) as report:
+    with working("preparing, in per cent", 100) as report:
         counts = prepare_celeba(
             source,
             out,
@@ -35,7 +35,7 @@ def prepare_celeba_command(
             progress=lambda done, count: report(100 * done // count),
         )
     found = ", ".join(f"{count:,} for {split}" for split, count in counts.items())
-    console.print(f"wrote {out}: {found}", highlight=False)
+    console.print(f"wrote {out}: {found}")
 
 
 def prepare_cityscapes_command(
@@ -56,7 +56,7 @@ def prepare_cityscapes_command(
     """Resize Cityscapes' pictures and colour label maps to squares, by split."""
     from attnflow_keras.data import prepare_cityscapes
 
-    with progress_bar("preparing, in per cent", 100) as report:
+    with working("preparing, in per cent", 100) as report:
         counts = prepare_cityscapes(
             source,
             out,
@@ -66,4 +66,4 @@ def prepare_cityscapes_command(
             progress=lambda done, count: report(100 * done // count),
         )
     found = ", ".join(f"{count:,} for {split}" for split, count in counts.items())
-    console.print(f"wrote {out}: {found}", highlight=False)
+    console.print(f"wrote {out}: {found}")

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.cli.common import Background, Name, check_out, console, load_flow, progress_bar
+from zoo.cli.common import Background, Name, check_out, load_flow
+from zoo.cli.console import console, working
 from zoo.registry import info
 
 GAP = 4
@@ -66,7 +67,7 @@ def restore_command(
             f"{expected[0]}x{expected[1]}; it is {true.shape[0]}x{true.shape[1]}"
         )
     flow = load_flow(name)
-    with progress_bar("restoring", 1) as report:
+    with working("restoring", 1) as report:
         restored = flow.restore(
             small,
             samples,

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.common import LABEL_TO_PHOTO, SUPER_RESOLUTION, Name, console, load_flow
+from zoo.cli.common import LABEL_TO_PHOTO, SUPER_RESOLUTION, Name, load_flow
+from zoo.cli.console import console, working
 from zoo.registry import info
 
 # The command that draws from a conditional entry, by its task.
@@ -34,7 +35,7 @@ def sample_command(
             "picture"
         )
     flow = load_flow(name)
-    with console.status(f"sampling {n} images"):
+    with working(f"sampling {n} images"):
         images = flow.sample(n, temperature=temperature, seed=seed)
     if separate:
         for index, image in enumerate(images):

@@ -16,12 +16,11 @@ from zoo.cli.common import (
     Resize,
     check_out,
     check_precision,
-    console,
     load_conditioned,
     load_flow,
-    progress_bar,
     row_names,
 )
+from zoo.cli.console import console, working
 from zoo.registry import info
 
 
@@ -66,14 +65,14 @@ def score_command(
     images, condition = load_conditioned(info(name), data, resize, labels, background)
     flow = load_flow(name, dtype=precision)
     flow.jit = jit
-    with progress_bar("scoring", draws * len(images)) as report:
+    with working("scoring", draws * len(images)) as report:
         metric = evaluate_bits_per_dim(
             flow, images, data.replace(":", " "), draws, seed, batch_size, report, condition
         )
     under = f" under {precision}" if precision else ""
-    console.print(metric_line(metric) + under, highlight=False)
+    console.print(metric_line(metric) + under)
     if out is not None:
-        with progress_bar(f"scores for {out}", len(images)) as report:
+        with working(f"scores for {out}", len(images)) as report:
             bits = flow.bits_per_dim(
                 images, condition, seed=seed, batch_size=batch_size, progress=report
             )

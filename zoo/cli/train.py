@@ -12,9 +12,9 @@ from zoo.cli.common import (
     Name,
     Resize,
     check_choice,
-    console,
     import_tensorflow,
 )
+from zoo.cli.console import working
 from zoo.errors import ZooError
 from zoo.registry import info
 
@@ -139,7 +139,8 @@ def train_command(
     jit: Annotated[
         bool | None,
         typer.Option(
-            help="Compile with XLA: a minute to start, then faster. Default: the recipe's."
+            help="Compile with XLA: minutes to start, then faster. Default: the recipe's, off for "
+            "an entry without one."
         ),
     ] = None,
     precision: Annotated[
@@ -243,7 +244,7 @@ def train_command(
     folder = out or Path("runs") / entry["name"]
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--out must be a folder; {folder} is a file")
-    with console.status("importing TensorFlow"):
+    with working("importing TensorFlow"):
         device = import_tensorflow()
     from attnflow_keras.training.run import check_tensorboard
     from zoo.cli.train_run import Job, run
@@ -284,7 +285,8 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
             Recipe.from_dict(recorded)
         except (TypeError, ValueError) as error:
             raise ZooError(f"the entry's recipe does not fit: {error}") from error
-    settings = {**Recipe.defaults(), **recorded, **given}
+    # XLA takes minutes before the first step: only where the recipe or the user asks for it.
+    settings = {**Recipe.defaults(), "jit": False, **recorded, **given}
     settings.update({key: None for key in OFF if given.get(key) == OFF[key]})
     if "dataset" in given or "steps" in given:
         settings["stop_step"] = None

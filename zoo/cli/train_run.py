@@ -1,17 +1,14 @@
 """What ``attnflow train`` does with its options: train, score, write the entry."""
 
-import contextlib
 import datetime
 import platform
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import typer
 
 import zoo
 from attnflow_keras.data import load_labelled_folder
@@ -33,7 +30,10 @@ from attnflow_keras.training.mode import CURVE as MODE_CURVE
 from attnflow_keras.training.pretrain import CURVE as ENCODER_CURVE
 from attnflow_keras.untrusted import plain_name
 from zoo.card import metric_line
-from zoo.cli.common import console, load_data, progress_bar
+from zoo.cli.common import load_data
+from zoo.cli.console import console, working
+from zoo.cli.interrupts import on_interrupt
+from zoo.cli.train_progress import TrainingProgress
 
 # Of fewer images a tenth tells nothing.
 ENOUGH = 50
@@ -83,24 +83,25 @@ def run(job: Job) -> None:
     """Train, score, and write ``entry`` into the run's folder."""
     recipe, folder = job.recipe, job.folder
     keras.utils.set_random_seed(recipe.seed)
-    with console.status(f"building {job.entry['name']}"):
+    with working(f"building {job.entry['name']}"):
         flow = zoo.load(job.name, weights=job.fine_tune, dtype=recipe.precision)
     images, validation, test = _images(job, flow)
     console.print(
         f"{len(images):,} images, {recipe.last_step:,} steps of {recipe.batch_size} in "
         f"{recipe.precision} on {job.device}; run in {folder}",
-        highlight=False,
     )
-    with _interruption(job):
-        train(
-            flow,
-            recipe,
-            images,
-            validation,
-            folder,
-            verbose=1 if console.is_terminal else 2,
-            tensorboard=job.tensorboard,
-        )
+    with on_interrupt(lambda: _kept(job)):
+        with TrainingProgress(recipe.jit) as progress:
+            train(
+                flow,
+                recipe,
+                images,
+                validation,
+                folder,
+                verbose=0,
+                callbacks=[progress],
+                tensorboard=job.tensorboard,
+            )
         rows = read_curve(folder / CURVE)
         kept = {}
         if recipe.patience is not None:
@@ -109,7 +110,6 @@ def run(job: Job) -> None:
             console.print(
                 f"trained {len(rows)} of at most {recipe.epochs} epochs; kept the weights of "
                 f"epoch {best}, the best on validation images",
-                highlight=False,
             )
         if recipe.precision != "float32":
             # Scored as the entry will be loaded.
@@ -123,7 +123,7 @@ def run(job: Job) -> None:
     extra = {name: (folder / name).read_text() for name in curves}
     zoo.save(flow, folder / "entry", metadata, overwrite=True, extra=extra)
     for metric in metrics:
-        console.print(metric_line(metric), highlight=False)
+        console.print(metric_line(metric))
     console.print(f"wrote {folder / 'entry'}")
 
 
@@ -189,20 +189,16 @@ def _labelled(pairs: dict[str, Any], rows: Any) -> Labelled:
     return Labelled(WholePictures(pairs["image"][rows], pairs["condition"][rows], flip=False))
 
 
-@contextlib.contextmanager
-def _interruption(job: Job) -> Iterator[None]:
-    """Say what is left when the user interrupts the run."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        epoch = saved_epoch(job.folder / CHECKPOINT)
-        if epoch:
-            step, last = job.recipe.step_after(epoch), job.recipe.last_step
-            kept = f"goes on after epoch {epoch} (step {step:,} of {last:,})"
-        else:
-            kept = "starts anew, for there is no checkpoint before the end of the first epoch"
-        typer.echo(f"\ninterrupted; the same command {kept}", err=True)
-        raise
+def _kept(job: Job) -> str:
+    """What is left of a run that the user interrupts."""
+    epoch = saved_epoch(job.folder / CHECKPOINT)
+    if not epoch:
+        return (
+            "the same command starts anew, for there is no checkpoint before the end of the "
+            "first epoch"
+        )
+    step, last = job.recipe.step_after(epoch), job.recipe.last_step
+    return f"the same command goes on after epoch {epoch} (step {step:,} of {last:,})"
 
 
 def _metrics(recipe: Recipe, flow: Any, parts: dict[str, Any]) -> list[dict[str, Any]]:
@@ -210,7 +206,7 @@ def _metrics(recipe: Recipe, flow: Any, parts: dict[str, Any]) -> list[dict[str,
     for split, part in parts.items():
         if part is not None:
             image, low = (part["image"], part["condition"]) if flow.conditional else (part, None)
-            with progress_bar(f"scoring {split}", len(image)) as report:
+            with working(f"scoring {split}", len(image)) as report:
                 label = f"{recipe.dataset} {split}"
                 metric = evaluate_bits_per_dim(flow, image, label, progress=report, condition=low)
             if split == "validation" and recipe.patience is not None:

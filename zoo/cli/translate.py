@@ -12,9 +12,9 @@ from zoo.cli.common import (
     Name,
     Resize,
     check_out,
-    console,
     load_flow,
 )
+from zoo.cli.console import console, working
 from zoo.registry import info
 
 GAP = 4
@@ -83,7 +83,7 @@ def translate_command(
         true = fitted(load_picture(photo, background), size, resize, photo, False, notes)
     notes.say()
     flow = load_flow(name)
-    with console.status("drawing"):
+    with working("drawing"):
         drawn = flow.sample(samples, condition[None], temperature=temperature, seed=seed)
     shown: list[Any] = list(drawn)
     if strip or true is not None:
