@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from zoo.cli.console import notes
+
 # Seconds that the main thread has, to leave by itself.
 GRACE = 2.0
 STATUS = 130
@@ -73,5 +75,6 @@ def _wait(near: socket.socket, over: threading.Event) -> None:
         while received := near.recv(1):
             if received[0] == signal.SIGINT and not over.wait(GRACE):
                 say()
+                notes.show_cursor(True)
                 # Nothing is half-written under its name: files are written beside and renamed.
                 os._exit(STATUS)

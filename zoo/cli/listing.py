@@ -55,7 +55,7 @@ def list_command(
 
 
 def _table(rows: list[dict[str, str]], columns: tuple[str, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in columns:
         text = name in ("name", "task", "data", "size")
         title = "bits/dim" if name == "score" else name
@@ -134,7 +134,7 @@ def _print_classes(palette: list[list[int]]) -> None:
     from attnflow_keras.data.bluemarble import IGBP_CLASSES, IGBP_PALETTE
 
     known = palette == IGBP_PALETTE.tolist()
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for title in ("class", "name", "colour", ""):
         table.add_column(title, no_wrap=True, justify="right" if title == "class" else "left")
     for number, colour in enumerate(palette):

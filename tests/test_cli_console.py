@@ -1,0 +1,174 @@
+"""What the commands print where there is a terminal, a narrow one, and none; and Ctrl-C."""
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from rich.table import Table
+from typer.testing import CliRunner
+
+import zoo
+from zoo.cli import console as module
+from zoo.cli.app import app
+from zoo.cli.console import ERRORS, PlainConsole, working
+from zoo.cli.train import make_recipe
+
+SCORE = "1.1470 ± 0.0025 bits_per_dim, a line of more than eighty columns, as those of figures are"
+
+
+def invoke(*arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def narrow(monkeypatch, width=80):
+    """The console of the listings as a terminal of so many columns; returns what it wrote."""
+    out = io.StringIO()
+    shown = PlainConsole(file=out, force_terminal=True, width=width, markup=False, highlight=False)
+    monkeypatch.setattr("zoo.cli.listing.console", shown)
+    monkeypatch.setattr(shown, "_color_system", None)
+    return out
+
+
+def test_nothing_is_wrapped_without_a_terminal():
+    out = io.StringIO()
+    PlainConsole(file=out, markup=False, highlight=False).print(SCORE)
+    assert out.getvalue() == SCORE + "\n"
+    result = invoke("info", "attnflow-imap-mnist")
+    assert "1.1470 ± 0.0025 bits_per_dim (784 dims, 256 levels, uniform" in result.stdout
+    assert "mnist test: 10000 images)\n" in result.stdout
+    assert not any(line.endswith(" ") for line in result.stdout.splitlines())
+
+
+def test_signs_that_a_terminal_lacks_are_replaced():
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="ascii", errors=ERRORS)
+    shown = PlainConsole(file=out, markup=False, highlight=False)
+    table = Table("bits/dim", "n")
+    table.add_row("1.1 ± 0.2", "1")
+    shown.print(table)
+    shown.print(SCORE)
+    print("± \N{SNOWMAN}", file=out, flush=True)
+    text = raw.getvalue().decode("ascii")
+    assert "1.1470 +/- 0.0025" in text
+    assert text.endswith("+/- ?\n")
+    rows = [line for line in text.splitlines() if line.startswith(("+-", "|"))]
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_the_command_line_runs_in_ascii():
+    code = "import sys; from zoo.cli import main; sys.argv = ['attnflow', 'list']; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PATH": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"1.147 +/- 0.003" in done.stdout
+
+
+def test_a_narrow_list_has_whole_rows_with_task_data_and_size(monkeypatch):
+    out = narrow(monkeypatch)
+    invoke("list")
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    headings = [line.strip() for line in lines if line.strip() in ("unconditional", *zoo_tasks())]
+    assert headings == ["unconditional", "super-resolution", "label-to-photo"]
+    for name in zoo.list():
+        (row,) = (line.split() for line in lines if line.split()[:1] == [name])
+        entry = zoo.info(name)
+        size = "x".join(map(str, entry["config"]["image_shape"]))
+        assert row[1:3] == [entry["dataset"], size]
+
+
+def zoo_tasks():
+    return {zoo.info(name)["task"] for name in zoo.list()}
+
+
+def test_info_shows_the_recipe_line_by_line_and_the_classes(monkeypatch):
+    text = invoke("info", "cattnflow-imap-landcover-bluemarble").stdout
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "learning_rate 0.001" in lines
+    assert "steps 6000" in lines
+    assert "0 water 38, 70, 140" in lines
+    assert "16 barren 170, 165, 150" in lines
+    assert "water is 0 here, 17 in other" in text
+    assert "[[38" not in text
+    out = narrow(monkeypatch)
+    invoke("info", "cattnflow-imap-landcover-bluemarble")
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+    assert "classes" not in invoke("info", "attnflow-imap-mnist").stdout
+
+
+def test_list_as_json():
+    entries = json.loads(invoke("list", "*bluemarble*", "--json").stdout)
+    assert [entry["name"] for entry in entries] == zoo.list("*bluemarble*")
+
+
+def test_progress_without_a_terminal_is_plain_lines(monkeypatch, capfd):
+    with working("quick"):
+        pass
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(module, "FIRST_LINE", 0.05)
+    monkeypatch.setattr(module, "NEXT_LINE", 0.05)
+    with working("scoring", 1000) as report:
+        report(500)
+        time.sleep(0.3)
+        report.update("still scoring")
+        report(3, 4)
+        time.sleep(0.3)
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "scoring: 500 of 1,000, 0 s"
+    assert lines[-1].startswith("still scoring: 3 of 4, ")
+
+
+def test_progress_on_a_terminal_has_a_clock(monkeypatch):
+    out = io.StringIO()
+    shown = PlainConsole(file=out, force_terminal=True, width=80, markup=False)
+    monkeypatch.setattr(module, "notes", shown)
+    with working("compiling, may take 2 minutes"):
+        time.sleep(1.3)
+    assert "compiling, may take 2 minutes" in out.getvalue()
+    assert "1 s" in out.getvalue()
+    with working("restoring", 1) as report:
+        report(3, 7)
+        time.sleep(0.3)
+    assert "3/7" in out.getvalue()
+
+
+def test_xla_only_where_it_is_asked_for():
+    assert not make_recipe({}, {"dataset": "mine"}, True).jit
+    assert make_recipe({}, {"dataset": "mine", "jit": True}, True).jit
+    assert make_recipe({"jit": True}, {"dataset": "mine"}, True).jit
+
+
+BUSY = """
+import hashlib, sys
+from zoo.cli.interrupts import on_interrupt, watched
+
+with watched(), on_interrupt(lambda: "epoch 3 is kept"):
+    print("ready", flush=True)
+    try:
+        # C code that Python can't interrupt, as a compiler's.
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+    finally:
+        print("too late", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_is_answered_while_the_main_thread_can_not():
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", BUSY], **pipes)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted; epoch 3 is kept" in error
+    assert out == ""
