@@ -122,6 +122,8 @@ def _add_rows(table: Table, content: dict[str, Any], indent: str) -> None:
 
 
 def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "none"  # an empty one
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, list):
