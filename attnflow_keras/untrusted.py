@@ -82,6 +82,11 @@ def printable(text: str, length: int = TEXT_LENGTH) -> str:
     )
 
 
+def one_line(error: BaseException, length: int = 400) -> str:
+    """The message of an error as one printable line, which may quote what a file held."""
+    return printable(" ".join(str(error).split()), length)
+
+
 def is_plain_name(name: Any) -> bool:
     """Whether it is one plain component of a path, which no program takes for more than a name.
 

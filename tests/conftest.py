@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+import zoo
 from attnflow_keras.data import mnist_sample
 from attnflow_keras.models import MARFlow
 
@@ -58,3 +59,22 @@ def tiny_flow(tiny_images):
     flow = make_tiny_flow()
     flow.adapt(tiny_images)
     return flow
+
+
+@pytest.fixture(scope="session")
+def sound_files(tmp_path_factory):
+    """Files of a sound entry, name -> content; loaded once, so that all is imported."""
+    folder = tmp_path_factory.mktemp("sound") / "entry"
+    zoo.save(make_tiny_flow(), folder, {"task": "unconditional"})
+    zoo.load(folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def stranger(sound_files, tmp_path):
+    """A sound entry, to be made a hostile one."""
+    folder = tmp_path / "entry"
+    folder.mkdir()
+    for name, content in sound_files.items():
+        (folder / name).write_bytes(content)
+    return folder

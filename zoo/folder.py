@@ -8,7 +8,7 @@ from typing import Any
 
 from attnflow_keras.extras import install_command
 from attnflow_keras.files import replacing_folder, sha256, write_file, write_json
-from attnflow_keras.untrusted import is_plain_name, plain_name
+from attnflow_keras.untrusted import is_plain_name, one_line, plain_name
 from attnflow_keras.weights_file import weights_bytes
 from zoo.errors import ZooError
 from zoo.origin import from_origin, set_origin
@@ -69,7 +69,7 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
             flow.load_weights(path)
         except Exception as error:
             raise ZooError(
-                f"entry {str(name)!r}: {path} does not fit its config.json: {error}"
+                f"entry {str(name)!r}: {path} does not fit its config.json: {one_line(error)}"
             ) from error
         damaged = _not_finite(flow)
         if damaged is not None:
@@ -227,7 +227,7 @@ def _declared(
             raise ValueError(f"it has {len(shapes)} arrays for {needed} steps or blocks")
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ZooError(
-            f"entry {str(name)!r}: {path} does not fit its config.json: {error}"
+            f"entry {str(name)!r}: {path} does not fit its config.json: {one_line(error)}"
         ) from error
     return shapes
 
@@ -263,7 +263,9 @@ def _build(
         whose = f"{WEIGHTS} does not fit its config.json" if limits != MOST else "config.json"
         raise ZooError(f"entry {str(name)!r}: {whose}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise ZooError(f"entry {str(name)!r}: config.json does not fit {kind}: {error}") from error
+        raise ZooError(
+            f"entry {str(name)!r}: config.json does not fit {kind}: {one_line(error)}"
+        ) from error
 
 
 def _check_hash(path: Path, metadata: dict[str, Any], name: str | Path) -> None:

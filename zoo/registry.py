@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attnflow_keras.files import restore_folder
-from attnflow_keras.untrusted import file_inside, plain_name, read_json
+from attnflow_keras.untrusted import file_inside, one_line, plain_name, read_json
 from zoo.errors import ZooError
 
 PRESETS = Path(__file__).parent / "presets"
@@ -141,7 +141,9 @@ def entry_file(folder: Path, file: str, name: str | Path) -> Path:
     except FileNotFoundError:
         raise ZooError(f"entry {str(name)!r} is incomplete: {folder / file} is missing") from None
     except (OSError, ValueError) as error:
-        raise ZooError(f"entry {str(name)!r}: can't read {folder / file}: {error}") from error
+        raise ZooError(
+            f"entry {str(name)!r}: can't read {folder / file}: {one_line(error)}"
+        ) from error
 
 
 def _read(folder: Path, file: str, kind: str, name: str | Path) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def _read(folder: Path, file: str, kind: str, name: str | Path) -> dict[str, Any
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
-        raise ZooError(f"entry {str(name)!r}: can't read {path}: {error}") from error
+        raise ZooError(f"entry {str(name)!r}: can't read {path}: {one_line(error)}") from error
     version = content.get("format") if isinstance(content, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
         raise ZooError(f"entry {str(name)!r}: {path} names no format version")
@@ -167,7 +169,7 @@ def _read(folder: Path, file: str, kind: str, name: str | Path) -> dict[str, Any
             if kind == "Config":
                 schema.check_bounds(content["config"])
         except ValueError as error:
-            raise ZooError(f"entry {str(name)!r}: {path}: {error}") from error
+            raise ZooError(f"entry {str(name)!r}: {path}: {one_line(error)}") from error
     return content
 
 

@@ -35,7 +35,7 @@ BOUNDS = {
 }
 OTHERWISE = 4096  # greatest integer under any other key
 KEYS = 200  # of one of the two files
-LENGTH = 256  # greatest length of a list
+LENGTH = 256  # greatest length of a list or text
 STEPS = 128  # steps of all levels
 BLOCKS = 1024  # blocks in the networks of all steps
 ELEMENTS = 1 << 22  # of an image, padded and replicated
@@ -67,6 +67,7 @@ class Arguments(_Part):
         Field(max_length=LENGTH),
     ] = None
     scale: Annotated[int, Field(ge=1)] = 1
+    conditioner_options: dict[str, Any] | None = None
 
 
 class Config(_Part):
@@ -179,7 +180,7 @@ class Metadata(_Part):
     paper: Text = ""
     parameters: Count = Field(default=None)
     bytes: Count = Field(default=None)
-    sha256: Text = Field(default=None)
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(default=None)
     # Absent or as they should be, never null.
     training: Training = Field(default=None)
     metrics: list[Metric] = Field(default=None)
@@ -207,8 +208,12 @@ def check_bounds(arguments: dict[str, Any]) -> None:
     for key, value in _numbers("config", arguments):
         if isinstance(value, list):
             raise ValueError(f"{key} has {len(value)} values, more than {LENGTH}")
+        if isinstance(value, str):
+            raise ValueError(f"{key} must be a text of at most {LENGTH} characters")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{key} must be a finite number; got {value}")
         bound = BOUNDS.get(key, OTHERWISE)
-        if not math.isfinite(value) or (isinstance(value, int) and abs(value) > bound):
+        if isinstance(value, int) and abs(value) > bound:
             raise ValueError(f"{key} must be at most {bound}; got {_short(value)}")
     preprocess = arguments.get("preprocess") or {}
     height, width, channels = arguments["image_shape"]
@@ -239,7 +244,7 @@ def _are_counts(values: Any) -> bool:
 
 
 def _numbers(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Numbers, and lists that are too long, each with the key nearest to it."""
+    """Numbers, and lists and texts that are too long, each with the key nearest to it."""
     if isinstance(value, dict):
         for inner, item in value.items():
             yield from _numbers(inner, item)
@@ -249,6 +254,9 @@ def _numbers(key: str, value: Any) -> Iterator[tuple[str, Any]]:
             return
         for item in value:
             yield from _numbers(key, item)
+    elif isinstance(value, str):
+        if len(value) > LENGTH:
+            yield key, value
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield key, value
 
