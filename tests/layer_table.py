@@ -121,6 +121,11 @@ def autoregressive(**options):
     return lambda **k: priors.AutoregressivePrior(width=4, **{"depth": 2, **options}, **k)
 
 
+def causal(**options):
+    small = {"patch": 2, "width": 8, "layers": 1, "heads": 2, "group": 3, "components": 3}
+    return lambda **k: layers.CausalAttention(**{**small, **options}, **k)
+
+
 def conv(**options):
     return lambda **k: layers.InvertibleConv1x1(**options, **k)
 
@@ -182,6 +187,24 @@ LAYERS = {
         0,
     ),
     "itrans_paper_16_cells": (itrans(form="paper", grid=(4, 4)), (8, 4, 2), 0),
+    "causal": (causal(), (4, 6, 1), 0),
+    "causal_bins": (causal(bins=(0, 120, 255)), (4, 4, 1), 0),
+    "causal_colour": (causal(layers=2), (2, 4, 3), 0),
+    "causal_odd": (causal(patch=3, components=1), (3, 9, 1), 0),
+    "causal_reversed": (causal(order="reversed", spread=1.5), (4, 6, 1), 0),
+    "causal_columns": (causal(order="columns", context="previous"), (4, 6, 1), 0),
+    "causal_affine": (causal(transform="affine", spread=1.0), (4, 6, 1), 0),
+    "causal_tarflow": (
+        causal(transform="affine", group=0, context="previous", spread=1.0),
+        (4, 4, 2),
+        0,
+    ),
+    "causal_independent": (causal(group=0), (4, 4, 2), 0),
+    "causal_many_tokens": (causal(patch=1, group=0), (3, 7, 1), 0),
+    "causal_conditional": (causal(), (4, 4, 1), 3),
+    "causal_small_condition": (causal(patch=2, condition_scale=2), (4, 4, 1), 3),
+    "causal_smaller_condition": (causal(patch=1, group=0, condition_scale=2), (4, 4, 1), 2),
+    "causal_vector_condition": (causal(condition_scale=None), (4, 4, 1), 3),
     "autoregressive_prior": (autoregressive(), (3, 4, 3), 0),
     "autoregressive_prior_dilated": (autoregressive(kernel_size=5, dilation=2), (5, 6, 3), 2),
     "autoregressive_prior_loop": (autoregressive(depth=1), (3, 1, 18), 1),

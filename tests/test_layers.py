@@ -16,7 +16,8 @@ def prepared(name, dtype="float64"):
     layer, shape, channels = build(name, dtype)
     perturb(layer)
     x = batch(shape, dtype="float64" if dtype == "float64" else "float32")
-    condition = batch((*shape[:2], channels), seed=2).astype(x.dtype) if channels else None
+    sides = layer.condition_sides(shape[:2])
+    condition = batch((*sides, channels), seed=2).astype(x.dtype) if channels else None
     return layer, x, condition
 
 

@@ -4,6 +4,7 @@ import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.bijectors.base import FlowBijector
 from attnflow_keras.bijectors.channel_autoregressive import ChannelAutoregressive
 from attnflow_keras.bijectors.channel_matmul import ChannelMatmul
+from attnflow_keras.bijectors.logistic_to_normal import LogisticToNormal
 from attnflow_keras.bijectors.mixture_logistic_cdf import MixtureLogisticCDF
 from attnflow_keras.bijectors.sample_channel_matmul import SampleChannelMatmul
 from attnflow_keras.bijectors.shift_scale import ShiftScale
@@ -15,6 +16,7 @@ __all__ = [
     "ChannelMatmul",
     "FlipHalves",
     "FlowBijector",
+    "LogisticToNormal",
     "MixtureLogisticCDF",
     "SampleChannelMatmul",
     "ShiftScale",

@@ -1,7 +1,7 @@
 """Mixture-of-logistics CDF transformation, exact in both tails."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -21,6 +21,8 @@ INVERSE_STEPS = 36
 QUICK_STEPS = 15
 QUICK_TOLERANCE = 1e-3
 TINY = 1e-37
+# Log-density outside of a bin; finite, because graphs may multiply it by 0.
+NOWHERE = -1e30
 # Keeps a Newton step finite where F is flat; the bracket then takes over.
 SLOPE_RANGE = (1e-13, 1e13)
 
@@ -38,14 +40,20 @@ class MixtureLogisticCDF(FlowBijector):
     ``mean + exp(log_scale) t``.
 
     Args:
-        logits: ``(n, h, w, k, c)``, unnormalized log-weights of the k components.
-        means: the same shape.
+        logits: ``(n, h, w, k + b, c)``, unnormalized log-weights of the k logistics and, after
+            them, of the b bins.
+        means: ``(n, h, w, k, c)``.
         log_scales: the same shape, log of the components' scales.
-        shift: ``(n, h, w, c)``.
-        log_scale: ``(n, h, w, c)``.
-        floor: weight of one more component, a fixed standard logistic. Between narrow
-            components far apart F is flat, and float32 can't tell the points there from one
-            another; the floor keeps the slope up, and the inverse exact.
+        shift: ``(n, h, w, c)``; None for 0.
+        log_scale: ``(n, h, w, c)``; None for 0.
+        floor: weight of one more component, a fixed logistic. Between narrow components far
+            apart F is flat, and float32 can't tell the points there from one another; the floor
+            keeps the slope up, and the inverse exact.
+        floor_scale: scale of that component.
+        bins: lower ends of b intervals; each is one more component with a uniform density. A
+            grey level that is certain costs a smooth density a quarter of a bit under uniform
+            dequantization noise, and a bin nothing.
+        bin_width: width of each of them.
         name: name of the bijector.
     """
 
@@ -54,20 +62,26 @@ class MixtureLogisticCDF(FlowBijector):
         logits: Tensor,
         means: Tensor,
         log_scales: Tensor,
-        shift: Tensor,
-        log_scale: Tensor,
+        shift: Tensor | None = None,
+        log_scale: Tensor | None = None,
         floor: float = 0.0,
+        floor_scale: float = 1.0,
+        bins: Sequence[float] = (),
+        bin_width: float = 1.0,
         name: str = "mixture_logistic_cdf",
     ) -> None:
         self.log_weights = ops.log_softmax(logits, axis=-2)
         self.means = means
         self.log_scales = log_scales
+        self._bins = np.reshape(np.asarray(bins, dtype="float64"), (-1, 1))
+        self._bin_width = bin_width
         if floor > 0:
+            # In front of the others, so that the bins stay last.
             zero = ops.zeros_like(means[..., :1, :])
             weights = self.log_weights + math.log1p(-floor)
-            self.log_weights = ops.concatenate([weights, zero + math.log(floor)], axis=-2)
-            self.means = ops.concatenate([means, zero], axis=-2)
-            self.log_scales = ops.concatenate([log_scales, zero], axis=-2)
+            self.log_weights = ops.concatenate([zero + math.log(floor), weights], axis=-2)
+            self.means = ops.concatenate([zero, means], axis=-2)
+            self.log_scales = ops.concatenate([zero + math.log(floor_scale), log_scales], axis=-2)
         # XLA is fastest with the components where they are. onnxruntime sums over the first
         # axis, and sets x against it, in long runs instead of a few channels at a time.
         self._axis = 0 if loops.are_rolled() else -2
@@ -76,15 +90,16 @@ class MixtureLogisticCDF(FlowBijector):
                 ops.moveaxis(part, -2, 0)
                 for part in (self.log_weights, self.means, self.log_scales)
             )
-        self.shift = shift
-        self.log_scale = log_scale
+        self._unit = min(1.0, floor_scale)
+        self.shift = 0.0 if shift is None else shift
+        self.log_scale = ops.zeros_like(means[..., 0, :]) if log_scale is None else log_scale
         super().__init__(
             name=name,
             logits=logits,
             means=means,
             log_scales=log_scales,
-            shift=shift,
-            log_scale=log_scale,
+            shift=self.shift,
+            log_scale=self.log_scale,
         )
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,23 +129,48 @@ class MixtureLogisticCDF(FlowBijector):
         log_cdf = -ops.softplus(-z)
         log_survival = log_cdf - z
         log_pdf = log_cdf + log_survival - self.log_scales
+        if len(self._bins):
+            inside, share = self._in_bins(x)
+            log_cdf = self._with(log_cdf, ops.log(ops.maximum(share, TINY)))
+            log_survival = self._with(log_survival, ops.log(ops.maximum(1.0 - share, TINY)))
+            height = ops.where(inside, -math.log(self._bin_width), NOWHERE)
+            log_pdf = self._with(log_pdf, ops.cast(height, x.dtype))
         total_cdf = ops.logsumexp(self.log_weights + log_cdf, axis=self._axis)
         total_survival = ops.logsumexp(self.log_weights + log_survival, axis=self._axis)
         total_pdf = ops.logsumexp(self.log_weights + log_pdf, axis=self._axis)
         return total_cdf - total_survival, total_pdf - total_cdf - total_survival
 
+    def _in_bins(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """For each bin, whether x lies in it, and the share of it that lies below x."""
+        lower = self._bins[..., None, None, None] if self._axis == 0 else self._bins
+        below = ops.expand_dims(x, self._axis) - ops.cast(lower, x.dtype)
+        inside = ops.logical_and(
+            ops.greater_equal(below, 0.0), ops.less_equal(below, self._bin_width)
+        )
+        return inside, ops.clip(below / self._bin_width, 0.0, 1.0)
+
+    def _with(self, logistics: Tensor, bins: Tensor) -> Tensor:
+        return ops.concatenate([logistics, bins], axis=self._axis)
+
     def _solve(self, target: Tensor) -> Tensor:
         quantiles = self.means + ops.exp(self.log_scales) * ops.expand_dims(target, self._axis)
+        if len(self._bins):
+            lower = self._bins[..., None, None, None] if self._axis == 0 else self._bins
+            share = ops.expand_dims(ops.sigmoid(target), self._axis)
+            ends = ops.cast(lower, target.dtype) + self._bin_width * share
+            quantiles = self._with(quantiles, ends)
         low = ops.min(quantiles, axis=self._axis)
         high = ops.max(quantiles, axis=self._axis)
         # Sums of plain probabilities cost a third of sums in logarithms. They underflow far in
         # the tails, so the exact form has the last word: it starts from a fresh bracket.
         quick = self._plain_logit_and_slope()
-        x = _newton(quick, target, 0.5 * (low + high), low, high, QUICK_STEPS, QUICK_TOLERANCE)
+        unit = self._unit
+        start = 0.5 * (low + high)
+        x = _newton(quick, target, start, low, high, QUICK_STEPS, QUICK_TOLERANCE, unit)
         x = ops.minimum(ops.maximum(x, low), high)
         tolerance = 8.0 * float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps)
         exact = self._logit_and_slope
-        return _newton(exact, target, x, low, high, INVERSE_STEPS, tolerance)
+        return _newton(exact, target, x, low, high, INVERSE_STEPS, tolerance, unit)
 
     def _logit_and_slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
         logit, log_slope = self._logit_and_log_slope(x)
@@ -139,6 +179,11 @@ class MixtureLogisticCDF(FlowBijector):
     def _plain_logit_and_slope(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """As :meth:`_logit_and_slope`, from sums of probabilities; right while none underflows."""
         weights = ops.exp(self.log_weights)
+        bins = len(self._bins)
+        logistics = weights[:-bins] if self._axis == 0 else weights[..., :-bins, :]
+        in_bins = weights[-bins:] if self._axis == 0 else weights[..., -bins:, :]
+        if not bins:
+            logistics = weights
         rates = ops.exp(-self.log_scales)
 
         def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,9 +192,15 @@ class MixtureLogisticCDF(FlowBijector):
             larger = 1.0 / (1.0 + small)
             smaller = small * larger
             above = ops.greater(z, 0.0)
-            cdf = ops.sum(weights * ops.where(above, larger, smaller), axis=self._axis)
-            survival = ops.sum(weights * ops.where(above, smaller, larger), axis=self._axis)
-            pdf = ops.sum(weights * rates * larger * smaller, axis=self._axis)
+            cdf = ops.sum(logistics * ops.where(above, larger, smaller), axis=self._axis)
+            survival = ops.sum(logistics * ops.where(above, smaller, larger), axis=self._axis)
+            pdf = ops.sum(logistics * rates * larger * smaller, axis=self._axis)
+            if bins:
+                inside, share = self._in_bins(x)
+                cdf = cdf + ops.sum(in_bins * share, axis=self._axis)
+                survival = survival + ops.sum(in_bins * (1.0 - share), axis=self._axis)
+                density = ops.cast(inside, x.dtype) / self._bin_width
+                pdf = pdf + ops.sum(in_bins * density, axis=self._axis)
             cdf, survival = ops.maximum(cdf, TINY), ops.maximum(survival, TINY)
             slope = pdf / ops.maximum(cdf * survival, TINY)
             return ops.log(cdf) - ops.log(survival), ops.clip(slope, *SLOPE_RANGE)
@@ -165,10 +216,12 @@ def _newton(
     high: Tensor,
     steps: int,
     tolerance: float,
+    unit: float,
 ) -> Tensor:
     """Where an increasing function has a value: Newton's method inside a shrinking bracket.
 
-    It ends when no element moves by more than the tolerance, or after the given steps.
+    It ends when no element moves by more than the tolerance times the larger of its absolute
+    value and ``unit``, or after the given steps.
     """
 
     def step(i: Tensor, _: Tensor, x: Tensor, low: Tensor, high: Tensor) -> Any:
@@ -180,11 +233,11 @@ def _newton(
         newton = x - error / slope
         inside = ops.logical_and(ops.greater_equal(newton, low), ops.less_equal(newton, high))
         halve = ops.equal(ops.mod(i, 3), 2)
-        far = ops.abs(newton - x) > tolerance * ops.maximum(ops.abs(x), 1.0)
+        far = ops.abs(newton - x) > tolerance * ops.maximum(ops.abs(x), unit)
         # A bracket is halved only where Newton's method has not arrived.
         use_newton = ops.logical_and(inside, ops.logical_not(ops.logical_and(halve, far)))
         moved = ops.where(use_newton, newton, 0.5 * (low + high))
-        going = ops.any(ops.abs(moved - x) > tolerance * ops.maximum(ops.abs(x), 1.0))
+        going = ops.any(ops.abs(moved - x) > tolerance * ops.maximum(ops.abs(x), unit))
         return i + 1, going, moved, low, high
 
     return ops.while_loop(

@@ -4,6 +4,7 @@ import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.layers.actnorm import ActNorm
 from attnflow_keras.layers.affine_coupling import AffineCoupling
 from attnflow_keras.layers.affine_injector import AffineInjector
+from attnflow_keras.layers.causal_attention import CausalAttention
 from attnflow_keras.layers.chain import Chain
 from attnflow_keras.layers.condition_slice import ConditionSlice
 from attnflow_keras.layers.conditional_actnorm import ConditionalActNorm
@@ -20,6 +21,7 @@ __all__ = [
     "ActNorm",
     "AffineCoupling",
     "AffineInjector",
+    "CausalAttention",
     "Chain",
     "ConditionSlice",
     "ConditionalActNorm",

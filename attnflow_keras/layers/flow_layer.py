@@ -155,6 +155,10 @@ class FlowLayer(keras.layers.Layer):
             config["condition_channels"] = self.condition_channels
         return config
 
+    def condition_sides(self, sides: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Height and width of the condition for an input of these."""
+        return sides
+
     def _check_map(self, x: Tensor, inverse: bool) -> None:
         expected = self.output_map_shape(self.map_shape) if inverse else self.map_shape
         given = tuple(x.shape[1:])
@@ -171,7 +175,7 @@ class FlowLayer(keras.layers.Layer):
             if self.condition_channels:
                 raise ValueError(
                     f"{self.name}: condition is missing; expected shape "
-                    f"{(None, *x.shape[1:3], self.condition_channels)}"
+                    f"{(None, *self.condition_sides(tuple(x.shape[1:3])), self.condition_channels)}"
                 )
             return
         if not self.condition_channels:
@@ -179,7 +183,7 @@ class FlowLayer(keras.layers.Layer):
                 f"{self.name}: condition was given (shape {tuple(condition.shape)}), but this "
                 "layer takes none; set condition_channels when you create it"
             )
-        expected = (*x.shape[1:3], self.condition_channels)
+        expected = (*self.condition_sides(tuple(x.shape[1:3])), self.condition_channels)
         if len(condition.shape) != 4 or tuple(condition.shape[1:]) != expected:
             raise ValueError(
                 f"{self.name}: condition must have shape "

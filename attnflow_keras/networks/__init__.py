@@ -2,11 +2,13 @@
 
 import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
+from attnflow_keras.networks.causal_transformer import CausalTransformer
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.gated_attention import GatedAttentionNet
 from attnflow_keras.networks.gated_conv import GatedConvNet
 from attnflow_keras.networks.glow_conv import GlowConvNet
 from attnflow_keras.networks.map_to_vector import MapToVectorNet
+from attnflow_keras.networks.masked_head import MaskedHead
 from attnflow_keras.networks.resized_condition import ResizedConditionNet
 from attnflow_keras.networks.rrdb import RRDBNet
 from attnflow_keras.networks.strided_vector import StridedVectorNet
@@ -15,11 +17,13 @@ from attnflow_keras.networks.zero_conv import ZeroConv2D
 
 __all__ = [
     "ActNormConvNet",
+    "CausalTransformer",
     "ConvLSTM",
     "GatedAttentionNet",
     "GatedConvNet",
     "GlowConvNet",
     "MapToVectorNet",
+    "MaskedHead",
     "RRDBNet",
     "ResizedConditionNet",
     "StridedVectorNet",

@@ -1,0 +1,352 @@
+"""Causal attention, whose mask is an order."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras import loops
+from attnflow_keras.bijectors import FlowBijector, LogisticToNormal, MixtureLogisticCDF, ShiftScale
+from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.layers.token_order import CONTEXTS, ORDERS, TokenOrder
+from attnflow_keras.networks.causal_transformer import CausalTransformer
+from attnflow_keras.networks.masked_head import MaskedHead
+from attnflow_keras.numerics import soft_clamp
+
+Tensor = Any
+
+TRANSFORMS = ("mixture", "affine")
+
+# Of a component, relative to ``spread``: exp(-7) of 0.5 resolves a grey level some nine times,
+# which float32 can still invert.
+LOG_SCALE_RANGE = (-7.0, 2.0)
+MEAN_BOUND = 4.0
+AFFINE_BOUND = 3.0
+GREY_LEVEL = 1.0 / 256.0
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class CausalAttention(FlowLayer):
+    """Change each patch by attention over the patches before it.
+
+    The map is cut into patches, the tokens, in an order. A causal transformer gives every token
+    features of those before it; a masked network inside the patch adds the values that come
+    before a value there; and the value is transformed by parameters that follow from both. The
+    Jacobian is triangular, its determinant a product, however deep the attention. The forward
+    map is one pass; the inverse goes token by token, with cached keys and values.
+
+    ``transform="mixture"`` maps a value to ``g(logit F(x))``, F the CDF of a mixture of
+    logistics and of uniform densities on the grey levels ``bins``, and g the map from the
+    logistic to the normal distribution (:class:`LogisticToNormal`). ``"affine"`` is
+    ``(x - b) exp(-a)`` with ``|a| < 3``. With ``context="previous"``, ``group=0`` and
+    ``"affine"`` it is a block of TarFlow (arXiv:2412.06329), with a learned first token.
+
+    >>> layer = CausalAttention(patch=4, width=32, layers=1)
+    >>> eps, log_det = layer(np.zeros((2, 8, 8, 1)))
+
+    Args:
+        patch: side of a patch; divides height and width.
+        width: channels of the transformer, divisible by ``heads``.
+        layers: its layers.
+        heads: heads of its attention.
+        group: hidden units for each value of a patch in the masked network; 0 for no order
+            inside a patch, whose values are then independent given the patches before it.
+        order: ``"raster"``, ``"reversed"`` or ``"columns"``.
+        context: what a token sees directly, besides what attention brings: ``"neighbours"``,
+            four patches around it, or ``"previous"``, the one before it.
+        transform: ``"mixture"`` or ``"affine"``.
+        components: logistics of a mixture.
+        bins: grey levels, 0 to 255, that get a uniform component each; only where the input are
+            float images ``(k + u) / 256 - 0.5``.
+        spread: size of typical inputs, in which means and scales are measured: 0.5 for images, 1
+            to 2 for latents.
+        floor: weight of a wide logistic in the mixture, which keeps the inverse exact in float32
+            between narrow components; costs at most ``-log2(1 - floor)`` bits a dimension.
+        dropout: rate of the transformer's dropout in training.
+        condition_scale: by how much the condition map is smaller than the input: 1, or another
+            integer that divides ``patch`` or is a multiple of it; None where it is one vector
+            ``(n, 1, 1, condition_channels)`` for the whole map, such as an embedded class.
+        **kwargs: arguments of :class:`FlowLayer`.
+    """
+
+    any_size = False  # positions are learned
+
+    def __init__(
+        self,
+        patch: int = 4,
+        width: int = 160,
+        layers: int = 3,
+        heads: int = 4,
+        group: int = 20,
+        order: str = "raster",
+        context: str = "neighbours",
+        transform: str = "mixture",
+        components: int = 10,
+        bins: tuple[int, ...] = (),
+        spread: float = 0.5,
+        floor: float = 1e-3,
+        dropout: float = 0.0,
+        condition_scale: int | None = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for name, value, least in (
+            ("patch", patch, 1),
+            ("width", width, 1),
+            ("layers", layers, 0),
+            ("heads", heads, 1),
+            ("group", group, 0),
+            ("components", components, 1),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
+        if width % heads:
+            raise ValueError(f"width must be divisible by heads; got width={width}, heads={heads}")
+        for name, choice, allowed in (
+            ("order", order, ORDERS),
+            ("context", context, CONTEXTS),
+            ("transform", transform, TRANSFORMS),
+        ):
+            if choice not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {choice!r}")
+        bins = tuple(bins)
+        if not all(isinstance(b, int | np.integer) and 0 <= b <= 255 for b in bins):
+            raise ValueError(f"bins must be grey levels, integers from 0 to 255; got {bins}")
+        if bins and transform != "mixture":
+            raise ValueError(f"bins go with transform='mixture'; got transform={transform!r}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1); got {dropout}")
+        if not 0 < floor < 1:
+            raise ValueError(f"floor must lie between 0 and 1; got {floor}")
+        self.patch = patch
+        self.order = order
+        self.context = context
+        self.transform_name = transform
+        self.components = components
+        self.bins = tuple(int(b) for b in bins)
+        self.spread = float(spread)
+        self.floor = float(floor)
+        self.condition_scale = condition_scale
+        self.trunk = CausalTransformer(
+            width, layers, heads, dropout=dropout, dtype=self.dtype_policy, name="trunk"
+        )
+        # Its output decides the values directly, so it works in the variable dtype.
+        self.head = MaskedHead(
+            group, self._parameters_per_value(), dtype=self.variable_dtype, name="head"
+        )
+
+    @property
+    def log_scale_bound(self) -> float | None:
+        return AFFINE_BOUND if self.transform_name == "affine" else None
+
+    def build_map(self, shape: tuple[int, int, int]) -> None:
+        height, width, _ = shape
+        if height % self.patch or width % self.patch:
+            fits = [p for p in range(1, min(height, width) + 1) if not (height % p or width % p)]
+            raise ValueError(
+                f"patch must divide the map's height and width, {height} and {width}; got "
+                f"{self.patch}. Of use are {', '.join(map(str, fits))}"
+            )
+        self.tokens = TokenOrder(shape, self.patch, self.order, self.context)
+        seen = self.tokens.before.shape[1] * self.tokens.values
+        self.embedding = self._dense("embedding", seen, use_bias=True)
+        self.positions = self.add_weight(
+            (self.tokens.tokens, self.trunk.width),
+            keras.initializers.RandomNormal(stddev=0.2),
+            name="positions",
+            autocast=False,
+        )
+        if self.condition_channels:
+            self.condition_in = self._dense(
+                "condition_in", self._condition_factor()[0] ** 2 * self.condition_channels
+            )
+        if not self.trunk.built:
+            self.trunk.build((None, self.tokens.tokens, self.trunk.width))
+        self.head.build_for(self.trunk.width, self.tokens.values)
+
+    def transform(
+        self, x: Tensor, condition: Tensor | None, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        if inverse:
+            return self._inverse(x, condition)
+        tokens = self.tokens.split(x)
+        y = ops.expand_dims(tokens, 2)
+        log_dets = []
+        for bijector in self._bijectors(self._parameters(tokens, condition)):
+            y, log_det = bijector.forward_and_log_det(y)
+            log_dets.append(log_det)
+        return self.tokens.join(ops.squeeze(y, 2)), sum(log_dets)
+
+    def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
+        return self._bijectors(self._parameters(self.tokens.split(x), condition))[:1]
+
+    # --- parameters ----------------------------------------------------------------------
+
+    def _parameters_per_value(self) -> int:
+        if self.transform_name == "affine":
+            return 2
+        return 3 * self.components + len(self.bins)
+
+    def _parameters(self, tokens: Tensor, condition: Tensor | None) -> Tensor:
+        """Parameters ``(n, tokens, values, outputs)`` of all values at once."""
+        scaled = tokens / self.spread
+        h = self.embedding(self.tokens.contexts(scaled))
+        h = h + ops.cast(ops.convert_to_tensor(self.positions), h.dtype)
+        if condition is not None:
+            h = h + self._condition_tokens(condition)
+        context = ops.cast(self.trunk(h), self.variable_dtype)
+        return self.head(context, scaled)
+
+    def _bijectors(self, raw: Tensor) -> list[FlowBijector]:
+        """The maps of values ``(n, t, 1, d)`` for parameters ``(n, t, d, outputs)``."""
+        raw = ops.expand_dims(ops.transpose(raw, (0, 1, 3, 2)), 2)
+        if self.transform_name == "affine":
+            shift, log_scale = ops.split(raw, 2, axis=-2)
+            log_scale = -soft_clamp(log_scale[..., 0, :], AFFINE_BOUND)
+            return [ShiftScale(-self.spread * shift[..., 0, :], log_scale)]
+        k = self.components
+        logits, means, log_scales = ops.split(raw, (k + len(self.bins), 2 * k + len(self.bins)), -2)
+        places = np.linspace(-1.0, 1.0, k)[:, None] if k > 1 else np.zeros((1, 1))
+        means = soft_clamp(means + ops.cast(places, raw.dtype), MEAN_BOUND)
+        log_scales = _limit(log_scales + math.log(1.0 / (k + 1.0)))
+        return [
+            MixtureLogisticCDF(
+                logits=logits,
+                means=self.spread * means,
+                log_scales=log_scales + math.log(self.spread),
+                floor=self.floor,
+                floor_scale=0.5 * self.spread,
+                bins=[b * GREY_LEVEL - 0.5 for b in self.bins],
+                bin_width=GREY_LEVEL,
+            ),
+            LogisticToNormal(),
+        ]
+
+    def _condition_factor(self) -> tuple[int, int]:
+        """Side of the patches of the condition map, and by how much it is repeated."""
+        scale = self.condition_scale
+        if scale is None:
+            return 1, 1
+        if scale >= 1 and self.patch % scale == 0:
+            return self.patch // scale, 1
+        if scale >= 1 and scale % self.patch == 0:
+            return 1, scale // self.patch
+        raise ValueError(
+            f"condition_scale must divide patch ({self.patch}), be a multiple of it, or be None; "
+            f"got {scale!r}"
+        )
+
+    def _condition_tokens(self, condition: Tensor) -> Tensor:
+        if self.condition_scale is None:
+            return self.condition_in(ops.reshape(condition, (-1, 1, self.condition_channels)))
+        patch, times = self._condition_factor()
+        if times > 1:
+            condition = ops.repeat(ops.repeat(condition, times, axis=1), times, axis=2)
+        return self.condition_in(self.tokens.split(condition, patch))
+
+    # --- the inverse ---------------------------------------------------------------------
+
+    def _inverse(self, y: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        order = self.tokens
+        targets = ops.transpose(order.split(y), (1, 0, 2))
+        count = order.tokens
+        n = ops.shape(y)[0]
+        positions = ops.convert_to_tensor(self.positions)
+        like = ops.zeros((n, self.trunk.width), dtype=self.trunk.compute_dtype)
+        before = order.before
+        added = None
+        if condition is not None:
+            added = self._condition_tokens(condition)
+            shape = (n, count, self.trunk.width)
+            added = ops.transpose(ops.broadcast_to(added, shape), (1, 0, 2))
+
+        def token(t: Any, state: Any) -> Any:
+            done, log_det, *cache = state
+            seen = ops.take(done, loops.at(ops.convert_to_tensor(before), t), axis=0)
+            seen = ops.reshape(ops.transpose(seen, (1, 0, 2)), (n, -1))
+            h = self.embedding(seen / self.spread)
+            h = h + ops.cast(loops.at(positions, t), h.dtype)
+            if added is not None:
+                h = h + loops.at(added, t)
+            h, cache = self.trunk.step(h, t, tuple(cache))
+            started = self.head.start(ops.cast(h, self.variable_dtype))
+            x, inner = self._invert_patch(started, loops.at(targets, t))
+            return (loops.put(done, t, x), log_det + inner, *cache)
+
+        # One more token than there are, of zeros: what lies outside.
+        done = ops.pad(ops.zeros_like(targets), [[0, 1], [0, 0], [0, 0]])
+        log_det = ops.zeros_like(targets[0, :, 0])
+        state = (done, log_det, *self.trunk.empty_cache(like, count))
+        done, log_det, *_ = loops.repeat(count, token, state)
+        return order.join(ops.transpose(done[:count], (1, 0, 2))), log_det
+
+    def _invert_patch(self, started: Any, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The values ``(n, d)`` of one patch, and the log-determinant ``(n,)``."""
+        zeros = ops.zeros_like(target)
+        if not self.head.group:
+            return self._invert(self.head.finish(started, zeros), target)
+
+        def value(i: Any, state: Any) -> Any:
+            x, log_det = state
+            raw = self.head.finish(started, x / self.spread)
+            raw = ops.expand_dims(loops.at(ops.transpose(raw, (1, 0, 2)), i), 1)
+            found, inner = self._invert(raw, ops.expand_dims(loops.at(columns, i), 1))
+            place = ops.one_hot(i, self.tokens.values, dtype=x.dtype)
+            return x + found * place, log_det + inner
+
+        columns = ops.transpose(target)
+        return loops.repeat(self.tokens.values, value, (zeros, zeros[:, 0]))
+
+    def _invert(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Values ``(n, d)`` and log-determinant for parameters ``(n, d, outputs)``."""
+        x = ops.expand_dims(ops.expand_dims(target, 1), 1)
+        log_dets = []
+        for bijector in reversed(self._bijectors(ops.expand_dims(raw, 1))):
+            x, log_det = bijector.inverse_and_log_det(x)
+            log_dets.append(log_det)
+        return ops.reshape(x, ops.shape(target)), sum(log_dets)
+
+    # --- Keras ---------------------------------------------------------------------------
+
+    def condition_sides(self, sides: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self.condition_scale is None:
+            return (1, 1)
+        return tuple(side // self.condition_scale for side in sides)
+
+    def _dense(self, name: str, inputs: int, use_bias: bool = False) -> keras.layers.Dense:
+        layer = keras.layers.Dense(
+            self.trunk.width,
+            use_bias=use_bias,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=inputs**-0.5),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        layer.build((None, inputs))
+        return layer
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "patch": self.patch,
+            "width": self.trunk.width,
+            "layers": self.trunk.layers,
+            "heads": self.trunk.heads,
+            "group": self.head.group,
+            "order": self.order,
+            "context": self.context,
+            "transform": self.transform_name,
+            "components": self.components,
+            "bins": list(self.bins),
+            "spread": self.spread,
+            "floor": self.floor,
+            "dropout": self.trunk.dropout,
+            "condition_scale": self.condition_scale,
+        }
+
+
+def _limit(log_scales: Tensor) -> Tensor:
+    """Keep log-scales in range; smooth at the lower end, where training goes."""
+    low, high = LOG_SCALE_RANGE
+    return ops.minimum(low + ops.softplus(log_scales - low), high)

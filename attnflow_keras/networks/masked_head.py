@@ -1,0 +1,87 @@
+"""Parameters of the values of one patch, each from those before it."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class MaskedHead(keras.layers.Layer):
+    """A masked network over the values of a patch (MADE, arXiv:1502.03509).
+
+    Output i depends on a context and on the values before i, in their order: hidden groups of
+    ``group`` units belong to a value each, group i sees the context and the values x_<i, and
+    output i the groups up to i. Two hidden layers. The output starts at zero.
+
+    Args:
+        group: hidden units of a value; 0 for none, then outputs see the context alone.
+        outputs: parameters of a value.
+        **kwargs: arguments of ``keras.layers.Layer``.
+    """
+
+    def __init__(self, group: int = 20, outputs: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.group = group
+        self.outputs = outputs
+
+    def build_for(self, context: int, values: int) -> None:
+        """Create the weights for ``context`` channels and patches of ``values`` values."""
+        self.values = values
+        hidden = self.group * values
+        self._weight("bias", (values * self.outputs,), 0.0)
+        self._weight("context_out", (context, values * self.outputs), 0.0)
+        if self.group:
+            self._weight("context_in", (context, hidden), context**-0.5)
+            self._weight("bias_in", (hidden,), 0.0)
+            # A hidden unit sees half of the values or groups on average.
+            self._weight("values_in", (values, hidden), (2.0 / values) ** 0.5)
+            self._weight("hidden", (hidden, hidden), (2.0 / hidden) ** 0.5)
+            self._weight("bias_hidden", (hidden,), 0.0)
+            self._weight("hidden_out", (hidden, values * self.outputs), 0.0)
+            owner = np.arange(values)
+            groups = np.repeat(owner, self.group)
+            outs = np.repeat(owner, self.outputs)
+            self._masks = (
+                owner[:, None] < groups[None, :],
+                groups[:, None] <= groups[None, :],
+                groups[:, None] <= outs[None, :],
+            )
+        self.built = True
+
+    def call(self, context: Tensor, x: Tensor) -> Tensor:
+        """Parameters ``(..., values, outputs)`` of values ``(..., values)`` and their context."""
+        return self.finish(self.start(context), x)
+
+    def start(self, context: Tensor) -> tuple[Tensor, ...]:
+        """What the context ``(..., c)`` contributes, the same for all values of its patch."""
+        out = ops.matmul(context, self.context_out) + self.bias
+        if not self.group:
+            return (out,)
+        return out, ops.matmul(context, self.context_in) + self.bias_in
+
+    def finish(self, started: tuple[Tensor, ...], x: Tensor) -> Tensor:
+        """Parameters from :meth:`start`'s result and the values, of which output i sees x_<i."""
+        out = started[0]
+        if self.group:
+            h = ops.gelu(started[1] + ops.matmul(x, self._masked("values_in", 0)))
+            h = h + ops.gelu(ops.matmul(h, self._masked("hidden", 1)) + self.bias_hidden)
+            out = out + ops.matmul(h, self._masked("hidden_out", 2))
+        return ops.reshape(out, (*ops.shape(x)[:-1], self.values, self.outputs))
+
+    def _masked(self, name: str, mask: int) -> Tensor:
+        kernel = ops.convert_to_tensor(getattr(self, name))
+        return kernel * ops.cast(self._masks[mask], kernel.dtype)
+
+    def _weight(self, name: str, shape: tuple[int, ...], stddev: float) -> None:
+        start = keras.initializers.RandomNormal(stddev=stddev) if stddev else "zeros"
+        setattr(self, name, self.add_weight(shape, start, name=name))
+
+    def compute_output_shape(self, context_shape: Any, x_shape: Any) -> Any:
+        return (*x_shape[:-1], self.values, self.outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "group": self.group, "outputs": self.outputs}
