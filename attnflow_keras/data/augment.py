@@ -40,6 +40,27 @@ def shift_flip(images: np.ndarray, seed: int, step: int) -> np.ndarray:
     return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
+def shift(images: np.ndarray, seed: int, step: int) -> np.ndarray:
+    """Shift by -1, 0 or 1 pixel along each axis, for images with an empty border.
+
+    All nine offsets are as likely. What comes in repeats the edge.
+
+    Args:
+        images: ``(n, h, w, c)``, any dtype.
+        seed: seed of the run.
+        step: training step; each has noise of its own.
+
+    Returns:
+        New images of the same shape and dtype.
+    """
+    n, height, width, _ = images.shape
+    rng = noise.generator(seed, AUGMENT + step)
+    down, right = rng.integers(-1, 2, (2, n))
+    rows = np.clip(np.arange(height) - down[:, None], 0, height - 1)
+    columns = np.clip(np.arange(width) - right[:, None], 0, width - 1)
+    return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
 def recolor(images: np.ndarray, seed: int, step: int) -> np.ndarray:
     """Give a quarter of the images other colours, by a symmetry of the RGB cube.
 
@@ -69,6 +90,7 @@ def recolor(images: np.ndarray, seed: int, step: int) -> np.ndarray:
 
 
 AUGMENTATIONS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
+    "shift": shift,
     "shift_flip": shift_flip,
     "recolor": recolor,
 }

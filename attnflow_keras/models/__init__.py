@@ -1,6 +1,7 @@
 """Flows: the base model and one file a backbone."""
 
 import attnflow_keras._backend  # noqa: F401
+from attnflow_keras.models.causal_flow import CausalFlow
 from attnflow_keras.models.cglow import CGlow
 from attnflow_keras.models.dualglow import DualGlow
 from attnflow_keras.models.flow import Flow
@@ -9,4 +10,4 @@ from attnflow_keras.models.glow import Glow
 from attnflow_keras.models.marflow import MARFlow
 from attnflow_keras.models.srflow import SRFlow
 
-__all__ = ["CGlow", "DualGlow", "Flow", "FullGlow", "Glow", "MARFlow", "SRFlow"]
+__all__ = ["CGlow", "CausalFlow", "DualGlow", "Flow", "FullGlow", "Glow", "MARFlow", "SRFlow"]

@@ -15,12 +15,15 @@ class CompiledMethods:
     """Compiled functions of one model, cached by method and batch.
 
     Without XLA one trace serves every batch size. With XLA (``jit=True``) a function is
-    compiled for a fixed batch, and a smaller last batch is filled up to it and cut back.
-    Inside somebody else's graph the function is inlined there.
+    compiled for a fixed batch, and a smaller last batch is filled up to it and cut back; JAX
+    always does so. Inside somebody else's graph the function is inlined there.
     """
 
     def __init__(self) -> None:
         self.jit = False
+        # The model, whose weights are arguments of what JAX compiles. Attached by the model
+        # before each use, so that a copy of it uses its own.
+        self.owner: Any = None
         self._cache: dict[Any, Callable] = {}
 
     def __deepcopy__(self, memo: dict) -> "CompiledMethods":
@@ -47,22 +50,23 @@ class CompiledMethods:
         """
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(f"batch_size must be an integer of at least 1; got {batch_size!r}")
-        if _in_graph():
+        if _in_graph(inputs):
             return function(*inputs)
         n = tree.flatten(inputs)[0].shape[0]
         batch = min(batch_size, 2 ** math.ceil(math.log2(max(n, 1))))
         eager = _runs_eagerly()
+        fixed = self.jit or keras.backend.backend() == "jax"
         compiled = function if eager else self._function(name, function, inputs, batch)
         results = []
         for start in range(0, max(n, 1), batch):
             stop = min(start + batch, n)
             part = tree.map_structure(lambda a: a[start:stop], inputs)  # noqa: B023
             short = batch - (stop - start)
-            if short and self.jit:
+            if short and fixed:
                 part = tree.map_structure(lambda a: _fill(a, short), part)  # noqa: B023
             part = tree.map_structure(ops.convert_to_tensor, part)
             result = compiled(*part)
-            if short and self.jit:
+            if short and fixed:
                 result = tree.map_structure(lambda a: a[: stop - start], result)  # noqa: B023
             results.append(result)
             if progress is not None:
@@ -78,7 +82,12 @@ class CompiledMethods:
         )
         key = (name, self.jit, batch if self.jit else None, signature)
         if key not in self._cache:
-            self._cache[key] = _compile(function, inputs, self.jit, batch)
+            if keras.backend.backend() == "jax":
+                from attnflow_keras.jax_backend import compile_with_weights
+
+                self._cache[key] = compile_with_weights(function, self.owner.variables)
+            else:
+                self._cache[key] = _compile(function, inputs, self.jit, batch)
         return self._cache[key]
 
 
@@ -104,14 +113,18 @@ def _runs_eagerly() -> bool:
         import tensorflow as tf
 
         return tf.config.functions_run_eagerly()
-    return True
+    return keras.backend.backend() != "jax"
 
 
-def _in_graph() -> bool:
+def _in_graph(inputs: Any) -> bool:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         return not tf.executing_eagerly()
+    if keras.backend.backend() == "jax":
+        from attnflow_keras.jax_backend import is_traced
+
+        return is_traced(inputs)
     return False
 
 

@@ -80,7 +80,7 @@ class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
             raise ValueError(f"seed must be an integer of at least 0; got {seed!r}")
         self.seed = int(seed)
         self.noise_seed = self.seed
-        self._compiled_methods = CompiledMethods()
+        self._compiled = CompiledMethods()
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._mode_error = keras.metrics.Mean(name="mode_error")
 
@@ -101,6 +101,11 @@ class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
 
         flow.quantize = quantize
         return flow
+
+    @property
+    def _compiled_methods(self) -> CompiledMethods:
+        self._compiled.owner = self
+        return self._compiled
 
     # --- structure -----------------------------------------------------------------------
 
@@ -229,8 +234,7 @@ class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
         """Log-probability in nats, ``(n,)``, of images or ``{"image", "condition"}``."""
         given = checks.unpack(inputs)
         image = given["image"]
-        optimizer = getattr(self, "optimizer", None)
-        step = optimizer.iterations if training and optimizer is not None else 0
+        step = self.step_number() if training else 0
         features = self._features(given["condition"])
         if training and features is not None:
             features = self.training_features(features, step)
@@ -258,7 +262,7 @@ class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
         given = checks.unpack(inputs)
         image, features = given["image"], self._features(given["condition"])
         if training:
-            features = self.training_features(features, self.optimizer.iterations)
+            features = self.training_features(features, self.step_number())
         if checks.is_integer(image):
             image = checks.float_images(self.preprocess.expand(image), 0.5, self.variable_dtype)
         latents = [

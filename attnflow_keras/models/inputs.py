@@ -36,9 +36,14 @@ def unpack(inputs: Any) -> dict[str, Any]:
     return {**dict.fromkeys(PARTS), "image": inputs}
 
 
+def dtype_name(x: Any) -> str:
+    """The dtype of an array or tensor as text, such as ``"uint8"``."""
+    return str(getattr(x.dtype, "name", x.dtype))
+
+
 def is_integer(x: Any) -> bool:
     """Whether images are grey levels, not floats. Raises unless they are uint8 or floats."""
-    dtype = str(getattr(x.dtype, "name", x.dtype))
+    dtype = dtype_name(x)
     if dtype == "uint8":
         return True
     if dtype.startswith(("float", "bfloat")):

@@ -153,7 +153,7 @@ class SourcedFlow(LabelFlow):
     def _source_bits(self, inputs: Any) -> Tensor:
         """Mean bits per dimension of the label maps under the source."""
         labels = checks.unpack(inputs)["condition"]
-        step = self.optimizer.iterations if getattr(self, "optimizer", None) is not None else 0
+        step = self.step_number()
         seed = self.noise_seed + SOURCE_SEED
         shape = (ops.shape(labels)[0], *self.image_shape)
         x = self.label_floats(labels, step_uniform(shape, seed, step, self.variable_dtype))

@@ -38,6 +38,7 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
     traced_mode_error: Any
 
     mode_weight = 0.0
+    _traced_step: Any = None
 
     @property
     def is_adapted(self) -> bool:
@@ -77,6 +78,25 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
         """Compile a loaded flow as it was when it was saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+    def step_number(self) -> Tensor:
+        """The number of the training step that is being computed; 0 without an optimizer."""
+        optimizer = getattr(self, "optimizer", None)
+        if self._traced_step is not None or optimizer is None:
+            return 0 if self._traced_step is None else self._traced_step
+        return optimizer.iterations
+
+    def compute_loss_and_updates(self, *args: Any, **kwargs: Any) -> Any:
+        """As Keras' own, which only JAX calls; there the step is an argument, not a variable."""
+        state = kwargs.get("optimizer_variables")
+        if state:
+            counter = getattr(self.optimizer, "inner_optimizer", self.optimizer).iterations
+            places = [i for i, v in enumerate(self.optimizer.variables) if v is counter]
+            self._traced_step = state[places[0]]
+        try:
+            return super().compute_loss_and_updates(*args, **kwargs)
+        finally:
+            self._traced_step = None
 
     def compute_loss(
         self,

@@ -3,6 +3,7 @@
 import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
 from attnflow_keras.networks.causal_transformer import CausalTransformer
+from attnflow_keras.networks.condition_map import ConditionMap
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.gated_attention import GatedAttentionNet
 from attnflow_keras.networks.gated_conv import GatedConvNet
@@ -18,6 +19,7 @@ from attnflow_keras.networks.zero_conv import ZeroConv2D
 __all__ = [
     "ActNormConvNet",
     "CausalTransformer",
+    "ConditionMap",
     "ConvLSTM",
     "GatedAttentionNet",
     "GatedConvNet",

@@ -1,10 +1,10 @@
-"""The device that TensorFlow trains on."""
+"""The device that a training runs on."""
 
 import os
 
 
 def prepare_devices() -> str:
-    """Let TensorFlow take GPU memory as it needs it; call it before anything is computed.
+    """Let TensorFlow, where it is the backend, take GPU memory as it needs it; call it before anything is computed.
 
     Without this TensorFlow takes all memory of every GPU at once. Where there is no GPU, nothing
     is changed.
@@ -12,6 +12,12 @@ def prepare_devices() -> str:
     Returns:
         What a training runs on, for people: the first GPU, or else the CPU.
     """
+    import keras
+
+    if keras.backend.backend() == "jax":
+        from attnflow_keras.jax_backend import device_name
+
+        return device_name()
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

@@ -13,6 +13,8 @@ SCHEDULES = ("cosine", "constant", "halving", "linear")
 STARTS_FULL = ("halving", "linear")
 # Where the rate is halved, as fractions of the steps (SRFlow).
 HALVINGS = (0.5, 0.75, 0.9, 0.95)
+# Parts of the names of weights that are no matrices.
+NOT_DECAYED = ["bias", "gamma", "beta", "positions", "embeddings", "scale", "shift", "mean"]
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 # The largest seed that Keras takes.
@@ -54,6 +56,8 @@ class Recipe:
         pretrain_rate: greatest learning rate of those, which falls along a cosine.
         freeze_steps: first steps of the flow in which the encoder stays as it is.
         beta_2: decay of the optimizer's second moment.
+        weight_decay: decoupled weight decay of matrices (AdamW), per step and unit of learning
+            rate; 0 for none.
         mode_steps: steps after all others in which the error of the picture at temperature 0
             counts too, for a conditional flow; 0 for none.
         mode_weight: its weight, see ``Flow.mode_weight``.
@@ -84,6 +88,7 @@ class Recipe:
     pretrain_rate: float = 2e-4
     freeze_steps: int = 0
     beta_2: float = 0.999
+    weight_decay: float = 0.0
     mode_steps: int = 0
     mode_weight: float = 5.0
     mode_rate: float = 1e-4
@@ -123,6 +128,8 @@ class Recipe:
             raise ValueError(f"ema must lie in [0, 1), with 0 for no average; got {self.ema!r}")
         if not _is_number(self.beta_2) or not 0 <= self.beta_2 < 1:
             raise ValueError(f"beta_2 must lie in [0, 1); got {self.beta_2!r}")
+        if not _is_number(self.weight_decay) or self.weight_decay < 0:
+            raise ValueError(f"weight_decay must be at least 0; got {self.weight_decay!r}")
         if self.schedule in STARTS_FULL and self.warmup_steps:
             raise ValueError(
                 f"warmup_steps must be 0 with schedule={self.schedule!r}, which has no warm-up; "
@@ -224,9 +231,15 @@ class Recipe:
             "use_ema": self.ema > 0,
             "ema_momentum": self.ema if self.ema > 0 else 0.99,
         }
+        if self.weight_decay:
+            options["weight_decay"] = self.weight_decay
         if self.optimizer == "adamax":
-            return keras.optimizers.Adamax(schedule, epsilon=1e-8, **options)
-        return keras.optimizers.Adam(schedule, **options)
+            optimizer = keras.optimizers.Adamax(schedule, epsilon=1e-8, **options)
+        else:
+            optimizer = keras.optimizers.Adam(schedule, **options)
+        if self.weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+        return optimizer
 
 
 def _is_count(value: Any, least: int = 1) -> bool:

@@ -1,0 +1,173 @@
+"""CausalFlow, a flow whose attention pays."""
+
+from typing import Any
+
+import keras
+
+from attnflow_keras import layers
+from attnflow_keras.models.arguments import check_options
+from attnflow_keras.models.conditions import make_condition
+from attnflow_keras.models.flow import Flow
+from attnflow_keras.priors import StandardPrior
+
+Tensor = Any
+
+# What CausalFlow sets itself in each block, so that the options can't.
+OWN = ("condition_channels", "condition_scale", "order", "spread", "bins")
+ORDERS = ("raster", "reversed")
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+class CausalFlow(Flow):
+    """One or more blocks of causal attention over patches.
+
+    The block nearest to the data has a masked network inside each patch and maps values by
+    mixture CDFs with bins, see :class:`CausalAttention`; by itself it is the best use of a small
+    budget. More blocks, in alternating order, can stand on top of it. TarFlow's published form
+    (arXiv:2412.06329) is ``blocks=8``, ``group=0``, ``transform="affine"``,
+    ``context="previous"``, ``bins=()``.
+
+    Encoding and scores are one pass; decoding goes token by token.
+
+    >>> flow = CausalFlow((8, 8, 1), patch=4, width=32, layers=1)
+
+    Args:
+        image_shape: ``(height, width, channels)``; both sides divisible by ``patch``.
+        patch: side of a patch, the token.
+        blocks: number of blocks.
+        layers: transformer layers of the first block.
+        width: their channels.
+        heads: their attention heads.
+        group: hidden units for each value of a patch, see :class:`CausalAttention`.
+        components: logistics of a mixture.
+        transform: of the first block, ``"mixture"`` or ``"affine"``.
+        context: ``"neighbours"`` or ``"previous"``.
+        bins: grey levels with a uniform component each, such as those of a plain background.
+        dropout: rate of dropout in training.
+        later: arguments of :class:`CausalAttention` in which blocks after the first differ;
+            ``{"transform": "affine"}`` unless given.
+        condition: None; ``{"kind": "class", "classes": 10}``; ``{"kind": "picture", "scale": 8}``
+            for super-resolution; or ``{"kind": "labels", "palette": colours}``. A map's encoder
+            has ``"blocks"`` residual blocks (2).
+        condition_width: channels of the condition's features.
+        preprocess: see :class:`Flow`.
+        seed: seed of the noise in ``fit``.
+        **kwargs: arguments of ``keras.Model``.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        patch: int = 4,
+        blocks: int = 1,
+        layers: int = 3,
+        width: int = 160,
+        heads: int = 4,
+        group: int = 20,
+        components: int = 10,
+        transform: str = "mixture",
+        context: str = "neighbours",
+        bins: tuple[int, ...] = (0, 255),
+        dropout: float = 0.0,
+        later: dict[str, Any] | None = None,
+        condition: dict[str, Any] | None = None,
+        condition_width: int = 96,
+        preprocess: dict[str, int] | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(image_shape, preprocess=preprocess, seed=seed, **kwargs)
+        if isinstance(blocks, bool) or not isinstance(blocks, int) or blocks < 1:
+            raise ValueError(f"blocks must be an integer of at least 1; got {blocks!r}")
+        check_options("later", later, _Block, OWN)
+        self._config: dict[str, Any] = {
+            "patch": patch,
+            "blocks": blocks,
+            "layers": layers,
+            "width": width,
+            "heads": heads,
+            "group": group,
+            "components": components,
+            "transform": transform,
+            "context": context,
+            "bins": list(bins),
+            "dropout": dropout,
+            "later": later,
+            "condition": condition,
+            "condition_width": condition_width,
+        }
+        self._condition = None
+        if condition is not None:
+            height, width_, _ = self.float_shape
+            self._condition = make_condition(
+                condition,
+                image_shape=self.image_shape,
+                width=condition_width,
+                grid=(height // patch, width_ // patch),
+                policy=self.dtype_policy,
+            )
+            self.encoder = self._condition.encoder
+            self.conditional = True
+            self.condition_shape = self._condition.shape
+            self.condition_dtype = "uint8"
+            for name in ("palette", "factor", "classes"):
+                if hasattr(self._condition, name):
+                    public = "scale" if name == "factor" else name
+                    setattr(self, public, getattr(self._condition, name))
+        self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        if getattr(self, "built", False):
+            return
+        if self._condition is not None:
+            self._condition.build()
+        super().build(input_shape)
+
+    def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
+        config = self._config
+        first = {
+            key: config[key]
+            for key in (
+                "patch", "layers", "width", "heads", "group", "components", "transform",
+                "context", "dropout",
+            )
+        }  # fmt: skip
+        later = {"transform": "affine"} if config["later"] is None else config["later"]
+        common: dict[str, Any] = {"dtype": self.dtype_policy}
+        if self._condition is not None:
+            common["condition_channels"] = self._condition.width
+            common["condition_scale"] = self._condition.scale
+        parts: dict[str, layers.FlowLayer] = {}
+        for i in range(config["blocks"]):
+            own = {"bins": tuple(config["bins"]), "spread": 0.5} if i == 0 else {"spread": 1.0}
+            options = {**first, **own, **(later if i else {}), "order": ORDERS[i % 2]}
+            parts[f"block_{i + 1}"] = _Block(**options, **common)
+        common.pop("condition_scale", None)
+        return [(layers.Chain(parts, **common), StandardPrior(dtype=self.dtype_policy))]
+
+    # --- the condition -------------------------------------------------------------------
+
+    def traced_condition(self, condition: Tensor) -> Any:
+        if self._condition is None:
+            return condition
+        return (self._condition.features(condition, self.variable_dtype),)
+
+    def level_condition(self, features: Any, level: int) -> Any:
+        return None if features is None else features[0]
+
+    def _check_condition(self, condition: Any) -> None:
+        super()._check_condition(condition)
+        if self._condition is not None and not isinstance(condition, tuple):
+            self._condition.check(condition)
+
+    def _checked(self, condition: Any) -> Any:
+        condition = super()._checked(condition)
+        if self._condition is None or condition is None or isinstance(condition, tuple):
+            return condition
+        return self._condition.plain(condition)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._config}
+
+
+_Block = layers.CausalAttention

@@ -1,0 +1,188 @@
+"""What a causal flow may be conditioned on: classes, small pictures, label maps."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnflow_keras.models import inputs as checks
+from attnflow_keras.models.palette import as_palette, check_labels, colours
+from attnflow_keras.networks import ConditionMap
+from attnflow_keras.palettes import as_classes
+
+Tensor = Any
+
+KINDS = ("class", "picture", "labels")
+
+
+class Condition:
+    """One kind of condition; a subclass says what it looks like and how it is read.
+
+    Args:
+        image_shape: of the images.
+        width: channels of the features.
+        grid: tokens, ``(rows, columns)``.
+        policy: dtype policy of the networks.
+        blocks: residual blocks of a map's encoder.
+    """
+
+    shape: tuple[int, ...]  # of one raw condition
+    scale: int | None  # how much smaller its features are than the image; None for one vector
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        width: int,
+        grid: tuple[int, int],
+        policy: Any,
+        blocks: int = 2,
+    ) -> None:
+        self.image_shape = image_shape
+        self.width = width
+        self.scale = image_shape[0] // grid[0]
+        self.encoder: keras.layers.Layer = ConditionMap(
+            grid, width, blocks, dtype=policy, name="encoder"
+        )
+
+    def build(self) -> None:
+        """Create the encoder's weights."""
+        self.encoder.build((None, *self.image_shape[:2], 3))
+
+    def check(self, condition: Any) -> None:
+        """Raise ValueError unless this is a raw condition of this kind."""
+        raise NotImplementedError
+
+    def plain(self, condition: Any) -> Any:
+        """The condition in the one form that graphs take."""
+        return condition
+
+    def features(self, condition: Tensor, dtype: str) -> Tensor:
+        """The feature map of a checked condition."""
+        raise NotImplementedError
+
+
+class ClassCondition(Condition):
+    """Classes, integers ``(n,)``."""
+
+    def __init__(self, *args: Any, classes: int, policy: Any = None, **kwargs: Any) -> None:
+        super().__init__(*args, policy=policy, **kwargs)
+        if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
+            raise ValueError(f"classes must be an integer of at least 2; got {classes!r}")
+        self.classes = classes
+        self.shape = ()
+        self.scale = None
+        self.encoder = keras.layers.Embedding(
+            classes,
+            self.width,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=1.0),
+            dtype=policy,
+            name="encoder",
+        )
+
+    def build(self) -> None:
+        self.encoder.build((None,))
+
+    def check(self, condition: Any) -> None:
+        condition = condition if hasattr(condition, "dtype") else np.asarray(condition)
+        shape, dtype = tuple(condition.shape), checks.dtype_name(condition)
+        if len(shape) != 1 or not dtype.startswith(("int", "uint")):
+            raise ValueError(
+                f"condition must be classes, integers of shape (n,); got {dtype} of shape {shape}"
+            )
+        try:
+            values = np.asarray(ops.convert_to_numpy(condition))
+        except Exception:  # a tensor of a graph under construction has no values yet
+            return
+        if values.size and not 0 <= values.min() <= values.max() < self.classes:
+            raise ValueError(
+                f"condition must hold classes 0 to {self.classes - 1}; got {values.min()} to "
+                f"{values.max()}"
+            )
+
+    def plain(self, condition: Any) -> Any:
+        return condition.astype("uint8") if isinstance(condition, np.ndarray) else condition
+
+    def features(self, condition: Tensor, dtype: str) -> Tensor:
+        vectors = self.encoder(ops.cast(condition, "int32"))
+        return ops.cast(vectors, dtype)[:, None, None, :]
+
+
+class PictureCondition(Condition):
+    """Small pictures, uint8 ``(n, h / factor, w / factor, c)``, for super-resolution."""
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], *args: Any, scale: int, **kwargs: Any
+    ) -> None:
+        super().__init__(image_shape, *args, **kwargs)
+        height, width, channels = image_shape
+        if isinstance(scale, bool) or not isinstance(scale, int) or scale < 2:
+            raise ValueError(f"scale must be an integer of at least 2; got {scale!r}")
+        if height % scale or width % scale:
+            raise ValueError(f"scale must divide {height} and {width}; got {scale}")
+        self.factor = scale
+        self.shape = (height // scale, width // scale, channels)
+
+    def build(self) -> None:
+        self.encoder.build((None, *self.shape))
+
+    def check(self, condition: Any) -> None:
+        condition = condition if hasattr(condition, "dtype") else np.asarray(condition)
+        checks.check_shape("condition", condition, self.shape)
+        if checks.dtype_name(condition) != "uint8":
+            raise ValueError(
+                f"condition must be uint8 small pictures; got {checks.dtype_name(condition)}"
+            )
+
+    def features(self, condition: Tensor, dtype: str) -> Tensor:
+        picture = (ops.cast(condition, dtype) + 0.5) / 128.0 - 1.0
+        return ops.cast(self.encoder(picture), dtype)
+
+
+class LabelCondition(Condition):
+    """Label maps: classes ``(n, h, w)`` of a palette, or its colours ``(n, h, w, 3)``."""
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], *args: Any, palette: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(image_shape, *args, **kwargs)
+        self.palette = as_palette(palette)
+        if self.palette is None:
+            raise ValueError("palette must be colours (classes, 3); got None")
+        self.shape = image_shape[:2]
+
+    def check(self, condition: Any) -> None:
+        check_labels(condition, (*self.image_shape[:2], 3), self.palette)
+
+    def plain(self, condition: Any) -> Any:
+        if not isinstance(condition, np.ndarray):
+            return condition
+        if condition.ndim == 4:
+            return as_classes(condition, self.palette)
+        return condition.astype("uint8")
+
+    def features(self, condition: Tensor, dtype: str) -> Tensor:
+        picture = (ops.cast(colours(condition, self.palette), dtype) + 0.5) / 128.0 - 1.0
+        return ops.cast(self.encoder(picture), dtype)
+
+
+def make_condition(options: dict[str, Any], **common: Any) -> Condition:
+    """The condition that a flow's options describe.
+
+    Args:
+        options: ``kind``, one of ``KINDS``, and its own: ``classes``, ``scale`` or ``palette``;
+            ``blocks`` of the encoder.
+        **common: the first arguments of :class:`Condition`.
+
+    Raises:
+        ValueError: an unknown kind or option.
+    """
+    options = dict(options)
+    kind = options.pop("kind", None)
+    classes = dict(zip(KINDS, (ClassCondition, PictureCondition, LabelCondition), strict=True))
+    if kind not in classes:
+        raise ValueError(f"condition must have a kind out of {', '.join(KINDS)}; got {kind!r}")
+    try:
+        return classes[kind](**common, **options)
+    except TypeError as error:
+        raise ValueError(f"condition of kind {kind!r}: {error}") from error
