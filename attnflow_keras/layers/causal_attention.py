@@ -12,6 +12,7 @@ from attnflow_keras.bijectors import FlowBijector, LogisticToNormal, MixtureLogi
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.token_order import CONTEXTS, ORDERS, TokenOrder
 from attnflow_keras.networks.causal_transformer import CausalTransformer
+from attnflow_keras.networks.initializers import Normal
 from attnflow_keras.networks.masked_head import MaskedHead
 from attnflow_keras.numerics import soft_clamp
 
@@ -154,7 +155,7 @@ class CausalAttention(FlowLayer):
         self.embedding = self._dense("embedding", seen, use_bias=True)
         self.positions = self.add_weight(
             (self.tokens.tokens, self.trunk.width),
-            keras.initializers.RandomNormal(stddev=0.2),
+            Normal(stddev=0.2),
             name="positions",
             autocast=False,
         )
@@ -319,7 +320,7 @@ class CausalAttention(FlowLayer):
         layer = keras.layers.Dense(
             self.trunk.width,
             use_bias=use_bias,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=inputs**-0.5),
+            kernel_initializer=Normal(stddev=inputs**-0.5),
             dtype=self.dtype_policy,
             name=name,
         )

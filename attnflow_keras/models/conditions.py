@@ -9,6 +9,7 @@ from keras import ops
 from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.palette import as_palette, check_labels, colours
 from attnflow_keras.networks import ConditionMap
+from attnflow_keras.networks.initializers import Normal
 from attnflow_keras.palettes import as_classes
 
 Tensor = Any
@@ -75,7 +76,7 @@ class ClassCondition(Condition):
         self.encoder = keras.layers.Embedding(
             classes,
             self.width,
-            embeddings_initializer=keras.initializers.RandomNormal(stddev=1.0),
+            embeddings_initializer=Normal(stddev=1.0),
             dtype=policy,
             name="encoder",
         )

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras import loops, step_noise
+from attnflow_keras.networks.initializers import Normal
 
 Tensor = Any
 
@@ -109,12 +110,8 @@ class CausalTransformer(keras.layers.Layer):
             tokens = keys.shape[0]
             unseen = ops.cast(ops.arange(tokens) > t, h.dtype) * HIDDEN
             query = ops.reshape(query * size**-0.5, (n, self.heads, 1, size))
-            keys = ops.transpose(
-                ops.reshape(keys, (tokens, n, self.heads, size)), (1, 2, 3, 0)
-            )
-            values = ops.transpose(
-                ops.reshape(values, (tokens, n, self.heads, size)), (1, 2, 0, 3)
-            )
+            keys = ops.transpose(ops.reshape(keys, (tokens, n, self.heads, size)), (1, 2, 3, 0))
+            values = ops.transpose(ops.reshape(values, (tokens, n, self.heads, size)), (1, 2, 0, 3))
             weights = ops.softmax(ops.matmul(query, keys) + unseen, axis=-1)
             mixed = ops.reshape(ops.matmul(weights, values), (n, self.width))
             h = h + self._part("projection", i)(mixed)
@@ -134,9 +131,7 @@ class CausalTransformer(keras.layers.Layer):
         return getattr(self, f"{name}_{i}")
 
     def _dense(self, name: str, inputs: int, units: int, stddev: float | None = None) -> None:
-        start = keras.initializers.RandomNormal(
-            stddev=inputs**-0.5 if stddev is None else stddev
-        )
+        start = Normal(stddev=inputs**-0.5 if stddev is None else stddev)
         layer = keras.layers.Dense(
             units, kernel_initializer=start, dtype=self.dtype_policy, name=name
         )

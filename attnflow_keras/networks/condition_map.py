@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.networks.initializers import Normal
+
 Tensor = Any
 
 
@@ -63,7 +65,13 @@ class ConditionMap(keras.layers.Layer):
 
     def _conv(self, name: str, inputs: int, filters: int, kernel: int) -> None:
         layer = keras.layers.Conv2D(
-            filters, kernel, padding="same", dtype=self.dtype_policy, name=name
+            filters,
+            kernel,
+            padding="same",
+            # As of the other trunks, but for the rectifier's factor.
+            kernel_initializer=Normal((inputs * kernel**2) ** -0.5),
+            dtype=self.dtype_policy,
+            name=name,
         )
         layer.build((None, None, None, inputs))
         setattr(self, name, layer)

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.networks.initializers import Normal
+
 Tensor = Any
 
 
@@ -77,7 +79,7 @@ class MaskedHead(keras.layers.Layer):
         return kernel * ops.cast(self._masks[mask], kernel.dtype)
 
     def _weight(self, name: str, shape: tuple[int, ...], stddev: float) -> None:
-        start = keras.initializers.RandomNormal(stddev=stddev) if stddev else "zeros"
+        start = Normal(stddev=stddev) if stddev else "zeros"
         setattr(self, name, self.add_weight(shape, start, name=name))
 
     def compute_output_shape(self, context_shape: Any, x_shape: Any) -> Any:

@@ -34,7 +34,7 @@ OFF = {"augment": "none", "patience": 0}
 # What a recipe takes; said here again because the library's lists need TensorFlow.
 CHOICES = {
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
-    "augment": ("shift_flip", "recolor", "none"),
+    "augment": ("shift", "shift_flip", "recolor", "none"),
     "optimizer": ("adam", "adamax"),
     "schedule": ("cosine", "constant", "halving", "linear"),
 }

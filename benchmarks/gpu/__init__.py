@@ -1,0 +1,1 @@
+"""One command for a bare machine with an accelerator, JAX and no network."""
