@@ -24,6 +24,10 @@ FLOAT_LIMIT = 16.0
 DATA_LIMIT = 0.5
 
 
+class NotFiniteError(ValueError):
+    """Images or scores that hold NaN or Inf: an input that is unlike all training data."""
+
+
 def generator(seed: int | None, stream: int) -> np.random.Generator:
     """The generator of one stream of a seed; ``None`` takes fresh entropy.
 
@@ -64,10 +68,10 @@ def quantize(x: np.ndarray) -> np.ndarray:
     """Grey levels of float images, uint8; values outside [-0.5, 0.5) go to the nearest level.
 
     Raises:
-        ValueError: NaN or Inf, which are no grey level.
+        NotFiniteError: NaN or Inf, which are no grey level.
     """
     if not np.isfinite(x).all():
-        raise ValueError("float images must be finite to have grey levels; got NaN or Inf")
+        raise NotFiniteError("float images must be finite to have grey levels; got NaN or Inf")
     return np.clip(np.floor((x.astype("float64") + 0.5) * 256.0), 0, 255).astype("uint8")
 
 
@@ -81,9 +85,9 @@ def check_is_count(n: Any, caller: str = "flow") -> None:
 
 
 def check_sampled(x: np.ndarray, temperature: float) -> None:
-    """Raise ValueError unless drawn float images are finite."""
+    """Raise NotFiniteError unless drawn float images are finite."""
     if not np.isfinite(x).all():
-        raise ValueError(
+        raise NotFiniteError(
             f"sampling at temperature={temperature} gave images that are not finite: the "
             "temperature is too high, the condition is unlike those of the training data, or "
             "the weights are damaged"

@@ -21,9 +21,6 @@ Bad requests get one JSON error: which field, what came, what was expected.
 """
 
 import argparse
-import base64
-import io
-import math
 import os
 import sys
 from pathlib import Path
@@ -31,24 +28,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import JSONResponse
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from attnflow_keras.data.pictures import (
-    PictureError,
-    TooLargeError,
-    WrongKindError,
-    decode_picture,
-)
+from attnflow_keras.noise import NotFiniteError
 from export.errors import ExportError
 from export.http_connections import settings
+from export.http_pictures import picture_response, read_pngs
 from export.http_requests import Limits, Refusal, Worker, guard, refusal_of
 from export.runtime import Session
-
-# What a PNG may be so that turning it into grey or RGB loses nothing. Label maps are grey.
-MODES = {"L": ("L", "1"), "RGB": ("RGB", "L", "1", "P")}
 
 
 class Output(BaseModel):
@@ -104,6 +92,8 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
             return session.log_prob(images, given, options.seed)
 
         nats = await worker.run(work)
+        if not np.isfinite(nats).all():
+            raise NotFiniteError(f"images[{np.isfinite(nats).argmin()}] has no finite score")
         # As in Session.bits_per_dim, which would run the graph once more.
         bits = -nats / np.float32(session.num_dims * np.log(2.0))
         names = [name for name, _ in uploads["images"]]
@@ -124,7 +114,9 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
             latents, _ = session.encode(session.dequantize(images, center=True), features or None)
             back = session.quantize(session.decode(latents, features or None))
             wrong = (back != images).reshape(len(images), -1).sum(axis=1)
-            return _pictures(back, options.output, wrong_levels=[int(count) for count in wrong])
+            return picture_response(
+                back, options.output, wrong_levels=[int(count) for count in wrong]
+            )
 
         return await worker.run(work)
 
@@ -138,7 +130,7 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
 
         def work() -> Response:
             images = session.sample(options.n, None, options.temperature, options.seed)
-            return _pictures(images, options.output)
+            return picture_response(images, options.output)
 
         return await worker.run(work)
 
@@ -160,7 +152,7 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
                 for name, part in session.features(given, len(given)).items()
             }
             images = session.sample(total, features, options.temperature, options.seed)
-            return _pictures(images, options.output)
+            return picture_response(images, options.output)
 
         return await worker.run(work)
 
@@ -225,7 +217,7 @@ def _images(
     session: Session, uploads: dict[str, list[tuple[str, bytes]]], limits: Limits
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The images, and their conditions where the export takes some."""
-    images = _read("images", uploads["images"], session.image_shape, limits)
+    images = read_pngs("images", uploads["images"], session.image_shape, limits)
     if not session.conditional:
         return images, None
     conditions = _conditions(session, uploads["conditions"], limits)
@@ -240,7 +232,7 @@ def _conditions(session: Session, files: list[tuple[str, bytes]], limits: Limits
     given = session.manifest["condition"]
     shape = tuple(given["shape"])
     if "classes" in given:
-        maps = _read("conditions", files, (*shape, 1), limits, classes=True)[..., 0]
+        maps = read_pngs("conditions", files, (*shape, 1), limits, classes=True)[..., 0]
         for i, found in enumerate(maps):
             if found.max() >= given["classes"]:
                 expected = f"classes 0 to {given['classes'] - 1} as grey levels"
@@ -249,69 +241,7 @@ def _conditions(session: Session, files: list[tuple[str, bytes]], limits: Limits
     if given["dtype"] != "uint8" or len(shape) != 3 or shape[-1] not in (1, 3):
         got = f"an export with conditions of shape {shape} and dtype {given['dtype']}"
         raise Refusal(501, "conditions", got, "conditions that are uint8 pictures, grey or RGB")
-    return _read("conditions", files, shape, limits)
-
-
-def _read(
-    field: str,
-    files: list[tuple[str, bytes]],
-    shape: tuple[int, ...],
-    limits: Limits,
-    classes: bool = False,
-) -> np.ndarray:
-    """PNG files as uint8 ``(n, h, w, c)``; classes are the integers in the file."""
-    return np.stack(
-        [
-            _png(f"{field}[{i}]", content, shape, limits, classes)
-            for i, (_, content) in enumerate(files)
-        ]
-    )
-
-
-def _png(
-    field: str, content: bytes, shape: tuple[int, ...], limits: Limits, classes: bool
-) -> np.ndarray:
-    height, width, channels = shape
-    mode = "L" if channels == 1 else "RGB"
-    expected = f"a PNG of {width}x{height} pixels, {'grey' if mode == 'L' else 'RGB'}, 8 bits"
-    try:
-        # Its size is read first: a small file may hold a picture that fills the memory.
-        picture = decode_picture(io.BytesIO(content), field, ("PNG",), limits.pixels)
-        image = picture.image
-        if image.size != (width, height) or image.mode not in MODES[mode]:
-            got = f"{image.width}x{image.height} pixels, mode {image.mode}"
-            raise Refusal(422, field, got, expected)
-        return (picture.stored() if classes else picture.pixels(channels)).reshape(shape)
-    except TooLargeError as error:
-        most = f"at most {limits.pixels} pixels; {expected}"
-        raise Refusal(413, field, error.reason, most) from error
-    except WrongKindError as error:
-        raise Refusal(415, field, f"{len(content)} bytes that are no PNG", expected) from error
-    except PictureError as error:
-        raise Refusal(422, field, f"a PNG that can't be read: {error.reason}", expected) from error
-
-
-# --- responses ---------------------------------------------------------------------------
-
-
-def _pictures(images: np.ndarray, output: str, **more: Any) -> Response:
-    if output == "list":
-        encoded = [base64.b64encode(_encode(image)).decode() for image in images]
-        return JSONResponse({"images": encoded, **more})
-    n, height, width, channels = images.shape
-    columns = math.ceil(math.sqrt(n))
-    rows = math.ceil(n / columns)
-    grid = np.zeros((rows * columns, height, width, channels), "uint8")
-    grid[:n] = images
-    grid = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    sheet = grid.reshape(rows * height, columns * width, channels)
-    return Response(_encode(sheet), media_type="image/png")
-
-
-def _encode(image: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(content, format="PNG")
-    return content.getvalue()
+    return read_pngs("conditions", files, shape, limits)
 
 
 # --- start -------------------------------------------------------------------------------

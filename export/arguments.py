@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.noise import NotFiniteError
+
 # ONNX's names of dtypes where NumPy has others.
 ELEMENTS = {"float": "float32", "double": "float64"}
 
@@ -18,7 +20,7 @@ def floats(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     check_shape(name, array.shape, shape)
     array = converted(name, array, "float32")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite; got NaN or Inf")
+        raise NotFiniteError(f"{name} must be finite; got NaN or Inf")
     return array
 
 

@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from attnflow_keras.noise import NotFiniteError
+
 
 class Limits(NamedTuple):
     """What a request and a client may take.
@@ -113,6 +115,7 @@ def guard(api: FastAPI, limits: Limits) -> None:
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(Refusal, _refused)
     api.add_exception_handler(HTTPException, _unknown)
+    api.add_exception_handler(NotFiniteError, _not_finite)
     api.add_exception_handler(ClientDisconnect, _gone)
     api.add_exception_handler(Exception, _failed)
 
@@ -138,6 +141,11 @@ async def _refused(request: Request, error: Any) -> Response:
 async def _unknown(request: Request, error: Any) -> Response:
     got = f"{request.method} {request.url.path}"
     return Refusal(error.status_code, "path", got, "a path and method that /docs lists").response()
+
+
+async def _not_finite(request: Request, error: Exception) -> Response:
+    expected = "pictures, conditions and a temperature whose results are finite"
+    return Refusal(422, "request", error, expected).response()
 
 
 async def _gone(request: Request, error: Exception) -> Response:

@@ -445,6 +445,24 @@ def test_an_error_of_the_server_tells_nothing_of_it(session):
         assert httpx.get(client.base_url.join("/health")).status_code == 200
 
 
+def test_results_that_are_not_finite_are_refused(session, tiny_images, caplog):
+    class Wild(Session):
+        def log_prob(self, images, *arguments):
+            return np.float32([1.0] * (len(images) - 1) + [np.nan])
+
+        def decode(self, latents, *arguments):
+            return np.full((len(latents[0]), 8, 8, 1), np.nan, "float32")
+
+    with serving(Wild(session.folder, "cpu")) as client:
+        sent = files(tiny_images[:2])
+        finite = "results are finite"
+        refused(client.post("/score", files=sent), 422, "request", "images[1] has no", finite)
+        refused(client.post("/round-trip", files=sent), 422, "request", "must be finite", finite)
+        response = client.post("/sample", json={"temperature": 9})
+        refused(response, 422, "request", "sampling at temperature=9.0 gave images", finite)
+    assert not caplog.records
+
+
 # --- limits ------------------------------------------------------------------------------
 
 
