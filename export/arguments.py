@@ -96,17 +96,16 @@ def graph_inputs(graph: Any, inputs: dict[str, Any]) -> dict[str, Any]:
                 f"{name} must be a NumPy array or an onnxruntime.OrtValue; got "
                 f"{type(value).__name__}"
             )
-        on_device = isinstance(value, onnxruntime.OrtValue)
-        shape = value.shape() if on_device else value.shape
+        shape = value.shape if isinstance(value, np.ndarray) else value.shape()
         check_shape(name, shape, expected.shape[1:])
         counts[key] = shape[0]
-        if on_device:
-            if value.data_type() != expected.type:
-                raise ValueError(f"{name} must be {expected.type}; got {value.data_type()}")
-            ready[key] = value
-        else:
+        if isinstance(value, np.ndarray):
             element = expected.type.removeprefix("tensor(").removesuffix(")")
             ready[key] = converted(name, value, ELEMENTS.get(element, element))
+        elif value.data_type() != expected.type:
+            raise ValueError(f"{name} must be {expected.type}; got {value.data_type()}")
+        else:
+            ready[key] = value
     if len(set(counts.values())) > 1:
         raise ValueError(f"inputs must hold the same number of images each; got {counts}")
     return ready

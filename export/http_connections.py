@@ -42,7 +42,8 @@ class Connection(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Take a connection, or refuse it when there are too many."""
         super().connection_made(transport)
-        others = [c for c in self.connections if c is not self and not getattr(c, "refused", False)]
+        others: list[Any] = [c for c in self.connections if c is not self]
+        others = [c for c in others if not getattr(c, "refused", False)]
         host = self.client and self.client[0]
         same = sum(c.client is not None and c.client[0] == host for c in others)
         for found, most, status, what in (
@@ -145,7 +146,7 @@ class Connection(H11Protocol):
             *([] if head else [h11.Data(bytes(response.body))]),
             h11.EndOfMessage(),
         ):
-            self.transport.write(self.conn.send(part))
+            self.transport.write(self.conn.send(part) or b"")
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -89,7 +89,7 @@ def _check_graph(where: str, graph: dict[str, Any], files: dict[str, Any]) -> No
             _need(_matches(DTYPE, dtype), f"{here}.dtype", "a dtype of numbers", dtype)
             batched = isinstance(shape, list) and shape[:1] == ["batch"]
             _need(batched, f"{here}.shape", "a list that begins with batch", shape)
-            _shape(f"{here}.shape", shape[1:])
+            _shape(f"{here}.shape", list(shape or ())[1:])
 
 
 def _plain(where: str, name: Any) -> None:
