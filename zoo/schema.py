@@ -50,6 +50,8 @@ def _plain(name: str) -> str:
 Count = Annotated[int, Field(ge=0, lt=1 << 63, strict=True)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(strict=True)]
+# Default of a key that may be left out, but may not be null.
+ABSENT: Any = None
 Name = Annotated[str, Field(strict=True), AfterValidator(_plain)]
 
 
@@ -170,7 +172,7 @@ class Metadata(_Part):
     """``metadata.json``."""
 
     format: Count
-    name: Name = Field(default=None)
+    name: Name = ABSENT
     description: Text = ""
     task: Text = ""
     dataset: Text = ""
@@ -178,14 +180,13 @@ class Metadata(_Part):
     license: Text = ""
     derived_from: Text = ""
     paper: Text = ""
-    parameters: Count = Field(default=None)
-    bytes: Count = Field(default=None)
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(default=None)
-    # Absent or as they should be, never null.
-    training: Training = Field(default=None)
-    metrics: list[Metric] = Field(default=None)
-    restoration: Result = Field(default=None)
-    translation: Result = Field(default=None)
+    parameters: Count = ABSENT
+    bytes: Count = ABSENT
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = ABSENT
+    training: Training = ABSENT
+    metrics: list[Metric] = ABSENT
+    restoration: Result = ABSENT
+    translation: Result = ABSENT
 
 
 def check(content: dict[str, Any], kind: type[BaseModel]) -> None:

@@ -105,7 +105,7 @@ def _check_stored(name: str, item: Any) -> None:
         raise ValueError(f"{name!r:.60} lies in another file")
     plan = item.id.get_create_plist()
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
-    known = ([], [h5py.h5z.FILTER_DEFLATE], [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE])
+    known: Any = ([], [h5py.h5z.FILTER_DEFLATE], [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE])
     if filters not in known:
         raise ValueError(f"{name!r:.60} is compressed by something else than gzip")
     if item.chunks and math.prod(item.chunks) > max(1, item.size):
