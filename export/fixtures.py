@@ -3,6 +3,7 @@
 NumPy alone, so that ``attnflow verify`` needs no TensorFlow.
 """
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 NAME = "fixtures.npz"
 COUNT = 4
+MOST_BYTES = 500_000_000
 HALF_LEVEL = 0.5 / 256
 
 # What an export may differ from Keras, relative to max(1, |value|): log_prob in bits per
@@ -58,7 +60,15 @@ def save(folder: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def load(folder: Path) -> dict[str, np.ndarray]:
-    """Read the fixtures of an export."""
+    """Read the fixtures of an export.
+
+    Raises:
+        ValueError: arrays of more than ``MOST_BYTES``, which a small archive may declare.
+    """
+    with zipfile.ZipFile(folder / NAME) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > MOST_BYTES:
+        raise ValueError(f"{folder / NAME} holds {size:,} bytes, more than {MOST_BYTES:,}")
     with np.load(folder / NAME, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 

@@ -56,7 +56,8 @@ class Session:
         self.manifest = manifest.read(folder, check_files)
         self.check_files = bool(check_files)
         self.providers = choose_providers(providers)
-        if threads is not None and (isinstance(threads, bool) or not threads >= 1):
+        integer = isinstance(threads, int) and not isinstance(threads, bool)
+        if threads is not None and (not integer or threads < 1):
             raise ValueError(f"threads must be an integer of at least 1, or None; got {threads!r}")
         self.threads = threads
         image = self.manifest["image"]

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 import export
-from export import manifest, manifest_schema
+from export import fixtures, manifest, manifest_schema
 from export.runtime import Session
 from tests.conftest import make_tiny_flow
 
@@ -173,6 +173,17 @@ def test_fixtures_are_listed(copy):
     failed = [check for check in export.verify(copy) if not check.ok]
     assert [check.name for check in failed] == ["fixtures"]
     assert "has no file 'fixtures.npz' that its manifest.json lists" in failed[0].detail
+
+
+def test_fixtures_are_small(copy, monkeypatch):
+    np.savez_compressed(copy / "fixtures.npz", image=np.zeros((4, 500, 500, 1), "float32"))
+    data = (copy / "fixtures.npz").read_bytes()
+    assert len(data) < 100_000
+    listed(copy, "fixtures.npz", data)
+    monkeypatch.setattr(fixtures, "MOST_BYTES", 1_000_000)
+    failed = [check for check in export.verify(copy) if not check.ok]
+    assert [check.name for check in failed] == ["fixtures"]
+    assert "more than 1,000,000" in failed[0].detail
 
 
 def test_a_graph_that_changes_after_the_session_began_does_not_run(copy):
