@@ -136,6 +136,19 @@ def test_limits_name_the_file(tmp_path, content, message):
             assert "\n" not in str(caught.value)
 
 
+def test_pillow_s_warnings_name_the_file(tmp_path, monkeypatch):
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0"
+    Image.fromarray(COLOURS).save(tmp_path / "a.jpg", exif=exif)
+    with pytest.warns(UserWarning, match=r"a.jpg: Corrupt EXIF data"):
+        assert load_picture(tmp_path / "a.jpg").shape == COLOURS.shape
+    # A large picture that is read is no news.
+    save_image(tmp_path / "large.png", COLOURS)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_picture(tmp_path / "large.png")
+
+
 def test_pixels_are_counted_before_they_are_decoded():
     with pytest.raises(ValueError, match="upload is too large a picture: 9000x9000 pixels"):
         decode_picture(io.BytesIO(bomb(9000)), "upload", most_pixels=1000)

@@ -129,8 +129,7 @@ def fitted(
             "resize the pictures, or ask for resizing (resize=True, --resize)"
         )
     if notes is not None:
-        method = "nearest pixel" if nearest else "bicubic"
-        notes.add(f"resized {{}} to {width}x{height} ({method})")
+        notes.add(f"resized {{}} to {width}x{height} ({'nearest pixel' if nearest else 'bicubic'})")
         # By more than the rounding of one pixel.
         if abs(h * width - w * height) > max(width, height, h, w) / 2:
             notes.add("stretched {} of another aspect ratio")

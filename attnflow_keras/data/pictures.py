@@ -7,6 +7,7 @@ whatever Pillow makes of a damaged file or one that is too large is one error th
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -194,6 +195,8 @@ def decode_picture(
 ) -> Picture:
     """Decode a picture from a file or from bytes, and turn it upright.
 
+    Pillow's warnings, such as those of damaged EXIF data, are passed on with the name.
+
     Args:
         file: the content, open for reading, with ``seek``.
         name: what errors call it.
@@ -205,6 +208,22 @@ def decode_picture(
         TooLargeError: more pixels than that, or than Pillow reads.
         PictureError: whatever else is wrong with the content.
     """
+    from PIL import Image
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is read
+        picture = _decoded(file, name, formats, most_pixels)
+    # Those of Pillow don't name the file.
+    for told in caught:
+        if issubclass(told.category, UserWarning):
+            warnings.warn(f"{name}: {one_line(told.message)}", stacklevel=2)
+    return picture
+
+
+def _decoded(
+    file: BinaryIO, name: Any, formats: tuple[str, ...], most_pixels: int | None
+) -> Picture:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -241,6 +260,7 @@ def as_colour(background: Any) -> tuple[int, int, int]:
     """
     from PIL import ImageColor
 
+    found: tuple[Any, ...]
     if isinstance(background, str):
         try:
             found = ImageColor.getrgb(background)
@@ -264,7 +284,7 @@ def _png_depth(header: bytes) -> int:
     return header[24] if header[24] in GREYS else 8
 
 
-def one_line(error: BaseException) -> str:
-    """What an error says, in one line of at most 200 characters."""
+def one_line(error: BaseException | str) -> str:
+    """What an error or warning says, in one line of at most 200 characters."""
     text = " ".join(str(error).split())
     return text[:REASON] or type(error).__name__
