@@ -9,6 +9,7 @@ import zoo
 from tests.test_pictures import bomb
 from zoo.cli.app import main
 from zoo.cli.common import row_names
+from zoo.cli.train import make_recipe
 
 
 @pytest.fixture
@@ -87,3 +88,10 @@ def test_resizing_says_how(command, capsys, monkeypatch):
     text = " ".join(capsys.readouterr().out.split())
     for word in ("stretched, not cut", "bicubic", "nearest", "grey", "--background"):
         assert word in text, word
+
+
+def test_a_recipe_keeps_the_background():
+    given = {"dataset": "mine", "background": "#102030"}
+    assert make_recipe({}, given, False).background == "#102030"
+    with pytest.raises(ValueError, match="--background must be a colour: white, .*; got 'none'"):
+        make_recipe({}, {**given, "background": "none"}, False)
