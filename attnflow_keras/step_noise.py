@@ -34,9 +34,10 @@ class FixedSeed(keras.random.SeedGenerator):
 class _Step:
     """Seed and number of the training step that is being computed, and its draws so far."""
 
-    def __init__(self, seed: int, step: Tensor) -> None:
+    def __init__(self, seed: int, step: Tensor, training: bool = False) -> None:
         self.seed = seed
         self.step = step
+        self.training = training
         self.draws = 0
 
 
@@ -45,13 +46,32 @@ _current: ContextVar[_Step | None] = ContextVar("step", default=None)
 
 
 @contextlib.contextmanager
-def training_step(seed: int, step: Tensor) -> Iterator[None]:
-    """Within the block, :func:`keep_mask` draws the noise of this seed and step."""
-    token = _current.set(_Step(seed, step))
+def training_step(seed: int, step: Tensor, training: bool = True) -> Iterator[None]:
+    """Within the block, :func:`keep_mask` draws the noise of this seed and step.
+
+    ``training`` reaches networks that Keras does not tell: on JAX it calls a model's ``call``
+    directly, and the layers inside don't inherit the argument.
+    """
+    token = _current.set(_Step(seed, step, training))
     try:
         yield
     finally:
         _current.reset(token)
+
+
+def dropped(x: Tensor, rate: float, training: bool, shape: tuple[Any, ...] | None = None) -> Tensor:
+    """``x`` with dropout, in training.
+
+    Args:
+        x: the tensor.
+        rate: probability that an element becomes 0; others are divided by ``1 - rate``.
+        training: the argument of that name of the network's ``call``.
+        shape: shape of the mask, if it is not that of ``x``.
+    """
+    now = _current.get()
+    if not rate or not (training or (now is not None and now.training)):
+        return x
+    return x * keep_mask(ops.shape(x) if shape is None else shape, rate, x.dtype)
 
 
 def step_uniform(shape: tuple[Any, ...], seed: int, step: Tensor, dtype: str) -> Tensor:

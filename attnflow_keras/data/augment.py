@@ -41,9 +41,10 @@ def shift_flip(images: np.ndarray, seed: int, step: int) -> np.ndarray:
 
 
 def shift(images: np.ndarray, seed: int, step: int) -> np.ndarray:
-    """Shift by -1, 0 or 1 pixel along each axis, for images with an empty border.
+    """Shift half of the images by up to one pixel, for images with an empty border.
 
-    All nine offsets are as likely. What comes in repeats the edge.
+    With probability 1/2 an image stays as it is; otherwise the offset along each axis is -1, 0 or
+    1, all nine as likely. What comes in repeats the edge.
 
     Args:
         images: ``(n, h, w, c)``, any dtype.
@@ -55,7 +56,7 @@ def shift(images: np.ndarray, seed: int, step: int) -> np.ndarray:
     """
     n, height, width, _ = images.shape
     rng = noise.generator(seed, AUGMENT + step)
-    down, right = rng.integers(-1, 2, (2, n))
+    down, right = rng.integers(-1, 2, (2, n)) * rng.integers(0, 2, n)
     rows = np.clip(np.arange(height) - down[:, None], 0, height - 1)
     columns = np.clip(np.arange(width) - right[:, None], 0, width - 1)
     return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]

@@ -46,10 +46,12 @@ class CausalFlow(Flow):
         dropout: rate of dropout in training.
         later: arguments of :class:`CausalAttention` in which blocks after the first differ;
             ``{"transform": "affine"}`` unless given.
-        condition: None; ``{"kind": "class", "classes": 10}``; ``{"kind": "picture", "scale": 8}``
-            for super-resolution; or ``{"kind": "labels", "palette": colours}``. A map's encoder
-            has ``"blocks"`` residual blocks (2).
+        classes: the condition is a class, an integer below this number; of ``classes``,
+            ``scale`` and ``palette`` at most one is given, none for an unconditional flow.
+        scale: the condition is a picture that is so many times smaller, for super-resolution.
+        palette: the condition is a label map with these colours ``(classes, 3)``.
         condition_width: channels of the condition's features.
+        condition_blocks: residual blocks of the encoder of a condition map.
         preprocess: see :class:`Flow`.
         seed: seed of the noise in ``fit``.
         **kwargs: arguments of ``keras.Model``.
@@ -70,8 +72,11 @@ class CausalFlow(Flow):
         bins: tuple[int, ...] = (0, 255),
         dropout: float = 0.0,
         later: dict[str, Any] | None = None,
-        condition: dict[str, Any] | None = None,
+        classes: int | None = None,
+        scale: int | None = None,
+        palette: Any = None,
         condition_width: int = 96,
+        condition_blocks: int = 2,
         preprocess: dict[str, int] | None = None,
         seed: int = 0,
         **kwargs: Any,
@@ -93,27 +98,28 @@ class CausalFlow(Flow):
             "bins": list(bins),
             "dropout": dropout,
             "later": later,
-            "condition": condition,
             "condition_width": condition_width,
+            "condition_blocks": condition_blocks,
         }
+        given = {"classes": classes, "scale": scale, "palette": palette}
+        self._kind = {name: value for name, value in given.items() if value is not None}
         self._condition = None
-        if condition is not None:
+        if self._kind:
             height, width_, _ = self.float_shape
             self._condition = make_condition(
-                condition,
+                self._kind,
                 image_shape=self.image_shape,
                 width=condition_width,
                 grid=(height // patch, width_ // patch),
                 policy=self.dtype_policy,
+                blocks=condition_blocks,
             )
             self.encoder = self._condition.encoder
             self.conditional = True
             self.condition_shape = self._condition.shape
             self.condition_dtype = "uint8"
-            for name in ("palette", "factor", "classes"):
-                if hasattr(self._condition, name):
-                    public = "scale" if name == "factor" else name
-                    setattr(self, public, getattr(self._condition, name))
+            for name in self._kind:
+                setattr(self, name, getattr(self._condition, name))
         self.build()
 
     def build(self, input_shape: Any = None) -> None:
@@ -136,7 +142,7 @@ class CausalFlow(Flow):
         common: dict[str, Any] = {"dtype": self.dtype_policy}
         if self._condition is not None:
             common["condition_channels"] = self._condition.width
-            common["condition_scale"] = self._condition.scale
+            common["condition_scale"] = self._condition.feature_scale
         parts: dict[str, layers.FlowLayer] = {}
         for i in range(config["blocks"]):
             own = {"bins": tuple(config["bins"]), "spread": 0.5} if i == 0 else {"spread": 1.0}
@@ -167,7 +173,11 @@ class CausalFlow(Flow):
         return self._condition.plain(condition)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._config}
+        kind = {
+            name: value.tolist() if hasattr(value, "tolist") else value
+            for name, value in ((name, getattr(self, name)) for name in self._kind)
+        }
+        return {**super().get_config(), **self._config, **kind}
 
 
 _Block = layers.CausalAttention

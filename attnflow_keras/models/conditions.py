@@ -14,8 +14,6 @@ from attnflow_keras.palettes import as_classes
 
 Tensor = Any
 
-KINDS = ("class", "picture", "labels")
-
 
 class Condition:
     """One kind of condition; a subclass says what it looks like and how it is read.
@@ -29,7 +27,7 @@ class Condition:
     """
 
     shape: tuple[int, ...]  # of one raw condition
-    scale: int | None  # how much smaller its features are than the image; None for one vector
+    feature_scale: int | None  # of features against the image; None for one vector
 
     def __init__(
         self,
@@ -41,7 +39,7 @@ class Condition:
     ) -> None:
         self.image_shape = image_shape
         self.width = width
-        self.scale = image_shape[0] // grid[0]
+        self.feature_scale = image_shape[0] // grid[0]
         self.encoder: keras.layers.Layer = ConditionMap(
             grid, width, blocks, dtype=policy, name="encoder"
         )
@@ -72,7 +70,7 @@ class ClassCondition(Condition):
             raise ValueError(f"classes must be an integer of at least 2; got {classes!r}")
         self.classes = classes
         self.shape = ()
-        self.scale = None
+        self.feature_scale = None
         self.encoder = keras.layers.Embedding(
             classes,
             self.width,
@@ -121,7 +119,7 @@ class PictureCondition(Condition):
             raise ValueError(f"scale must be an integer of at least 2; got {scale!r}")
         if height % scale or width % scale:
             raise ValueError(f"scale must divide {height} and {width}; got {scale}")
-        self.factor = scale
+        self.scale = scale
         self.shape = (height // scale, width // scale, channels)
 
     def build(self) -> None:
@@ -167,23 +165,22 @@ class LabelCondition(Condition):
         return ops.cast(self.encoder(picture), dtype)
 
 
-def make_condition(options: dict[str, Any], **common: Any) -> Condition:
-    """The condition that a flow's options describe.
+KINDS = {"classes": ClassCondition, "scale": PictureCondition, "palette": LabelCondition}
+
+
+def make_condition(kind: dict[str, Any], **common: Any) -> Condition:
+    """The condition that one of ``classes``, ``scale`` and ``palette`` describes.
 
     Args:
-        options: ``kind``, one of ``KINDS``, and its own: ``classes``, ``scale`` or ``palette``;
-            ``blocks`` of the encoder.
-        **common: the first arguments of :class:`Condition`.
+        kind: name and value of that argument.
+        **common: the other arguments of :class:`Condition`.
 
     Raises:
-        ValueError: an unknown kind or option.
+        ValueError: several of them, or a bad value.
     """
-    options = dict(options)
-    kind = options.pop("kind", None)
-    classes = dict(zip(KINDS, (ClassCondition, PictureCondition, LabelCondition), strict=True))
-    if kind not in classes:
-        raise ValueError(f"condition must have a kind out of {', '.join(KINDS)}; got {kind!r}")
-    try:
-        return classes[kind](**common, **options)
-    except TypeError as error:
-        raise ValueError(f"condition of kind {kind!r}: {error}") from error
+    if len(kind) != 1:
+        raise ValueError(
+            f"a flow has one condition: give one of {', '.join(KINDS)}; got {', '.join(kind)}"
+        )
+    (name,) = kind
+    return KINDS[name](**common, **kind)

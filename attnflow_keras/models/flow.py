@@ -239,7 +239,8 @@ class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
         if training and features is not None:
             features = self.training_features(features, step)
         if not checks.is_integer(image):
-            return self._log_prob_of_step(ops.cast(image, self.variable_dtype), features, step)
+            x = ops.cast(image, self.variable_dtype)
+            return self._log_prob_of_step(x, features, step, training)
         image = self.preprocess.expand(image)
         u = given["noise"]
         if u is None:
@@ -247,10 +248,11 @@ class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
         if training:
             u = self.training_noise(u)
         x = checks.float_images(image, u, self.variable_dtype)
-        return self._log_prob_of_step(x, features, step) - self.float_dims * math.log(256.0)
+        log_prob = self._log_prob_of_step(x, features, step, training)
+        return log_prob - self.float_dims * math.log(256.0)
 
-    def _log_prob_of_step(self, x: Tensor, features: Any, step: Tensor) -> Tensor:
-        with training_step(self.noise_seed, step):
+    def _log_prob_of_step(self, x: Tensor, features: Any, step: Tensor, training: bool) -> Tensor:
+        with training_step(self.noise_seed, step, training):
             return self.traced_log_prob(x, features)
 
     def traced_mode_error(self, inputs: Any, training: bool) -> Tensor:

@@ -5,8 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras import loops, step_noise
+from attnflow_keras import loops
 from attnflow_keras.networks.initializers import Normal
+from attnflow_keras.step_noise import dropped
 
 Tensor = Any
 
@@ -75,8 +76,8 @@ class CausalTransformer(keras.layers.Layer):
             scores = ops.matmul(query * size**-0.5, ops.transpose(key, (0, 1, 3, 2)))
             mixed = ops.matmul(ops.softmax(scores + unseen, axis=-1), value)
             mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (n, count, self.width))
-            h = h + self._drop(self._part("projection", i)(mixed), training)
-            h = h + self._drop(self._mlp(i, h), training)
+            h = h + dropped(self._part("projection", i)(mixed), self.dropout, training)
+            h = h + dropped(self._mlp(i, h), self.dropout, training)
         return self.norm(h)
 
     def empty_cache(self, like: Tensor, tokens: int) -> tuple[Tensor, ...]:
@@ -121,11 +122,6 @@ class CausalTransformer(keras.layers.Layer):
     def _mlp(self, i: int, h: Tensor) -> Tensor:
         inner = ops.gelu(self._part("mlp_in", i)(self._part("mlp_norm", i)(h)), approximate=False)
         return self._part("mlp_out", i)(inner)
-
-    def _drop(self, h: Tensor, training: bool) -> Tensor:
-        if not (training and self.dropout):
-            return h
-        return h * step_noise.keep_mask(ops.shape(h), self.dropout, h.dtype)
 
     def _part(self, name: str, i: int) -> Any:
         return getattr(self, f"{name}_{i}")

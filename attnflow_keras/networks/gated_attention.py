@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnflow_keras import step_noise
 from attnflow_keras.networks.weight_norm import WeightNormConv2D
+from attnflow_keras.step_noise import dropped
 
 Tensor = Any
 
@@ -85,9 +85,8 @@ class GatedAttentionNet(keras.layers.Layer):
 
     def _convolve(self, i: int, h: Tensor, training: bool) -> Tensor:
         inner = concat_elu(getattr(self, f"spatial_{i}")(concat_elu(h)))
-        if training and self.dropout:
-            n, _, _, channels = ops.shape(inner)
-            inner = inner * step_noise.keep_mask((n, 1, 1, channels), self.dropout, inner.dtype)
+        n, _, _, channels = ops.shape(inner)
+        inner = dropped(inner, self.dropout, training, (n, 1, 1, channels))
         return _gated(getattr(self, f"gate_{i}")(inner))
 
     def _attend(self, i: int, h: Tensor, code: Tensor, training: bool) -> Tensor:
@@ -98,10 +97,7 @@ class GatedAttentionNet(keras.layers.Layer):
         key, value, query = ops.unstack(ops.transpose(projected, (2, 0, 3, 1, 4)), 3)
         scores = ops.matmul(query * size**-0.5, ops.transpose(key, (0, 1, 3, 2)))
         weights = ops.softmax(scores, axis=-1)
-        if training and self.dropout:
-            weights = weights * step_noise.keep_mask(
-                ops.shape(weights), self.dropout, weights.dtype
-            )
+        weights = dropped(weights, self.dropout, training)
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         mixed = ops.reshape(mixed, (n, height, width, self.width))
         return _gated(getattr(self, f"attention_gate_{i}")(mixed))
