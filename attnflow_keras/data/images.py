@@ -70,16 +70,35 @@ def load_images(
     return np.stack(images)
 
 
+# How results are written, by the end of their name: without loss but for JPEG.
+WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {}),
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".webp": ("WEBP", {"lossless": True}),
+}
+
+
 def save_image(path: str | Path, image: np.ndarray) -> None:
-    """Write one uint8 image ``(h, w, c)`` as PNG, complete or not at all."""
+    """Write one uint8 image ``(h, w, c)``, complete or not at all.
+
+    Args:
+        path: the file: PNG, JPEG of quality 95 or WebP without loss, as its name ends.
+        image: uint8 ``(h, w, c)`` with c = 1 or 3.
+    """
     from PIL import Image
 
     _check_images("image", image, 3)
     path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"pictures are written as PNG; got {path.name!r}, give a name in .png")
+    if path.suffix.lower() not in WRITTEN:
+        raise ValueError(
+            f"pictures are written as PNG, JPEG or WebP; got {path.name!r}, give a name in "
+            f"{', '.join(WRITTEN)}"
+        )
+    kind, options = WRITTEN[path.suffix.lower()]
     content = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(content, format="PNG")
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    picture.save(content, format=kind, **options)
     write_file(path, content.getvalue())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.models import inputs as checks
-from attnflow_keras.models.tiles import check_tiles, restore_in_tiles
+from attnflow_keras.models.tiles import check_tiles, draw_in_tiles
 
 Tensor = Any
 
@@ -139,7 +139,10 @@ class AnySizeMixin:
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise ValueError(f"n must be an integer of at least 1; got {n!r}")
         if max(picture.shape[:2]) <= tile:
-            return self.sample(int(n), picture[None], temperature=temperature, seed=seed)
+            restored = self.sample(int(n), picture[None], temperature=temperature, seed=seed)
+            if progress is not None:
+                progress(1, 1)
+            return restored
         step = self.side_multiple // self.scale
         padded = np.pad(
             picture, [*((0, -side % step) for side in picture.shape[:2]), (0, 0)], mode="symmetric"
@@ -149,7 +152,7 @@ class AnySizeMixin:
         flow = self._sized((sides[0], sides[1]))
         seeds = [None if seed is None else seed + i for i in range(n)]
         restored = [
-            restore_in_tiles(flow, padded, temperature, one, overlap, progress) for one in seeds
+            draw_in_tiles(flow, padded, temperature, one, overlap, progress) for one in seeds
         ]
         height, width = (self.scale * side for side in picture.shape[:2])
         return np.stack(restored)[:, :height, :width]

@@ -1,5 +1,6 @@
 """What flows of photos given label maps share: palette, checks, transfer, a source's likelihood."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.models.glow import Glow
 from attnflow_keras.models.palette import as_palette, check_labels, colours
+from attnflow_keras.models.tiles import check_tiles, draw_in_tiles
 from attnflow_keras.numerics import LN2
 from attnflow_keras.palettes import as_classes
 from attnflow_keras.step_noise import step_uniform
@@ -81,6 +83,60 @@ class LabelFlow(Flow):
         if len(latents[0]) == 1 and count > 1:
             latents = tuple(np.repeat(z, count, axis=0) for z in latents)
         return self._quantize_images(self.decode(latents, new_label, batch_size))
+
+    def translate(
+        self,
+        label: np.ndarray,
+        n: int = 1,
+        temperature: float = 0.7,
+        seed: int | None = None,
+        overlap: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> np.ndarray:
+        """Photos for one label map of any size, in tiles of the flow's where it is another.
+
+        Args:
+            label: classes ``(h, w)``, or colours, uint8 ``(h, w, 3)``.
+            n: number of photos.
+            temperature: standard deviation of the latents.
+            seed: seed of the latents; photo i of a map in tiles has ``seed + i``.
+            overlap: how far neighbouring tiles overlap, in pixels; None for a quarter of a tile.
+            progress: called with the number of tiles done and of all.
+
+        Returns:
+            uint8 ``(n, h, w, 3)``.
+
+        Raises:
+            ValueError: anything but one label map, a class or a colour that the palette lacks, or
+                a wrong number.
+        """
+        label = np.asarray(label)
+        size, classes = self.image_shape[:2], label.ndim == 2 and self.palette is not None
+        if not classes and (label.ndim != 3 or label.shape[-1] != 3 + self.extra_channels):
+            raise ValueError(f"label must be one label map, (h, w) or (h, w, 3); got {label.shape}")
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise ValueError(f"n must be an integer of at least 1; got {n!r}")
+        if label.shape[:2] == size:
+            photos = self.sample(int(n), label[None], temperature=temperature, seed=seed)
+            if progress is not None:
+                progress(1, 1)
+            return photos
+        step = max(size[0] // shape[0] for shape in self.latent_shapes)
+        if overlap is None:
+            overlap = min(size) // (4 * step) * step
+        check_tiles(min(size), overlap, step)
+        missing = [
+            max(tile - side, -side % step) for side, tile in zip(label.shape[:2], size, strict=True)
+        ]
+        pads = [*((0, more) for more in missing), *[(0, 0)] * (label.ndim - 2)]
+        padded = np.pad(label, pads, mode="symmetric")
+        photos = np.stack(
+            [
+                draw_in_tiles(self, padded, temperature, one, overlap, progress)
+                for one in (None if seed is None else seed + i for i in range(n))
+            ]
+        )
+        return photos[:, : label.shape[0], : label.shape[1]]
 
     def label_floats(self, labels: Any, noise: Any = 0.5) -> Tensor:
         """Label maps as float pictures, at the middle of each grey level without noise."""

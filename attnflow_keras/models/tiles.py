@@ -19,7 +19,7 @@ def check_tiles(tile: int, overlap: int, step: int) -> None:
         raise ValueError(f"overlap must be at most half of tile={tile}; got {overlap}")
 
 
-def restore_in_tiles(
+def draw_in_tiles(
     flow: Any,
     picture: np.ndarray,
     temperature: float,
@@ -27,14 +27,16 @@ def restore_in_tiles(
     overlap: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Restore one picture tile by tile, and blend the tiles where they overlap.
+    """Draw for one condition tile by tile, and blend the tiles where they overlap.
 
     Tiles read the latents of the whole picture at their place, so that two of them agree in what
     they share but for what lies beyond their borders.
 
     Args:
-        flow: a flow such as ``SRFlow``, for pictures of a tile's size.
-        picture: small picture, uint8 ``(h, w, c)``, at least as large as a tile.
+        flow: a conditional flow, for conditions of a tile's size: ``SRFlow``, or a flow of photos
+            given label maps, which are as large as the photos (scale 1).
+        picture: small picture, uint8 ``(h, w, c)``, or label map ``(h, w)``; at least as large as
+            a tile.
         temperature: standard deviation of the latents.
         seed: their seed.
         overlap: how far neighbouring tiles overlap, in elements of the small picture.
@@ -43,16 +45,17 @@ def restore_in_tiles(
     Returns:
         uint8 ``(scale h, scale w, c)``.
     """
-    height, width, channels = picture.shape
-    tall, wide, _ = flow.condition_shape
+    height, width = picture.shape[:2]
+    tall, wide = flow.condition_shape[:2]
+    scale, channels = getattr(flow, "scale", 1), flow.image_shape[-1]
     rows, columns = starts(height, tall, overlap), starts(width, wide, overlap)
     shapes: list[tuple[int, ...]] = [
         (height * h // tall, width * w // wide, c) for h, w, c in flow.latent_shapes
     ]
     latents = noise.draw_latents(1, shapes, temperature, seed)
-    total = np.zeros((height * flow.scale, width * flow.scale, channels))
+    total = np.zeros((height * scale, width * scale, channels))
     weights = np.zeros((*total.shape[:2], 1))
-    window = ramp(tall, overlap, flow.scale)[:, None] * ramp(wide, overlap, flow.scale)[None]
+    window = ramp(tall, overlap, scale)[:, None] * ramp(wide, overlap, scale)[None]
     places = [(top, left) for top in rows for left in columns]
     for number, (top, left) in enumerate(places, start=1):
         part = [
@@ -62,8 +65,8 @@ def restore_in_tiles(
         crop = picture[None, top : top + tall, left : left + wide]
         x = np.asarray(flow.decode(tuple(part), crop))[0]
         area = (
-            slice(top * flow.scale, (top + tall) * flow.scale),
-            slice(left * flow.scale, (left + wide) * flow.scale),
+            slice(top * scale, (top + tall) * scale),
+            slice(left * scale, (left + wide) * scale),
         )
         total[area] += x * window[..., None]
         weights[area] += window[..., None]
@@ -71,8 +74,8 @@ def restore_in_tiles(
             progress(number, len(places))
     if not np.isfinite(total).all():
         raise ValueError(
-            f"restoring at temperature={temperature} gave pixels that are not finite: the "
-            "temperature is too high, the picture is unlike those of the training data, or the "
+            f"drawing at temperature={temperature} gave pixels that are not finite: the "
+            "temperature is too high, the condition is unlike those of the training data, or the "
             "weights are damaged"
         )
     return noise.quantize(total / weights)

@@ -1,7 +1,7 @@
 """What the commands share: arguments, and reading the user's data."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,13 +73,14 @@ def check_choice(option: str, value: Any, allowed: Iterable[str]) -> None:
         raise ValueError(f"{option} must be one of {', '.join(allowed)}; got {value!r}")
 
 
-def check_out(path: Path, suffix: str | None = None) -> None:
+def check_out(path: Path, endings: Sequence[str] = ()) -> None:
     """Raise unless a file can be written there; before work that takes long.
 
-    With ``suffix``, the name must end in it.
+    With ``endings``, its name must have one of them.
     """
-    if suffix is not None and path.suffix.lower() != suffix and not path.is_dir():
-        raise ValueError(f"--out must be a name in {suffix}; got {path.name!r}")
+    if endings and path.suffix.lower().removeprefix(".") not in endings and not path.is_dir():
+        names = ", ".join(f".{ending}" for ending in endings)
+        raise ValueError(f"--out must be a name in {names}; got {path.name!r}")
     if path.is_dir():
         raise IsADirectoryError(f"--out must be a file to write; {path} is a folder")
     if is_special(path):
@@ -87,7 +88,17 @@ def check_out(path: Path, suffix: str | None = None) -> None:
         if not os.access(path, os.W_OK):
             raise PermissionError(f"--out: can't write into {path}")
         return
-    folder = followed(path).parent
+    _check_folder(path, followed(path).parent)
+
+
+def check_out_folder(path: Path) -> None:
+    """Raise unless a folder can be written there; before work that takes long."""
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"--out must be a folder; {path} is a file")
+    _check_folder(path, followed(path))
+
+
+def _check_folder(path: Path, folder: Path) -> None:
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():

@@ -15,6 +15,7 @@ from zoo.cli.common import (
     Labels,
     Name,
     bundled_images,
+    check_out_folder,
     load_conditioned,
     load_flow,
 )
@@ -63,6 +64,7 @@ def export_command(
         raise ValueError(f"--precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     from attnflow_keras.files import check_free
 
+    check_out_folder(out)
     check_free(out, overwrite)
     chosen, condition = None, None
     if to != "saved-model":

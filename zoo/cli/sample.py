@@ -5,8 +5,17 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.common import LABEL_TO_PHOTO, SUPER_RESOLUTION, Name, load_flow
+from zoo.cli.common import (
+    LABEL_TO_PHOTO,
+    SUPER_RESOLUTION,
+    Name,
+    check_choice,
+    check_out,
+    check_out_folder,
+    load_flow,
+)
 from zoo.cli.console import console, working
+from zoo.cli.results import FORMATS, Format
 from zoo.registry import info
 
 # The command that draws from a conditional entry, by its task.
@@ -15,15 +24,24 @@ INSTEAD = {SUPER_RESOLUTION: "restore", LABEL_TO_PHOTO: "translate"}
 
 def sample_command(
     name: Name,
-    out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")] = Path("samples.png"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="PNG, JPEG or WebP to write, as its name ends; with --separate a folder. "
+            "Default: samples.png, or samples.",
+        ),
+    ] = None,
     n: Annotated[int, typer.Option("-n", help="Number of images.")] = 64,
     temperature: Annotated[
         float, typer.Option("--temperature", "-t", help="Below 1: more typical, less varied.")
     ] = 0.8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     separate: Annotated[
-        bool, typer.Option("--separate", help="One PNG an image, in the folder OUT.")
+        bool, typer.Option("--separate", help="One file an image, in the folder OUT.")
     ] = False,
+    format_: Format = None,
 ) -> None:
     """Draw images and write them as one picture, or one by one."""
     from attnflow_keras.data import image_grid, save_image
@@ -34,12 +52,19 @@ def sample_command(
             f"entry {name!r} is for {task}: 'attnflow {INSTEAD[task]}' draws from it, given a "
             "picture"
         )
+    ending = format_ or "png"
+    check_choice("--format", ending, FORMATS)
+    out = out or Path("samples" if separate else f"samples.{ending}")
+    if separate:
+        check_out_folder(out)
+    else:
+        check_out(out, FORMATS)
     flow = load_flow(name)
     with working(f"sampling {n} images"):
         images = flow.sample(n, temperature=temperature, seed=seed)
     if separate:
         for index, image in enumerate(images):
-            save_image(out / f"{index:04d}.png", image)
+            save_image(out / f"{index:04d}.{ending}", image)
     else:
         save_image(out, image_grid(images))
     console.print(f"wrote {out}")

@@ -6,39 +6,37 @@ from typing import Annotated, Any
 import typer
 
 from attnflow_keras.untrusted import read_json
-from zoo.cli.common import (
-    LABEL_TO_PHOTO,
-    Background,
-    Name,
-    Resize,
-    check_out,
-    load_flow,
-)
-from zoo.cli.console import console, working
+from zoo.cli.common import LABEL_TO_PHOTO, Background, Json, Name, load_flow
+from zoo.cli.results import Format, Out, Results, Separate, counted
 from zoo.registry import info
-
-GAP = 4
 
 
 def translate_command(
     name: Name,
-    label: Annotated[
-        Path,
+    labels: Annotated[
+        list[Path],
         typer.Argument(
-            help="The label map, PNG or JPEG: grey or indexed for classes, or of colours."
+            metavar="LABEL...",
+            help="Label maps of any size, PNG or JPEG, or folders of them: grey or indexed for "
+            "classes, or of colours. 'attnflow info NAME' shows both.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")] = Path("photo.png"),
+    out: Out = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", "-t", help="0 for the most probable; up to 1.")
+        float, typer.Option("--temperature", "-t", min=0, help="0 for the most probable; up to 1.")
     ] = 0.7,
     samples: Annotated[int, typer.Option(min=1, help="Photos: OUT shows them side by side.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same photos.")] = 0,
     photo: Annotated[
         Path | None,
-        typer.Option(help="The true photo. OUT is then a strip: label map, photos, true photo."),
+        typer.Option(
+            help="The true photo, or a folder of them under the same names. A result is then a "
+            "strip: label map, photos, true photo; and figures are printed."
+        ),
     ] = None,
     strip: Annotated[bool, typer.Option("--strip", help="Show the label map beside.")] = False,
+    separate: Separate = False,
+    format_: Format = None,
     palette: Annotated[
         Path | None,
         typer.Option(
@@ -54,14 +52,21 @@ def translate_command(
             "as JPEG.",
         ),
     ] = False,
-    resize: Resize = False,
+    resize: Annotated[
+        bool,
+        typer.Option(
+            "--resize",
+            help="Resize label maps of another size than the entry's to it, to the nearest pixel, "
+            "each side on its own; without it they are drawn in tiles at their own size.",
+        ),
+    ] = False,
     background: Background = None,
+    as_json: Json = False,
 ) -> None:
-    """Draw photos for a label map, with an entry for label to photo."""
+    """Draw photos for label maps, with an entry for label to photo."""
     import numpy as np
 
-    from attnflow_keras.data import load_label_map, load_picture, save_image
-    from attnflow_keras.data.picture_files import Notes, fitted
+    from attnflow_keras.data.picture_files import Notes
 
     entry = info(name)
     if entry.get("task") != LABEL_TO_PHOTO:
@@ -69,34 +74,56 @@ def translate_command(
             f"entry {name!r} is for the task {entry.get('task', 'unknown')}; 'attnflow list --task "
             f"{LABEL_TO_PHOTO}' shows those for label maps"
         )
-    check_out(out, ".png")
-    size = entry["config"]["image_shape"][:2]
+    results = Results(labels, out, "photos" if len(labels) > 1 else "photo", separate, format_)
+    size = tuple(entry["config"]["image_shape"][:2])
     own = entry["config"].get("palette")
     given = None if palette is None else _read_palette(palette, own)
-    notes = Notes(label)
-    # By the user's palette an indexed picture is read as colours.
-    read = load_label_map(label, own, colours=given is not None)
-    read = fitted(read, size, resize, label, notes=notes)
-    condition = _condition(read, label, own, given, nearest)
-    true = None
-    if photo is not None:
-        true = fitted(load_picture(photo, background), size, resize, photo, False, notes)
-    notes.say()
+    done_to = Notes(labels[0] if len(labels) == 1 else "label maps")
+    # All of them first: a wrong one should not wait for the others.
+    conditions = [
+        _read(picture.path, own, given, nearest, size if resize else None, done_to)
+        for picture in results.pictures
+    ]
+    photos = [
+        None if path is None else _photo(path, condition.shape[:2], resize, background, done_to)
+        for path, condition in zip(results.partners(photo, "--photo"), conditions, strict=True)
+    ]
+    done_to.say()
     flow = load_flow(name)
-    with working("drawing"):
-        drawn = flow.sample(samples, condition[None], temperature=temperature, seed=seed)
-    shown: list[Any] = list(drawn)
-    if strip or true is not None:
-        shown = [condition if own is None else np.asarray(own, "uint8")[condition], *shown]
-    if true is not None:
-        shown.append(true)
-    gap = np.full((size[0], GAP, 3), 255, "uint8")
-    parts = [part for image in shown for part in (image, gap)][:-1]
-    save_image(out, np.concatenate(parts, axis=1))
-    if true is not None:
+
+    def translate(number: int, parts: Any) -> dict[str, Any]:
+        condition, true = conditions[number], photos[number]
+        tiles = counted(parts, samples)
+        drawn = flow.translate(condition, samples, temperature, seed, progress=tiles)
+        shown = condition if own is None else np.asarray(own, "uint8")[condition]
+        beside = [shown] if strip or true is not None else []
+        results.write(number, drawn, beside, [] if true is None else [true])
+        if true is None or true.shape[:2] != size:
+            return {}
         bits = float(np.asarray(flow.bits_per_dim(true[None], condition[None]))[0])
-        console.print(f"the true photo has {bits:.3f} bits/dim given the label map")
-    console.print(f"wrote {out}")
+        line = f"the true photo has {bits:.3f} bits/dim given the label map"
+        return {"bits_per_dim": bits, "lines": [line]}
+
+    results.make("drawing", translate, as_json)
+
+
+def _read(path: Path, own: Any, given: Any, nearest: bool, size: Any, done_to: Any) -> Any:
+    """What the entry's flow takes of one label map, resized where a size is given."""
+    from attnflow_keras.data import load_label_map
+    from attnflow_keras.data.picture_files import fitted
+
+    # By the user's palette an indexed picture is read as colours.
+    read = load_label_map(path, own, colours=given is not None)
+    if size is not None:
+        read = fitted(read, size, True, path, notes=done_to)
+    return _condition(read, path, own, given, nearest)
+
+
+def _photo(path: Path, size: Any, resize: bool, background: str | None, done_to: Any) -> Any:
+    from attnflow_keras.data import load_picture
+    from attnflow_keras.data.picture_files import fitted
+
+    return fitted(load_picture(path, background), size, resize, path, False, done_to)
 
 
 def _condition(labels: Any, path: Path, own: Any, given: Any, nearest: bool) -> Any:

@@ -1,0 +1,185 @@
+"""Folders in, files out: ``restore``, ``translate`` and ``sample`` on many pictures."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import zoo
+from attnflow_keras.data import downscale, load_picture, save_image
+from tests.conftest import make_tiny_flow
+from tests.helpers import perturb
+from tests.test_cli_translate import COLOURS, save_entry
+from tests.test_label_flows import make_fullglow, pairs
+from tests.test_srflow import make_srflow
+from zoo.cli.app import app
+from zoo.cli.results import FORMATS, Results, counted
+
+ENDINGS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
+
+
+def attnflow(*arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def files(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture(scope="module")
+def restorer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sr") / "entry"
+    flow = perturb(make_srflow(image_shape=(16, 16, 3)), 0.01)
+    zoo.save(flow, folder, {"task": "super-resolution"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory):
+    return save_entry(make_fullglow(), tmp_path_factory.mktemp("label") / "entry")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Large pictures and small ones, in two folders with the same names."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for name in ("a", "sub/b", "c"):
+        large = rng.integers(0, 256, (16, 16, 3), dtype="uint8")
+        save_image(root / "large" / f"{name}.png", large)
+        save_image(root / "small" / f"{name}.png", downscale(large, 4))
+    return root
+
+
+def test_a_folder_gives_one_file_a_picture_under_its_name(restorer, pictures, tmp_path):
+    small = pictures / "small"
+    result = attnflow("restore", restorer, small, "-o", tmp_path / "out", "--format", "webp")
+    assert files(tmp_path / "out") == ["a.webp", "c.webp", "sub/b.webp"]
+    assert "3 pictures" in result.stdout
+    flow = zoo.load(restorer)
+    picture = load_picture(small / "sub" / "b.png")
+    with Image.open(tmp_path / "out" / "sub" / "b.webp") as opened:
+        found = np.asarray(opened.convert("RGB"))
+    np.testing.assert_array_equal(found, flow.restore(picture, 1, 0, seed=0)[0])
+
+    separate = ("--separate", "--samples", 2, "-o", tmp_path / "separate")
+    attnflow("restore", restorer, small / "a.png", small / "c.png", *separate)
+    # Several are drawn at a temperature at which they differ.
+    first, second = (load_picture(tmp_path / "separate" / f"a-000{i}.png") for i in range(2))
+    assert (first != second).any()
+    names = ["a-0000.png", "a-0001.png", "c-0000.png", "c-0001.png"]
+    assert files(tmp_path / "separate") == names
+
+
+def test_figures_of_a_folder_of_references_as_json(restorer, pictures, tmp_path):
+    given = ("restore", restorer, pictures / "small", "--reference", pictures / "large")
+    result = attnflow(*given, "-o", tmp_path / "out", "--json")
+    content = json.loads(result.stdout)
+    assert [os.path.basename(row["file"]) for row in content["results"]] == [
+        "a.png",
+        "c.png",
+        "b.png",
+    ]
+    for row in content["results"]:
+        assert row["bicubic"]["psnr"] > 0
+        assert row["restored"]["lr_psnr"] > 0
+        assert "lines" not in row
+    assert load_picture(tmp_path / "out" / "a.png").shape == (16, 4 * 16 + 3 * 4, 3)
+    text = attnflow(*given, "-o", tmp_path / "out").stdout
+    assert "sub/b: bicubic: PSNR" in text
+
+
+def test_label_maps_of_any_size_are_drawn_in_tiles(translator, tmp_path):
+    flow = zoo.load(translator)
+    _, labels = pairs(flow, 4)
+    height, width = flow.image_shape[:2]
+    large = np.block([[labels[0], labels[1]], [labels[2], labels[3]]])[: height + 7, : width + 9]
+    (tmp_path / "maps").mkdir()
+    Image.fromarray(large).save(tmp_path / "maps" / "large.png")
+    Image.fromarray(labels[0][:5, :6]).save(tmp_path / "maps" / "small.png")
+    Image.fromarray(labels[0]).save(tmp_path / "maps" / "own.png")
+    attnflow("translate", translator, tmp_path / "maps", "-o", tmp_path / "out")
+    assert files(tmp_path / "out") == ["large.png", "own.png", "small.png"]
+    drawn = {name: load_picture(tmp_path / "out" / f"{name}.png") for name in ("large", "own")}
+    assert drawn["large"].shape == (height + 7, width + 9, 3)
+    assert load_picture(tmp_path / "out" / "small.png").shape == (5, 6, 3)
+    expected = flow.sample(condition=labels[:1], temperature=0.7, seed=0)[0]
+    np.testing.assert_array_equal(drawn["own"], expected)
+    # By colours it is the same.
+    seen = []
+    several = flow.translate(COLOURS[large], 2, 0.7, 0, progress=lambda *parts: seen.append(parts))
+    np.testing.assert_array_equal(several[0], drawn["large"])
+    assert (several[0] != several[1]).any()
+    assert seen[-1] == (4, 4)
+    resized = ("--resize", "-o", tmp_path / "resized.png")
+    attnflow("translate", translator, tmp_path / "maps" / "large.png", *resized)
+    assert load_picture(tmp_path / "resized.png").shape == (height, width, 3)
+
+
+def test_what_translate_refuses(translator):
+    flow = zoo.load(translator)
+    with pytest.raises(ValueError, match=r"label must be one label map, .*; got \(1, 2, 2"):
+        flow.translate(np.zeros((1, 2, 2, 3), "uint8"))
+    with pytest.raises(ValueError, match="condition must hold classes 0 to 2; got 9"):
+        flow.translate(np.full((50, 50), 9, "uint8"))
+    with pytest.raises(ValueError, match="n must be an integer of at least 1; got 0"):
+        flow.translate(np.zeros((50, 50), "uint8"), 0)
+
+
+def test_sample_writes_other_formats_and_finds_a_bad_target_early(
+    tiny_images, tmp_path, monkeypatch
+):
+    flow = make_tiny_flow(levels=1)
+    flow.adapt(tiny_images)
+    entry = zoo.save(flow, tmp_path / "entry", {"task": "unconditional"})
+    for ending, kind in ENDINGS.items():
+        attnflow("sample", entry, "-n", 2, "-o", tmp_path / f"grid.{ending}")
+        with Image.open(tmp_path / f"grid.{ending}") as opened:
+            assert opened.format == kind
+    attnflow("sample", entry, "-n", 2, "--separate", "--format", "jpg", "-o", tmp_path / "many")
+    assert files(tmp_path / "many") == ["0000.jpg", "0001.jpg"]
+    monkeypatch.setattr("zoo.cli.sample.load_flow", lambda name: 1 / 0)
+    with pytest.raises(ValueError, match="--out must be a name in .png, .jpg, .jpeg, .webp; got"):
+        attnflow("sample", entry, "-o", tmp_path / "grid.bmp")
+    with pytest.raises(NotADirectoryError, match="--out must be a folder; .* is a file"):
+        attnflow("sample", entry, "--separate", "-o", tmp_path / "grid.png")
+    monkeypatch.setattr("zoo.cli.export.load_flow", lambda name: 1 / 0)
+    with pytest.raises(NotADirectoryError, match="--out: can't write .* is not a folder"):
+        attnflow("export", entry, "-o", tmp_path / "grid.png" / "onnx")
+
+
+def test_names_partners_and_targets(tmp_path):
+    for name in ("a.png", "a.jpg", "one/a.png", "two/a.png", "two/b.png"):
+        save_image(tmp_path / name, np.zeros((4, 4, 3), "uint8"))
+
+    def results(*given, out=None, separate=False, ending=None):
+        return Results([tmp_path / name for name in given], out, "made", separate, ending)
+
+    with pytest.raises(ValueError, match=r"a.png and .*a.jpg have the same name up to the ending"):
+        results("a.png", "a.jpg", out=tmp_path / "out")
+    with pytest.raises(ValueError, match="--format must be one of png, jpg, jpeg, webp; got 'bmp'"):
+        results("a.png", ending="bmp")
+    assert str(results("a.png").out) == "made.png"
+    assert str(results("a.png", ending="webp").out) == "made.webp"
+    assert str(results("two").out) == "made"
+    two = results("two", out=tmp_path / "out")
+    with pytest.raises(ValueError, match="--photo: .*one has no partner of .*b.png"):
+        two.partners(tmp_path / "one", "--photo")
+    with pytest.raises(ValueError, match="--photo must be a folder, for 2 pictures"):
+        two.partners(tmp_path / "a.png", "--photo")
+    assert [p.name for p in two.paths(1, 2)] == ["b-0000.png", "b-0001.png"]
+    assert set(FORMATS) >= set(ENDINGS)
+
+
+def test_progress_counts_the_tiles_of_all_samples():
+    seen = []
+    tiles = counted(lambda *parts: seen.append(parts), 2)
+    for done in (1, 2, 3, 1, 2, 3):
+        tiles(done, 3)
+    assert seen == [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]
