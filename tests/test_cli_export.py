@@ -1,9 +1,13 @@
 """attnflow export, verify and bench."""
 
+import json
+import sys
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import export
 import zoo
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
@@ -79,3 +83,34 @@ def test_an_existing_folder_is_found_before_the_work(exported):
     result = RUNNER.invoke(app, ["export", str(root / "entry"), "-o", str(root / "onnx")])
     assert result.exit_code == 1
     assert "exists" in str(result.exception)
+
+
+def test_verify_counts_what_it_skips(exported, monkeypatch):
+    root, _ = exported
+    folder = str(root / "onnx")
+    sound = json.loads(RUNNER.invoke(app, ["verify", folder, "--json", "--strict"]).stdout)
+    assert sound["counts"]["skipped"] == sound["counts"]["FAILS"] == 0
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    result = RUNNER.invoke(app, ["verify", folder])
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    skipped = [line for line in lines if line.startswith("skipped")]
+    assert len(skipped) == 3
+    assert all("onnx.checker" in line and "not installed" in line for line in skipped)
+    assert f"{sound['counts']['ok'] - 3} ok, 3 skipped, 0 FAILS" in lines
+    checks = export.verify(folder)
+    assert [check.state for check in checks].count("skipped") == 3
+    assert all(check.ok for check in checks)
+    result = RUNNER.invoke(app, ["verify", folder, "--strict"])
+    assert result.exit_code == 1
+    assert "--strict: skipped onnx.checker encode (the package onnx" in str(result.exception)
+
+
+def test_figures_as_json(exported):
+    root, _ = exported
+    options = ["--batches", "1", "--seconds", "0.01", "--json"]
+    content = json.loads(RUNNER.invoke(app, ["bench", str(root / "onnx"), *options]).stdout)
+    assert content["timings"][0]["task"] == "score"
+    given = ["score", str(root / "entry"), str(root / "images.npy"), "--json"]
+    metric = json.loads(RUNNER.invoke(app, given).stdout)
+    assert (metric["items"], metric["dims"]) == (8, 64)

@@ -48,6 +48,9 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
     def compile(self, optimizer: Any = "adam", loss: Any = None, **kwargs: Any) -> None:
         """As ``keras.Model.compile``, without loss and metrics: a flow has its own.
 
+        On TensorFlow XLA is off unless ``jit_compile=True`` asks for it: it takes minutes before
+        the first step.
+
         Raises:
             ValueError: a loss, loss weights or metrics; there is no target that they could
                 compare with.
@@ -67,6 +70,8 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
                 "mode_weight must be 0 for an unconditional flow, which has one picture at "
                 f"temperature 0; got {self.mode_weight!r}"
             )
+        if keras.backend.backend() == "tensorflow":
+            kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer, **kwargs)
 
     @property

@@ -1,6 +1,5 @@
 """``attnflow doctor``."""
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from zoo.cli.common import (
     DATA_HELP,
     Background,
+    Json,
     Labels,
     Name,
     Resize,
@@ -18,7 +18,7 @@ from zoo.cli.common import (
     load_conditioned,
     load_flow,
 )
-from zoo.cli.console import console, working
+from zoo.cli.console import console, print_json, working
 from zoo.registry import info
 
 COUNT = 32
@@ -39,7 +39,7 @@ def doctor_command(
     labels: Labels = None,
     resize: Resize = False,
     background: Background = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Look at every layer: round trip, condition number, log-scales, NaN and Inf.
 
@@ -61,7 +61,7 @@ def doctor_command(
             images, condition, seed=seed, progress=lambda done, all_: report(100 * done // all_)
         )
     if as_json:
-        print(json.dumps(diagnosis.to_dict(), indent=2))
+        print_json(diagnosis.to_dict())
     else:
         # A file or another program gets the whole table.
         print(_narrowed(str(diagnosis), console.width) if console.is_terminal else diagnosis)

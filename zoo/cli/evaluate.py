@@ -12,6 +12,7 @@ from zoo.cli.common import (
     LABEL_TO_PHOTO,
     SUPER_RESOLUTION,
     Background,
+    Json,
     Name,
     Resize,
     check_out,
@@ -19,7 +20,7 @@ from zoo.cli.common import (
     load_conditioned,
     load_flow,
 )
-from zoo.cli.console import console, working
+from zoo.cli.console import console, notes, print_json, working
 from zoo.folder import update_metadata
 from zoo.registry import info, locate
 
@@ -66,6 +67,7 @@ def evaluate_command(
     record: Annotated[
         bool, typer.Option("--record", help="Keep the scores in the entry's metadata and card.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Score an entry for super-resolution or label to photo, on its data set or your pictures.
 
@@ -107,15 +109,18 @@ def evaluate_command(
     if task == LABEL_TO_PHOTO:
         options |= {"draws": draws, "segmenter": _segmenter(flow, dataset, segmenter)}
     result = JUDGES[task](flow, pairs, judge, dataset, options)
-    if task == LABEL_TO_PHOTO and dataset is None:
-        console.print("your pictures: no class means, and no classifier but one by --segmenter")
-    for line in result_lines(result):
-        console.print(line)
+    if as_json:
+        print_json(result)
+    else:
+        if task == LABEL_TO_PHOTO and dataset is None:
+            console.print("your pictures: no class means, and no classifier but one by --segmenter")
+        for line in result_lines(result):
+            console.print(line, soft_wrap=True)
     if record:
         update_metadata(locate(name), {result["name"]: result})
     if out is not None:
         write_json(out, result)
-        console.print(f"wrote {out}")
+        (notes if as_json else console).print(f"wrote {out}")
 
 
 def _restoration(

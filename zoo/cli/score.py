@@ -11,6 +11,7 @@ from attnflow_keras.files import write_file
 from zoo.cli.common import (
     DATA_HELP,
     Background,
+    Json,
     Labels,
     Name,
     Resize,
@@ -20,7 +21,7 @@ from zoo.cli.common import (
     load_flow,
     row_names,
 )
-from zoo.cli.console import console, working
+from zoo.cli.console import console, notes, print_json, working
 from zoo.registry import info
 
 
@@ -47,6 +48,7 @@ def score_command(
             "float32 as a rule."
         ),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Bits per dimension of images: lower is more probable under the model.
 
@@ -65,12 +67,21 @@ def score_command(
     images, condition = load_conditioned(info(name), data, resize, labels, background)
     flow = load_flow(name, dtype=precision)
     flow.jit = jit
-    with working("scoring", draws * len(images)) as report:
+    first = "compiling with XLA, may take minutes" if jit else "scoring"
+    with working(first, draws * len(images)) as report:
+
+        def scored(done: int) -> None:
+            report.update("scoring")
+            report(done)
+
         metric = evaluate_bits_per_dim(
-            flow, images, data.replace(":", " "), draws, seed, batch_size, report, condition
+            flow, images, data.replace(":", " "), draws, seed, batch_size, scored, condition
         )
-    under = f" under {precision}" if precision else ""
-    console.print(metric_line(metric) + under)
+    if as_json:
+        print_json({**metric, **({"precision": precision} if precision else {})})
+    else:
+        under = f" under {precision}" if precision else ""
+        console.print(metric_line(metric) + under)
     if out is not None:
         with working(f"scores for {out}", len(images)) as report:
             bits = flow.bits_per_dim(
@@ -83,4 +94,4 @@ def score_command(
         for i, (b, file) in enumerate(zip(bits, files, strict=True)):
             writer.writerow((i, f"{float(b):.5f}", file))
         write_file(out, text.getvalue())
-        console.print(f"wrote {out}")
+        (notes if as_json else console).print(f"wrote {out}")
