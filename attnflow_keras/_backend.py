@@ -43,10 +43,12 @@ def stderr_set_aside() -> Iterator[None]:
         sys.stderr.flush()
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
-        failed = True
+        failed = False
         try:
             yield
-            failed = False
+        except Exception:
+            failed = True
+            raise
         finally:
             os.dup2(kept, 2)
             os.close(kept)

@@ -29,7 +29,7 @@ from zoo.cli import (
     train,
     translate,
 )
-from zoo.cli.console import notes, prepare_streams
+from zoo.cli.console import notes, prepared_streams
 from zoo.cli.interrupts import STATUS, say, watched
 
 app = typer.Typer(
@@ -82,9 +82,13 @@ app.command("demo")(demo.demo_command)
 
 def main() -> None:
     """Run the command line; an expected error is one line and exit status 1."""
+    with prepared_streams():
+        _main()
+
+
+def _main() -> None:
     # Warnings are for the user here: without the line of code that they come from.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    prepare_streams()
     try:
         with watched():
             app()

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import os
 import sys
 import threading
 import time
@@ -89,11 +90,27 @@ console = PlainConsole(markup=False, highlight=False)
 notes = PlainConsole(markup=False, highlight=False, stderr=True)
 
 
-def prepare_streams() -> None:
-    """Let standard output and error replace signs that their encoding lacks, not fail."""
+@contextmanager
+def prepared_streams() -> Iterator[None]:
+    """Streams of the command line, in this block.
+
+    Standard output and error replace signs that their encoding lacks, instead of failing. Progress
+    has a standard error of its own, which is seen while that of the process is set aside.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=ERRORS)
+    try:
+        own = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):  # none, or one that is no file
+        yield
+        return
+    with os.fdopen(own, "w", 1, encoding=sys.stderr.encoding, errors=ERRORS) as file:
+        notes.file = file
+        try:
+            yield
+        finally:
+            notes.file = None  # type: ignore[assignment]
 
 
 def print_json(content: Any) -> None:
@@ -172,7 +189,7 @@ def _lines(report: Report) -> Iterator[None]:
     def tell() -> None:
         wait = FIRST_LINE
         while not over.wait(wait):
-            print(report.line, file=sys.stderr, flush=True)
+            print(report.line, file=notes.file, flush=True)
             wait = NEXT_LINE
 
     thread = threading.Thread(target=tell, daemon=True)

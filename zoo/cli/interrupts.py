@@ -8,7 +8,6 @@ the process if the main thread has not.
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,7 +50,7 @@ def say() -> None:
         words = _words[-1]() if _words else "no file is left half-written"
     except Exception:
         words = "what is kept could not be read"
-    print(f"\ninterrupted; {words}", file=sys.stderr, flush=True)
+    print(f"\ninterrupted; {words}", file=notes.file, flush=True)
 
 
 @contextmanager
