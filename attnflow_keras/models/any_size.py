@@ -139,10 +139,10 @@ class AnySizeMixin:
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise ValueError(f"n must be an integer of at least 1; got {n!r}")
         if max(picture.shape[:2]) <= tile:
-            restored = self.sample(int(n), picture[None], temperature=temperature, seed=seed)
+            at_once = self.sample(int(n), picture[None], temperature=temperature, seed=seed)
             if progress is not None:
                 progress(1, 1)
-            return restored
+            return at_once
         step = self.side_multiple // self.scale
         padded = np.pad(
             picture, [*((0, -side % step) for side in picture.shape[:2]), (0, 0)], mode="symmetric"
