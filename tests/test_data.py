@@ -243,7 +243,7 @@ def test_image_errors(tmp_path, digits):
     with pytest.raises(ValueError, match=r"can't read .*broken.png as an image"):
         load_images(tmp_path, (28, 28, 1))
     with pytest.raises(ValueError, match="give a name in .png"):
-        save_image(tmp_path / "x.jpg", digits[0])
+        save_image(tmp_path / "x.bmp", digits[0])
     (tmp_path / "x.txt").write_text("")
     with pytest.raises(ValueError, match=r"expected a folder, .*; got '.txt'"):
         load_images(tmp_path / "x.txt")
