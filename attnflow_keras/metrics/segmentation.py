@@ -153,10 +153,15 @@ def _unet(classes: int, width: int) -> Any:
     # Keras is imported here: scores are imported before the command line has silenced TensorFlow.
     import keras
 
+    from attnflow_keras.channels_last import FORMAT, conv2d
+
+    pool = keras.layers.MaxPooling2D(data_format=FORMAT)
+    double = keras.layers.UpSampling2D(data_format=FORMAT)
+
     def convs(x: Any, filters: int, name: str | None = None) -> Any:
         for i in range(2):
             first = name if i == 0 else None
-            x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=first)(x)
+            x = conv2d(filters, 3, padding="same", use_bias=False, name=first)(x)
             x = keras.layers.GroupNormalization(groups=4)(x)
             x = keras.layers.ReLU()(x)
         return x
@@ -164,10 +169,10 @@ def _unet(classes: int, width: int) -> Any:
     inputs = keras.Input((None, None, 3), dtype="uint8")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
     full = convs(x, width, "start")
-    half = convs(keras.layers.MaxPooling2D()(full), 2 * width)
-    quarter = convs(keras.layers.MaxPooling2D()(half), 3 * width)
-    x = keras.layers.Concatenate()([keras.layers.UpSampling2D()(quarter), half])
+    half = convs(pool(full), 2 * width)
+    quarter = convs(pool(half), 3 * width)
+    x = keras.layers.Concatenate()([double(quarter), half])
     x = convs(x, 2 * width)
-    x = keras.layers.Concatenate()([keras.layers.UpSampling2D()(x), full])
+    x = keras.layers.Concatenate()([double(x), full])
     x = convs(x, width)
-    return keras.Model(inputs, keras.layers.Conv2D(classes, 1)(x), name="segmenter")
+    return keras.Model(inputs, conv2d(classes, 1)(x), name="segmenter")

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras import layers
+from attnflow_keras.channels_last import average_pool
 from attnflow_keras.models.arguments import (
     check_grids,
     check_options,
@@ -218,7 +219,7 @@ class FullGlow(SourcedFlow):
             squeeze, *steps = chain.steps()
             x, _ = squeeze(x)
             if edges is not None:
-                edges = ops.average_pool(edges, 2, 2)
+                edges = average_pool(edges, 2, 2)
             for step in steps:
                 for name, part in zip(step.order, step.steps(), strict=True):
                     x, _ = part(x)

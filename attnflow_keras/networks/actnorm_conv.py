@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.channels_last import conv2d
 from attnflow_keras.networks.edges import pad_with_edges
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 
@@ -49,7 +50,7 @@ class ActNormConvNet(keras.layers.Layer):
         hidden = (*input_shape[:3], self.width)
         inputs = (None, None, None, int(input_shape[-1] or 0) + self.edges)
         for i, (shape, kernel) in enumerate(((inputs, 3), (hidden, 1))):
-            conv = keras.layers.Conv2D(
+            conv = conv2d(
                 self.width,
                 kernel,
                 padding="valid" if self.edges else "same",

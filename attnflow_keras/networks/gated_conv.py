@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.channels_last import conv2d
+
 Tensor = Any
 
 
@@ -98,7 +100,7 @@ class GatedConvNet(keras.layers.Layer):
         kernel: int,
         initializer: Any = "he_normal",
     ) -> keras.layers.Conv2D:
-        layer = keras.layers.Conv2D(
+        layer = conv2d(
             filters,
             kernel,
             padding="same",

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.channels_last import conv2d
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 
 Tensor = Any
@@ -89,7 +90,7 @@ class GlowConvNet(keras.layers.Layer):
         }
 
     def _conv(self, filters: int, kernel: int, name: str, channels: int) -> keras.layers.Conv2D:
-        conv = keras.layers.Conv2D(
+        conv = conv2d(
             filters,
             kernel,
             padding="same",

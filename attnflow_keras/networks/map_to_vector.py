@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from attnflow_keras.channels_last import conv2d
+
 Tensor = Any
 
 FILTERS = (8, 4, 2)
@@ -59,7 +61,7 @@ class MapToVectorNet(keras.layers.Layer):
         shape: Any = tuple(input_shape)
         self.convs, self.hidden = [], []
         for i, filters in enumerate(self.filters):
-            conv = keras.layers.Conv2D(filters, 3 if i else 1, name=f"conv_{i}", **options)
+            conv = conv2d(filters, 3 if i else 1, name=f"conv_{i}", **options)
             conv.build(shape)
             shape = conv.compute_output_shape(shape)
             self.convs.append(conv)

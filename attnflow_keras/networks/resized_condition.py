@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras.bijectors import Squeeze
+from attnflow_keras.channels_last import conv2d
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
 
 Tensor = Any
@@ -62,7 +63,7 @@ class ResizedConditionNet(keras.layers.Layer):
             (kept, self.factor, self.factor),
             (kept, 3, 1),
         ):
-            conv = keras.layers.Conv2D(
+            conv = conv2d(
                 filters,
                 kernel,
                 stride,

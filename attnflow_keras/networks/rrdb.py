@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.channels_last import average_pool, conv2d
+
 Tensor = Any
 
 RESIDUAL = 0.2
@@ -125,7 +127,7 @@ class RRDBNet(keras.layers.Layer):
         """
         own, stack = self._maps(x, self.doublings if restore else max(0, *doublings))
         if min(doublings) < 0:
-            own[-1] = ops.average_pool(own[0], 2)
+            own[-1] = average_pool(own[0], 2)
         maps = tuple(
             ops.concatenate([own[d], *(_resized(block, d) for block in stack)], axis=-1)
             for d in doublings
@@ -176,7 +178,7 @@ class RRDBNet(keras.layers.Layer):
 
 def conv3x3(name: str, input_shape: Any, filters: int, policy: Any) -> keras.layers.Conv2D:
     """A built 3x3 convolution with the small start of ESRGAN (He normal, a tenth as large)."""
-    layer = keras.layers.Conv2D(
+    layer = conv2d(
         filters,
         3,
         padding="same",

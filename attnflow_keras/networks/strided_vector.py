@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import Squeeze
+from attnflow_keras.channels_last import conv2d
 
 Tensor = Any
 
@@ -70,7 +71,7 @@ class StridedVectorNet(keras.layers.Layer):
         options = {"activation": "relu", "dtype": self.dtype_policy}
         self.convs, self.hidden = [], []
         for i in range(CONVS):
-            conv = keras.layers.Conv2D(self.filters, 2, 2, name=f"conv_{i}", **options)
+            conv = conv2d(self.filters, 2, 2, name=f"conv_{i}", **options)
             conv.build(shape)
             shape = conv.compute_output_shape(shape)
             self.convs.append(conv)

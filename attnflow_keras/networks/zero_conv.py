@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.channels_last import conv2d
 from attnflow_keras.networks.edges import pad_with_edges
 
 Tensor = Any
@@ -37,7 +38,7 @@ class ZeroConv2D(keras.layers.Layer):
         self.pad_value = float(pad_value)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.conv = keras.layers.Conv2D(
+        self.conv = conv2d(
             self.filters,
             3,
             padding="valid" if self.pad_value or self.edges else "same",

@@ -7,6 +7,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import ChannelAutoregressive
 from attnflow_keras.bijectors.base import value_range
+from attnflow_keras.channels_last import conv2d
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.initializers import fan_in_uniform
@@ -120,7 +121,7 @@ class AutoregressivePrior(FlowLayer):
 
     def _conv(self, name: str, inputs: int, filters: int, kernel: int) -> None:
         start = fan_in_uniform(inputs * kernel * kernel)
-        layer = keras.layers.Conv2D(
+        layer = conv2d(
             filters,
             kernel,
             padding="same",

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.channels_last import conv2d
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 from attnflow_keras.numerics import soft_clamp
@@ -51,7 +52,7 @@ class GaussianPrior(FlowLayer):
             options = {"dtype": self.variable_dtype, "name": "network"}
             if self.kind in ("conv", "tanh"):
                 tanh = self.kind == "tanh"
-                self.network = keras.layers.Conv2D(
+                self.network = conv2d(
                     2 * channels,
                     3,
                     padding="same",

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.channels_last import conv2d
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 from attnflow_keras.numerics import soft_clamp
@@ -65,7 +66,7 @@ class LinkedPrior(_TopPrior):
         self.log_scale_bound = LOG_SD_BOUND if top else None
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
-        self.link = keras.layers.Conv2D(
+        self.link = conv2d(
             shape[-1],
             KERNEL,
             padding="same",
