@@ -1,4 +1,4 @@
-"""Write a flow as one SavedModel with four endpoints."""
+"""Write a flow as one SavedModel with an endpoint for each of its functions."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ def saved_model(
     takes ``n`` (int32), ``temperature`` (float32) and ``seed`` (int32 ``(2,)``), all but the
     last scalars, and gives ``image``. Its noise is TensorFlow's, not that of ``flow.sample``.
     A conditional flow has ``condition`` besides; the others take its features, and ``sample``
-    draws one image for each of them and has no ``n``.
+    draws one image for each of them and has no ``n``. Requests that name no endpoint, and
+    ``keras.layers.TFSMLayer``, get ``serving_default``: ``log_prob``, which takes ``image`` and,
+    of a conditional flow, the raw ``condition``.
 
     ``tf.saved_model.load(folder / "1")`` needs neither Keras nor this package.
 
@@ -58,6 +60,7 @@ def saved_model(
         for name, graph in found.items()
     }
     signatures["sample"] = _sample(flow, found["decode"])
+    signatures["serving_default"] = _default(found)
     for name, function in signatures.items():
         setattr(module, name, function)
     with replacing_folder(folder, overwrite) as part:
@@ -65,6 +68,22 @@ def saved_model(
         tf.saved_model.save(module, str(target), signatures=signatures)
         report = _compare(flow, tf.saved_model.load(str(target)))
     return report
+
+
+def _default(found: dict[str, Any]) -> Any:
+    import tensorflow as tf
+
+    score = found["log_prob"]
+    condition = found.get("condition")
+    if condition is None:
+        return tf.function(score.function, input_signature=score.signature, autograph=False)
+
+    def of_condition(image: Any, condition: Any) -> dict[str, Any]:
+        features = found["condition"].function(condition)
+        return score.function(image, *(features[spec.name] for spec in score.signature[1:]))
+
+    signature = [score.signature[0], *condition.signature]
+    return tf.function(of_condition, input_signature=signature, autograph=False)
 
 
 def _sample(flow: Any, decode: Any) -> Any:

@@ -1,8 +1,9 @@
-"""SavedModel export: four endpoints that need neither Keras nor this package."""
+"""SavedModel export: endpoints that need neither Keras nor this package."""
 
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +12,7 @@ import export
 from export import to_saved_model
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
+from tests.test_flow_errors import CONDITION, IMAGES, ConditionalFlow
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def test_it_lies_in_the_layout_of_tensorflow_serving(saved):
 def test_endpoints_agree_with_keras(saved, tiny_images, n):
     flow, folder, _ = saved
     endpoints = tf.saved_model.load(str(folder / "1")).signatures
-    assert set(endpoints) == {"encode", "decode", "log_prob", "sample"}
+    assert set(endpoints) == {"encode", "decode", "log_prob", "sample", "serving_default"}
     x = flow.dequantize(tiny_images[:n])
     codes = endpoints["encode"](image=tf.constant(x))
     latents, log_det = flow.encode(x)
@@ -44,6 +46,19 @@ def test_endpoints_agree_with_keras(saved, tiny_images, n):
     np.testing.assert_allclose(endpoints["decode"](**codes)["image"], x, atol=1e-4)
     score = endpoints["log_prob"](image=tf.constant(x))["log_prob"]
     np.testing.assert_allclose(score, flow.log_prob(x), rtol=1e-5)
+
+
+def test_the_default_endpoint_scores(saved, tiny_images, tmp_path):
+    flow, folder, _ = saved
+    x = flow.dequantize(tiny_images[:3])
+    served = keras.layers.TFSMLayer(str(folder / "1"), call_endpoint="serving_default")
+    np.testing.assert_allclose(served(x)["log_prob"], flow.log_prob(x), rtol=1e-5)
+    flow = ConditionalFlow()
+    export.saved_model(flow, tmp_path / "model")
+    default = tf.saved_model.load(str(tmp_path / "model" / "1")).signatures["serving_default"]
+    x, condition = flow.dequantize(IMAGES), tf.constant(CONDITION)
+    score = default(image=tf.constant(x), condition=condition)["log_prob"]
+    np.testing.assert_allclose(score, flow.log_prob(x, condition=CONDITION), rtol=1e-5)
 
 
 def test_sample_endpoint(saved):

@@ -41,7 +41,7 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
             float32 where it names none.
 
     Returns:
-        A ``Flow``, not compiled.
+        A ``Flow``, not compiled, with those weights frozen that were when it was saved.
 
     Raises:
         ZooError: an unknown name; a file that is missing, altered, newer or not as it must be;
@@ -63,6 +63,8 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
     declared = _declared(folder, metadata, config, name) if weights else None
     limits = MOST if declared is None else (len(declared), sum(map(math.prod, declared)))
     flow = _build(config, dtype, name, limits)
+    from attnflow_keras.models.frozen import freeze  # needs Keras, as _build has found
+
     if declared is not None:
         try:
             check_shapes(declared, flow)
@@ -74,6 +76,10 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
         damaged = _not_finite(flow)
         if damaged is not None:
             raise ZooError(f"entry {str(name)!r}: {path}: its weight {damaged} holds NaN or Inf")
+    try:
+        freeze(flow, config.get("frozen", ()))
+    except ValueError as error:
+        raise ZooError(f"entry {str(name)!r}: config.json: {error}") from error
     set_origin(flow, metadata, trained=declared is not None)
     return flow
 
@@ -118,17 +124,21 @@ def save(
         raise ZooError(f"the flow is not saved: its weight {damaged} holds NaN or Inf")
     if metadata is None:
         metadata = from_origin(flow)
-    config = {"format": FORMAT, "class": type(flow).__name__, "config": _portable(flow)}
+    arguments, frozen = _portable(flow)
+    config = {"format": FORMAT, "class": type(flow).__name__, "config": arguments}
+    if frozen:
+        config["frozen"] = frozen
     with replacing_folder(folder, overwrite) as part:
         # An uncompiled copy: a compiled model would write its optimizer too.
         copy = _build(config, None, folder)
+        parameters = int(sum(np.prod(v.shape) for v in copy.trainable_variables))
         copy.set_weights(flow.get_weights())
         write_file(part / WEIGHTS, packed(weights_bytes(copy)))
         full = {
             "format": FORMAT,
             "name": plain_name(folder.resolve().name),
             **(metadata or {}),
-            "parameters": int(sum(np.prod(v.shape) for v in flow.trainable_variables)),
+            "parameters": parameters,
             "bytes": (part / WEIGHTS).stat().st_size,
             "sha256": sha256(part / WEIGHTS),
         }
@@ -190,12 +200,15 @@ def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extr
     return Path(folder)
 
 
-def _portable(flow: Any) -> dict[str, Any]:
-    """Constructor arguments without the policy, which is chosen when the entry is loaded."""
+def _portable(flow: Any) -> tuple[dict[str, Any], list[list[int]]]:
+    """Constructor arguments, and which weights are frozen.
+
+    Without the policy, which is chosen when the entry is loaded.
+    """
     config = flow.get_config()
     for key in ("dtype", "trainable", "autocast"):
         config.pop(key, None)
-    return config
+    return config, config.pop("frozen", [])
 
 
 def _not_finite(flow: Any) -> str | None:

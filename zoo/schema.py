@@ -78,6 +78,7 @@ class Config(_Part):
     format: Count
     kind: Text = Field(alias="class")
     config: Arguments
+    frozen: Annotated[list[list[Count]], Field(max_length=OTHERWISE)] = []
 
 
 class Metric(_Part):

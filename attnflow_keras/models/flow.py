@@ -10,9 +10,11 @@ from keras import ops
 from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
 from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.compiled import CompiledMethods
+from attnflow_keras.models.configuration import ConfigurationMixin
 from attnflow_keras.models.diagnosis import DiagnosisMixin
 from attnflow_keras.models.inference import BATCH_SIZE, InferenceMixin
 from attnflow_keras.models.saving import SavingMixin
+from attnflow_keras.models.summary import SummaryMixin
 from attnflow_keras.models.trainer import FlowTrainer
 from attnflow_keras.numerics import standard_normal_log_prob
 from attnflow_keras.preprocess import Preprocess
@@ -21,7 +23,9 @@ from attnflow_keras.step_noise import step_uniform, training_step
 Tensor = Any
 
 
-class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
+class Flow(
+    InferenceMixin, DiagnosisMixin, SummaryMixin, ConfigurationMixin, SavingMixin, FlowTrainer
+):
     """A multi-scale normalizing flow over images.
 
     ``flow(inputs)`` is log p in nats, ``(n,)``. Inputs are an image batch or
@@ -330,8 +334,10 @@ class Flow(InferenceMixin, DiagnosisMixin, SavingMixin, FlowTrainer):
             raise ValueError(f"{self.name}: condition was given, but this flow is unconditional")
 
     def _check_image(self, image: Any) -> None:
-        shape = self.image_shape if checks.is_integer(image) else self.float_shape
-        checks.check_shape("image", image, shape)
+        floats = not checks.is_integer(image)
+        checks.check_shape("image", image, self.float_shape if floats else self.image_shape)
+        if floats:
+            checks.check_finite("image", image, checks.FLOAT_LIMIT, images=True)
 
     def get_config(self) -> dict[str, Any]:
         return {

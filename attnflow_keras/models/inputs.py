@@ -103,6 +103,22 @@ def check_finite(name: str, x: Any, limit: float | None = None, images: bool = F
         check_range(name, values, limit, images)
 
 
+def check_weight(weight: Any, count: int) -> np.ndarray:
+    """Weights of images as float32 ``(count,)``.
+
+    Raises:
+        ValueError: another shape, a weight that is not finite or below 0.
+    """
+    values = np.asarray(ops.convert_to_numpy(weight), dtype="float32")
+    if values.shape != (count,):
+        raise ValueError(
+            f"sample_weight must have shape {(count,)}, one number an image; got {values.shape}"
+        )
+    if not np.isfinite(values).all() or (count and values.min() < 0):
+        raise ValueError("sample_weight must hold finite numbers of at least 0")
+    return values
+
+
 def float_images(image: Tensor, noise: Tensor, dtype: str) -> Tensor:
     """``(k + u) / 256 - 0.5`` in the graph."""
     return (ops.cast(image, dtype) + ops.cast(noise, dtype)) / 256.0 - 0.5

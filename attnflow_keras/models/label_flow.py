@@ -28,7 +28,10 @@ class LabelFlow(Flow):
     Args:
         image_shape: ``(height, width, 3)`` of photos.
         palette: colour of each class, ``(classes, 3)`` of 0 to 255; label maps are then classes
-            ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only.
+            ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only. A class beyond the
+            palette is refused. One that is to be ignored, such as 255 in Cityscapes, gets a colour
+            of its own at the palette's end, and is mapped there before:
+            ``np.where(labels == 255, len(palette) - 1, labels)``.
         extra_channels: channels that label maps of colours have besides.
         **kwargs: arguments of :class:`Flow`.
     """

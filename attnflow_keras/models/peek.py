@@ -9,15 +9,6 @@ from keras import tree
 from attnflow_keras import noise
 
 
-def can_peek(x: Any) -> bool:
-    """Whether :func:`first_batch` can read ``x`` without using it up."""
-    return (
-        isinstance(x, dict | np.ndarray | list | tuple | keras.utils.PyDataset)
-        or keras.ops.is_tensor(x)
-        or (hasattr(x, "take") and hasattr(x, "element_spec"))
-    )
-
-
 def first_batch(x: Any, count: int) -> Any:
     """A batch for ``Flow.adapt`` from training data.
 

@@ -4,16 +4,22 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from attnflow_keras import noise, replicas
 from attnflow_keras.models import inputs as checks
-from attnflow_keras.models.peek import can_peek, first_batch
+from attnflow_keras.models.batches import CheckedBatches
+from attnflow_keras.models.peek import first_batch
 from attnflow_keras.numerics import LN2
 
 Tensor = Any
 
 ADAPT_IMAGES = 256
+
+WEIGHTED = (
+    "With sample_weight, loss is divided by the number of images, bits_per_dim by the sum of their "
+    "weights."
+)
 
 
 class FlowTrainer(replicas.SharedSteps, keras.Model):
@@ -78,11 +84,6 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
     def metrics(self) -> list[Any]:
         """Metrics of ``fit``: ``mode_error``, in grey levels, only with ``mode_weight``."""
         return [m for m in super().metrics if m is not self._mode_error or self.mode_weight]
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile a loaded flow as it was when it was saved."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def step_number(self) -> Tensor:
         """The number of the training step that is being computed; 0 without an optimizer."""
@@ -154,8 +155,7 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
                 "class_weight must be None, a flow has no classes; got "
                 f"{kwargs['class_weight']!r}. Weight images with sample_weight"
             )
-        self._check_data(x)
-        x = self._with_weight(x, kwargs.pop("sample_weight", None))
+        checked, x = self._checked_source(x, kwargs.pop("sample_weight", None), kwargs)
         if not getattr(self, "compiled", False):
             raise ValueError(
                 "call flow.compile(optimizer) before fit, such as "
@@ -163,52 +163,100 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
             )
         if not self.is_adapted:
             self.adapt(first_batch(x, ADAPT_IMAGES))
-        elif can_peek(x):
-            # A wrong first batch is better found here than by what it does to the weights.
-            given = checks.unpack(first_batch(x, ADAPT_IMAGES))
-            self._as_images(given["image"], limit=checks.DATA_LIMIT)
-            self._check_condition(given["condition"])
-            self._check_pair(given["image"], given["condition"])
-        if kwargs.get("validation_data") is not None:
-            kwargs["validation_data"] = self._with_noise_in_tuple(kwargs["validation_data"])
+        validation = kwargs.get("validation_data")
+        if validation is not None:
+            kwargs["validation_data"] = self._checked_validation(validation, checked)
         if self.optimizer is not None and not self.optimizer.built:
             # Else the step is traced twice: once to create the optimizer's variables.
             self.optimizer.build(self.trainable_variables)
         callbacks = kwargs.get("callbacks")
         if callbacks is None or isinstance(callbacks, list | tuple):
             kwargs["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(callbacks or [])]
-        return super().fit(x, y, *args, **kwargs)
+        with checked.plain_errors():
+            return super().fit(checked.wrap(x), y, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As ``keras.Model.evaluate``; uint8 arrays get the noise of seed 0."""
-        self._check_data(x)
-        x = self._with_weight(x, kwargs.pop("sample_weight", None))
-        return super().evaluate(self._with_noise(x), *args, **kwargs)
+        if kwargs.get("_use_cached_eval_dataset"):  # within fit, which has checked it
+            return super().evaluate(x, *args, **kwargs)
+        checked, x = self._checked_source(x, kwargs.pop("sample_weight", None), kwargs)
+        with checked.plain_errors():
+            return super().evaluate(checked.wrap(self._with_noise(x)), *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Log-probabilities ``(n,)``; uint8 arrays get the noise of seed 0, as in log_prob."""
         self._check_data(x)
-        return super().predict(self._with_noise(x), *args, **kwargs)
+        checked = CheckedBatches(self._check_batch)
+        with checked.plain_errors():
+            return super().predict(checked.wrap(self._with_noise(x)), *args, **kwargs)
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        self._check_data(x, sample_weight)
+        return super().train_on_batch(x, y, sample_weight, *args, **kwargs)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        self._check_data(x, sample_weight)
+        return super().test_on_batch(x, y, sample_weight, *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        self._check_data(x)
+        return super().predict_on_batch(x)
 
     # --- helpers -------------------------------------------------------------------------
 
-    def _check_data(self, x: Any) -> None:
+    def _checked_source(
+        self, x: Any, weight: Any, options: dict[str, Any]
+    ) -> tuple[CheckedBatches, Any]:
+        """Check arrays, put weights where they belong, and explain the loss that they give."""
+        self._check_data(x)
+        x = self._with_weight(x, weight)
+        spec = getattr(x, "element_spec", None)
+        weighted = weight is not None or (isinstance(spec, tuple) and len(spec) == 3)
+        if weighted and options.get("verbose", "auto") not in (0, False):
+            print(WEIGHTED)
+        return CheckedBatches(self._check_batch), x
+
+    def _checked_validation(self, data: Any, checked: CheckedBatches) -> Any:
+        if isinstance(data, list | tuple):
+            x, y, weight = (*data, None, None)[:3]
+            self._check_data(x, weight)
+            if y is None:
+                return self._with_noise(self._with_weight(x, weight))
+            return (self._with_noise(x), *data[1:])
+        self._check_data(data)
+        return checked.wrap(self._with_noise(data))
+
+    def _check_data(self, x: Any, weight: Any = None) -> None:
+        """Check arrays as a whole; other sources are checked batch by batch."""
         # Keras' own message for a wrong shape comes from deep inside a graph.
         if x is None or isinstance(x, str | int | float):
             raise ValueError(f"x must be {checks.FORMS}; got {x!r}")
-        if isinstance(x, dict | list | tuple | np.ndarray):
-            given = checks.unpack(x)
-            image, condition = given["image"], given["condition"]
-            if isinstance(image, np.ndarray):
-                self._as_images(image, limit=checks.DATA_LIMIT)
-            if isinstance(image, np.ndarray) and isinstance(condition, np.ndarray):
-                self._check_condition(condition)
-                if len(image) != len(condition):
-                    raise ValueError(
-                        f"condition must be one for each of {len(image)} images; got "
-                        f"{len(condition)}"
-                    )
-                self._check_pair(image, condition)
+        if isinstance(x, dict | list | tuple | np.ndarray) or ops.is_tensor(x):
+            self._check_inputs(x, weight)
+
+    def _check_batch(self, batch: Any) -> None:
+        x, _, weight = keras.utils.unpack_x_y_sample_weight(batch)
+        self._check_inputs(x, weight)
+
+    def _check_inputs(self, x: Any, weight: Any = None) -> None:
+        """Raise ValueError unless these are images, conditions and weights to learn from."""
+        given = checks.unpack(x)
+        image = self._as_images(given["image"], limit=checks.DATA_LIMIT)
+        condition = given["condition"]
+        self._check_condition(condition)
+        images = image.shape[0]
+        if condition is not None:
+            count = tree.flatten(condition)[0].shape[0]
+            if None not in (count, images) and count != images:
+                raise ValueError(f"condition must be one for each of {images} images; got {count}")
+            self._check_pair(image, condition)
+        weight = given["weight"] if weight is None else weight
+        if weight is not None and images is not None:
+            checks.check_weight(weight, images)
 
     def _check_pair(self, image: Any, condition: Any) -> None:
         """Raise ValueError where images and conditions don't fit one another; for subclasses."""
@@ -228,14 +276,7 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
                 f"{type(x).__name__}. A data set gives its weights itself, as (x, y, weight)"
             )
         given = checks.unpack(x)
-        weight = np.asarray(ops.convert_to_numpy(sample_weight), dtype="float32")
-        expected = (len(given["image"]),)
-        if weight.shape != expected:
-            raise ValueError(
-                f"sample_weight must have shape {expected}, one number an image; got {weight.shape}"
-            )
-        if not np.isfinite(weight).all() or weight.min() < 0:
-            raise ValueError("sample_weight must hold finite numbers of at least 0")
+        weight = checks.check_weight(sample_weight, len(given["image"]))
         given["weight"] = weight
         return {key: value for key, value in given.items() if value is not None}
 
@@ -250,11 +291,3 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
                     given["noise"] = noise.uniform_noise(rng, (len(image), *self.float_shape))
                     return {key: value for key, value in given.items() if value is not None}
         return x
-
-    def _with_noise_in_tuple(self, data: Any) -> Any:
-        if isinstance(data, list | tuple):
-            x, y, weight = (*data, None, None)[:3]
-            if y is None:
-                return self._with_noise(self._with_weight(x, weight))
-            return (self._with_noise(x), *data[1:])
-        return self._with_noise(data)

@@ -1,0 +1,88 @@
+"""What a flow's configuration keeps, and what Keras exports of it."""
+
+from typing import Any
+
+import keras
+
+from attnflow_keras.models.frozen import freeze, frozen_ranges
+
+# What is set before compile, and belongs to it.
+SETTINGS = ("mode_weight", "freeze_steps", "noise_seed")
+
+
+class ConfigurationMixin:
+    """``get_config`` and its kin, with what is frozen and how the flow was compiled."""
+
+    # What ``Flow`` provides.
+    conditional: bool
+    condition_shape: tuple[int, ...] | None
+    condition_dtype: str
+    float_shape: tuple[int, int, int]
+    compile: Any
+    optimizer: Any
+    trainable_variables: Any
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()  # type: ignore[misc]
+        ranges = frozen_ranges(self)
+        return {**config, "frozen": ranges} if ranges else config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """A flow of ``get_config``, with those weights frozen that were."""
+        config = dict(config)
+        ranges = config.pop("frozen", ())
+        flow = super().from_config(config, custom_objects)  # type: ignore[misc]
+        freeze(flow, ranges)
+        return flow
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Arguments of ``compile``, and the settings that go with them."""
+        config = super().get_compile_config()  # type: ignore[misc]
+        settings = {name: getattr(self, name) for name in SETTINGS if hasattr(self, name)}
+        return {**config, **settings} if config else config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile a loaded flow as it was when it was saved."""
+        config = dict(config)
+        for name in SETTINGS:
+            if name in config:
+                setattr(self, name, config.pop(name))
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: Any = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """As ``keras.Model.export``: one function, from float images to log-densities.
+
+        ``export.saved_model`` and ``export.onnx`` of this project write all functions of a flow,
+        and compare them with Keras.
+
+        Args:
+            filepath: where to write.
+            format: a format that Keras offers for its backend.
+            verbose: print what was written.
+            input_signature: specifications of the inputs; float images ``(n, *float_shape)``
+                unless given, with the condition in a dict for a conditional flow.
+            **kwargs: as in ``keras.Model.export``.
+        """
+        if input_signature is None:
+            image: Any = keras.InputSpec(
+                dtype="float32", shape=(None, *self.float_shape), name="image"
+            )
+            if self.conditional:
+                condition = keras.InputSpec(
+                    dtype=self.condition_dtype,
+                    shape=(None, *(self.condition_shape or ())),
+                    name="condition",
+                )
+                image = {"image": image, "condition": condition}
+            input_signature = [image]
+        super().export(filepath, format, verbose, input_signature, **kwargs)  # type: ignore[misc]

@@ -1,0 +1,136 @@
+"""``.keras`` files, entries and Keras' own exports of a flow; what a flow says of itself."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from tests.conftest import make_tiny_flow
+from tests.test_flow_errors import ConditionalFlow
+from tests.test_label_flows import make_cglow, make_dualglow, make_fullglow
+from tests.test_srflow import make_srflow
+
+
+@pytest.fixture
+def frozen(tiny_images):
+    flow = make_tiny_flow()
+    flow.adapt(tiny_images)
+    flow.level_1.trainable = False
+    flow.noise_seed = 5
+    flow.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    flow.fit(tiny_images[:32], batch_size=16, shuffle=False, verbose=0)
+    return flow
+
+
+def test_a_keras_file_goes_on_as_if_nothing_had_happened(frozen, tiny_images, tmp_path):
+    frozen.save(tmp_path / "f.keras")
+    loaded = keras.saving.load_model(tmp_path / "f.keras")
+    assert len(loaded.trainable_variables) == len(frozen.trainable_variables)
+    assert not loaded.level_1.trainable
+    assert loaded.level_2.trainable
+    assert int(loaded.optimizer.iterations) == 2
+    assert loaded.noise_seed == 5
+    for flow in (frozen, loaded):
+        flow.fit(tiny_images[32:64], batch_size=16, shuffle=False, verbose=0)
+    for a, b in zip(frozen.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+    for a, b in zip(frozen.optimizer.variables, loaded.optimizer.variables, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_an_entry_keeps_what_is_frozen(frozen, tmp_path):
+    frozen.level_2.step_1.actnorm.bias.trainable = False
+    zoo.save(frozen, tmp_path / "entry")
+    loaded = zoo.load(tmp_path / "entry")
+    expected = [v.trainable for v in frozen.weights]
+    assert [v.trainable for v in loaded.weights] == expected
+    assert not loaded.level_1.trainable
+    loaded.trainable = False  # Keras passes only changes on
+    loaded.trainable = True
+    metadata = json.loads((tmp_path / "entry" / "metadata.json").read_text())
+    assert metadata["parameters"] == sum(np.prod(v.shape) for v in loaded.trainable_variables)
+    config = json.loads((tmp_path / "entry" / "config.json").read_text())
+    assert "frozen" not in config["config"]
+    (tmp_path / "entry" / "config.json").write_text(json.dumps({**config, "frozen": [[0, 999]]}))
+    with pytest.raises(zoo.ZooError, match=r"frozen must be pairs .* got \[0, 999\]"):
+        zoo.load(tmp_path / "entry")
+
+
+def test_whole_flow_frozen(tmp_path):
+    flow = make_tiny_flow()
+    flow.trainable = False
+    zoo.save(flow, tmp_path / "entry")
+    assert not zoo.load(tmp_path / "entry", weights=False).trainable_variables
+
+
+@pytest.mark.parametrize(
+    "make", [make_tiny_flow, make_srflow, make_fullglow, make_cglow, make_dualglow]
+)
+def test_flows_are_channels_last_whatever_keras_says(make):
+    keras.utils.set_random_seed(0)
+    expected = make()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        keras.utils.set_random_seed(0)
+        flow = make()
+        for a, b in zip(expected.get_weights(), flow.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        options = {}
+        if flow.conditional:
+            options["condition"] = np.ones((1, *flow.condition_shape), "uint8")
+        drawn = flow.sample(1, seed=0, as_float=True, **options)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    np.testing.assert_allclose(
+        drawn, expected.sample(1, seed=0, as_float=True, **options), atol=1e-5
+    )
+
+
+def test_keras_own_export(tiny_flow, tiny_images, tmp_path):
+    tiny_flow.export(tmp_path / "saved", verbose=False)
+    x = tiny_flow.dequantize(tiny_images[:3])
+    score = np.asarray(tiny_flow.log_prob(x))
+    loaded = tf.saved_model.load(tmp_path / "saved")
+    np.testing.assert_allclose(loaded.serve(x), score, rtol=1e-5)
+    served = keras.layers.TFSMLayer(tmp_path / "saved", call_endpoint="serving_default")
+    np.testing.assert_allclose(next(iter(keras.tree.flatten(served(x)))), score, rtol=1e-5)
+
+
+def test_keras_own_export_to_onnx_with_a_condition(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    flow = ConditionalFlow()
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-0.5, 0.5, (2, *flow.float_shape)).astype("float32")
+    condition = rng.normal(size=(2, *flow.condition_shape)).astype("float32")
+    flow.export(tmp_path / "f.onnx", format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(tmp_path / "f.onnx")
+    by_shape = {x.shape[1:]: x, condition.shape[1:]: condition}
+    inputs = {given.name: by_shape[tuple(given.shape[1:])] for given in session.get_inputs()}
+    score = np.asarray(flow.log_prob(x, condition=condition))
+    np.testing.assert_allclose(session.run(None, inputs)[0], score, rtol=1e-4)
+
+
+def test_a_flow_says_what_it_is(frozen, capsys):
+    assert repr(frozen) == (
+        f"<MARFlow {frozen.name!r}: image_shape=(8, 8, 1), levels=2, parameters=3,692, "
+        "adapted=True>"
+    )
+    frozen.summary(show_trainable=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = {
+        cells[1].strip(): [cell.strip() for cell in cells[2:-1]]
+        for cells in (line.split("│") for line in lines)
+        if len(cells) > 3
+    }
+    assert {"level_1", "squeeze", "step_1", "prior_1", "level_2", "prior_2"} <= set(rows)
+    assert rows["level_1"] == ["Chain", "(n, 4, 4, 4)", "2,164", "no"]
+    assert rows["prior_1"][1] == "(n, 4, 4, 2)"
+    printed = []
+    frozen.summary(print_fn=printed.append)
+    assert any("prior_2" in line for line in printed)
+    assert lines[-1].split()[:2] == ["5,929", "weights,"]
