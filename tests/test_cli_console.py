@@ -2,10 +2,13 @@
 
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from rich.table import Table
@@ -14,8 +17,10 @@ from typer.testing import CliRunner
 import zoo
 from zoo.cli import console as module
 from zoo.cli.app import app
-from zoo.cli.console import ERRORS, PlainConsole, working
+from zoo.cli.console import ERRORS, PlainConsole, Report, working
 from zoo.cli.train import make_recipe
+from zoo.cli.train_progress import TrainingProgress
+from zoo.registry import TASKS
 
 SCORE = "1.1470 ± 0.0025 bits_per_dim, a line of more than eighty columns, as those of figures are"
 
@@ -78,17 +83,13 @@ def test_a_narrow_list_has_whole_rows_with_task_data_and_size(monkeypatch):
     invoke("list")
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
-    headings = [line.strip() for line in lines if line.strip() in ("unconditional", *zoo_tasks())]
+    headings = [line.strip() for line in lines if line.strip() in TASKS]
     assert headings == ["unconditional", "super-resolution", "label-to-photo"]
     for name in zoo.list():
         (row,) = (line.split() for line in lines if line.split()[:1] == [name])
         entry = zoo.info(name)
         size = "x".join(map(str, entry["config"]["image_shape"]))
         assert row[1:3] == [entry["dataset"], size]
-
-
-def zoo_tasks():
-    return {zoo.info(name)["task"] for name in zoo.list()}
 
 
 def test_info_shows_the_recipe_line_by_line_and_the_classes(monkeypatch):
@@ -145,7 +146,44 @@ def test_progress_on_a_terminal_has_a_clock(monkeypatch):
 def test_xla_only_where_it_is_asked_for():
     assert not make_recipe({}, {"dataset": "mine"}, True).jit
     assert make_recipe({}, {"dataset": "mine", "jit": True}, True).jit
-    assert make_recipe({"jit": True}, {"dataset": "mine"}, True).jit
+    assert make_recipe({"dataset": "its", "jit": True}, {"dataset": "mine"}, True).jit
+
+
+def test_training_shows_stages_steps_and_a_line_an_epoch(monkeypatch, capsys):
+    stages = []
+
+    @contextmanager
+    def shown(text, total=None):
+        stages.append(text)
+        report = Report(text, total)
+        yield report
+        if total is not None:
+            stages.append((report.text, report.done, total))
+
+    monkeypatch.setattr("zoo.cli.train_progress.working", shown)
+    with TrainingProgress(jit=True) as progress:
+        progress.set_params({"epochs": 2, "steps": 3})
+        progress.set_model(SimpleNamespace(trainable_variables=[None] * 200))
+        progress.on_train_begin()
+        for epoch in range(2):
+            progress.on_epoch_begin(epoch)
+            for batch in range(3):
+                progress.on_train_batch_end(batch, {"loss": 3.0, "bits_per_dim": 2.5})
+            progress.on_test_begin()
+            progress.on_epoch_end(epoch, {"val_bits_per_dim": 2.25, "bits_per_dim": 2.5, "loss": 3})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("epoch 1/2: bits_per_dim 2.5, validation bits_per_dim 2.25, ")
+    assert second.startswith("epoch 2/2: ")
+    assert stages[0] == "setting up"
+    assert re.fullmatch(r"epoch 1/2: compiling with XLA, may take \d+ minutes", stages[1])
+    assert stages[2:4] == ["epoch 1/2", ("epoch 1/2, bits_per_dim 2.5", 3, 3)]
+    assert stages[4].startswith("epoch 1/2: validating (compiling with XLA, may take")
+    assert stages[5:9] == [
+        "writing the checkpoint",
+        "epoch 2/2",
+        ("epoch 2/2", 3, 3),
+        "epoch 2/2: validating",
+    ]
 
 
 BUSY = """

@@ -78,6 +78,9 @@ def _load(name: str, part: str) -> np.ndarray:
         local = _from_folder(Path(folder), name, part)
         if local is not None:
             return local
+    import attnflow_keras._backend  # noqa: F401 - before Keras
+
+    # isort: split
     import keras
 
     try:
