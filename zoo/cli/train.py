@@ -285,8 +285,9 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
             Recipe.from_dict(recorded)
         except (TypeError, ValueError) as error:
             raise ZooError(f"the entry's recipe does not fit: {error}") from error
-    # XLA takes minutes before the first step: only where the recipe or the user asks for it.
-    settings = {**Recipe.defaults(), "jit": False, **recorded, **given}
+    # XLA takes minutes before the first step: only where a recipe or the user asks for it.
+    start = {} if recorded else {"jit": False}
+    settings = {**Recipe.defaults(), **start, **recorded, **given}
     settings.update({key: None for key in OFF if given.get(key) == OFF[key]})
     if "dataset" in given or "steps" in given:
         settings["stop_step"] = None

@@ -56,8 +56,10 @@ def translate_command(
         bool,
         typer.Option(
             "--resize",
-            help="Resize label maps of another size than the entry's to it, to the nearest pixel, "
-            "each side on its own; without it they are drawn in tiles at their own size.",
+            help="Resize label maps of another size than the entry's, and their photos, each side "
+            "on its own: another aspect ratio is stretched, not cut. Label maps by the nearest "
+            "pixel, photos by the bicubic filter. Without it label maps are drawn at their own "
+            "size, in tiles.",
         ),
     ] = False,
     background: Background = None,
