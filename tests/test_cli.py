@@ -195,7 +195,10 @@ def test_train_option_errors(folder, pictures, tmp_path, monkeypatch):
     common = ("train", folder, "--data", pictures, "-o", tmp_path / "run")
     for options, message in (
         (("--precision", "float16"), r"--precision must be one of float32, .*; got 'float16'"),
-        (("--augment", "flip"), "--augment must be one of shift_flip, recolor, none; got 'flip'"),
+        (
+            ("--augment", "flip"),
+            "--augment must be one of shift, shift_flip, recolor, none; got 'flip'",
+        ),
         (("--optimizer", "sgd"), "--optimizer must be one of adam, adamax; got 'sgd'"),
         (
             ("--schedule", "step"),
