@@ -27,6 +27,7 @@ from zoo.errors import ZooError
         lambda n: {"width": n},
         lambda n: {"components": n},
         lambda n: {"heads": n},
+        lambda n: {"layers": n},
         lambda n: {"image_shape": [n, n, 1]},
         lambda n: {"preprocess": {"pad": n}},
         lambda n: {"preprocess": {"replicate": n}},

@@ -18,6 +18,7 @@ BOUNDS = {
     "levels": 10,
     "steps": 64,
     "transition_steps": 16,
+    "layers": 64,
     "blocks": 64,
     "depth": 64,
     "heads": 64,
