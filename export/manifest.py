@@ -61,8 +61,8 @@ def read(folder: str | Path, check_files: bool = True) -> dict[str, Any]:
         raise ExportError(f"{path} is not the manifest of an export: it names no format or files")
     if version > FORMAT:
         raise ExportError(
-            f"{folder} has format {version}, this version reads up to {FORMAT}; upgrade with: "
-            "pip install -U attnflow-keras"
+            f"{folder} has format {version}, this version reads up to {FORMAT}; "
+            "get a newer version of attnflow-keras"
         )
     try:
         manifest_schema.check(content)

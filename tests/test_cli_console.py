@@ -186,6 +186,14 @@ def test_training_shows_stages_steps_and_a_line_an_epoch(monkeypatch, capsys):
     ]
 
 
+def test_train_as_json_prints_nothing_else(monkeypatch, tiny_flow, tmp_path):
+    zoo.save(tiny_flow, tmp_path / "entry", {"dataset": "mine"})
+    monkeypatch.setattr("zoo.cli.train_run.run", lambda job: module.console.print("an epoch"))
+    result = invoke("train", tmp_path / "entry", "--data", "mine", "-o", tmp_path, "--json")
+    assert json.loads(result.stdout)["dataset"] == "mine"
+    assert "an epoch" in result.stderr
+
+
 BUSY = """
 import hashlib, sys
 from zoo.cli.interrupts import on_interrupt, watched

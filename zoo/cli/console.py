@@ -113,6 +113,18 @@ def prepared_streams() -> Iterator[None]:
             notes.file = None  # type: ignore[assignment]
 
 
+@contextmanager
+def results_as_json(wanted: bool) -> Iterator[None]:
+    """Leave standard output to :func:`print_json`: what else is printed goes to standard error."""
+    if wanted:
+        console.file = notes.file
+    try:
+        yield
+    finally:
+        if wanted:
+            console.file = None  # type: ignore[assignment]
+
+
 def print_json(content: Any) -> None:
     """Print figures for other programs, as JSON."""
     print(json.dumps(content, indent=2))

@@ -8,13 +8,14 @@ import typer
 from zoo.cli.common import (
     LABEL_TO_PHOTO,
     Background,
+    Json,
     Labels,
     Name,
     Resize,
     check_choice,
     import_tensorflow,
 )
-from zoo.cli.console import working
+from zoo.cli.console import print_json, results_as_json, working
 from zoo.errors import ZooError
 from zoo.registry import info
 
@@ -182,6 +183,7 @@ def train_command(
     data_license: Annotated[
         str | None, typer.Option(help="Licence of your images, for the card.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Train an entry by its recipe, or on your own images; resumes after a kill.
 
@@ -254,22 +256,25 @@ def train_command(
     command = ["attnflow", "train", name, *_flags(given), *(["--fine-tune"] if fine_tune else [])]
     command += ["--labels", str(labels)] if labels is not None else []
     recipe = make_recipe(recorded or {}, given, fine_tune)
-    run(
-        Job(
-            name=name,
-            entry=entry,
-            recipe=recipe,
-            folder=folder,
-            fine_tune=fine_tune,
-            other_data=data is not None,
-            command=command,
-            device=device,
-            tensorboard=tensorboard,
-            labels=labels,
-            license=license_,
-            data_license=data_license,
+    with results_as_json(as_json):
+        run(
+            Job(
+                name=name,
+                entry=entry,
+                recipe=recipe,
+                folder=folder,
+                fine_tune=fine_tune,
+                other_data=data is not None,
+                command=command,
+                device=device,
+                tensorboard=tensorboard,
+                labels=labels,
+                license=license_,
+                data_license=data_license,
+            )
         )
-    )
+    if as_json:
+        print_json(info(str(folder / "entry")))
 
 
 def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool) -> Any:
