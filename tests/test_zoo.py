@@ -263,7 +263,7 @@ def test_truncated_weights(entry):
 def test_newer_format(entry, file):
     folder, _ = entry
     edit(folder / file, format=FORMAT + 1)
-    with pytest.raises(ZooError, match=r"has format 2, this version reads up to 1; upgrade with"):
+    with pytest.raises(ZooError, match=r"has format 2, this version reads up to 1; get a newer"):
         zoo.load(folder)
 
 
