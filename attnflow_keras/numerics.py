@@ -16,6 +16,25 @@ def soft_clamp(x: Tensor, bound: float) -> Tensor:
     return bound * ops.tanh(x / bound)
 
 
+# Where a flow's networks stop following their inputs, in standard deviations of training data.
+INPUT_BOUND = 5.0
+# Smallest scale of a coupling by a sigmoid.
+SCALE_FLOOR = 0.25
+
+
+def check_input_bound(bound: Any) -> float | None:
+    """Raise ValueError unless a bound of networks' inputs is a positive number or None."""
+    number = isinstance(bound, int | float) and not isinstance(bound, bool)
+    if bound is not None and not (number and 0 < bound < math.inf):
+        raise ValueError(f"input_bound must be a positive number or None; got {bound!r}")
+    return None if bound is None else float(bound)
+
+
+def clipped(x: Tensor, bound: float | None) -> Tensor:
+    """``x`` cut at +-bound; as it is without a bound."""
+    return x if bound is None else ops.clip(x, -bound, bound)
+
+
 def inverse_soft_clamp(y: Any, bound: float) -> Any:
     """Value that :func:`soft_clamp` maps to ``y``; ``y`` is first clipped inside the bound."""
     limit = 0.999 * bound

@@ -8,6 +8,7 @@
 
     curl localhost:8000/model
     curl -F images=@a.png -F images=@b.png localhost:8000/score
+    curl -F images=@a.png "localhost:8000/score?check=true"
     curl -F images=@a.png "localhost:8000/round-trip?output=list"
     curl --json '{"n": 16, "temperature": 0.8, "seed": 0}' localhost:8000/sample -o samples.png
 
@@ -31,6 +32,7 @@ from fastapi import FastAPI, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
+from attnflow_keras.exactness import EXACT, level_errors
 from attnflow_keras.noise import NotFiniteError
 from export.errors import ExportError
 from export.http_connections import settings
@@ -55,10 +57,11 @@ class Draw(Output):
 
 
 class Seed(BaseModel):
-    """The seed of the dequantization noise."""
+    """The seed of the dequantization noise, and whether to check the round trip too."""
 
     model_config = ConfigDict(extra="forbid")
     seed: int = Field(0, ge=0, lt=2**63)
+    check: bool = False
 
 
 def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B008
@@ -89,20 +92,26 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
 
         def work() -> Any:
             images, given = _images(session, uploads, limits)
-            return session.log_prob(images, given, options.seed)
+            features = session.features(given, len(images)) or None
+            errors = _round_trip(session, images, features)[1] if options.check else None
+            return session.log_prob(images, features, options.seed), errors
 
-        nats = await worker.run(work)
+        nats, errors = await worker.run(work)
         if not np.isfinite(nats).all():
             raise NotFiniteError(f"images[{np.isfinite(nats).argmin()}] has no finite score")
         # As in Session.bits_per_dim, which would run the graph once more.
         bits = -nats / np.float32(session.num_dims * np.log(2.0))
         names = [name for name, _ in uploads["images"]]
-        return {
-            "images": [
-                {"name": name, "log_prob": float(a), "bits_per_dim": float(b)}
-                for name, a, b in zip(names, nats, bits, strict=True)
-            ]
-        }
+        rows = [
+            {"name": name, "log_prob": float(a), "bits_per_dim": float(b)}
+            for name, a, b in zip(names, nats, bits, strict=True)
+        ]
+        if errors is not None:
+            for row, error in zip(rows, errors, strict=True):
+                # JSON has no infinity.
+                row["round_trip_error"] = float(error) if math.isfinite(error) else None
+                row["exact"] = bool(error < EXACT)
+        return {"images": rows}
 
     @api.post("/round-trip")
     async def round_trip(request: Request, options: Annotated[Output, Query()]) -> Response:
@@ -110,9 +119,8 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
 
         def work() -> Response:
             images, given = _images(session, uploads, limits)
-            features = session.features(given, len(images))
-            latents, _ = session.encode(session.dequantize(images, center=True), features or None)
-            back = session.quantize(session.decode(latents, features or None))
+            features = session.features(given, len(images)) or None
+            back = session.quantize(_round_trip(session, images, features)[0])
             wrong = (back != images).reshape(len(images), -1).sum(axis=1)
             return picture_response(
                 back, options.output, wrong_levels=[int(count) for count in wrong]
@@ -160,6 +168,13 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
 
 
 # --- requests ----------------------------------------------------------------------------
+
+
+def _round_trip(session: Session, images: np.ndarray, features: Any) -> tuple[Any, np.ndarray]:
+    """Images as decoded from their latents, floats, and their errors in grey levels."""
+    x = session.dequantize(images, center=True)
+    back = session.decode(session.encode(x, features)[0], features)
+    return back, level_errors(x, back)
 
 
 def _fields(session: Session) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras import noise
+from attnflow_keras.exactness import level_errors, require_exact
 from attnflow_keras.palettes import as_classes
 from attnflow_keras.preprocess import Preprocess
 from export import manifest
@@ -118,17 +119,30 @@ class Session:
     # --- the map -------------------------------------------------------------------------
 
     def encode(
-        self, x: np.ndarray, condition: Any = None, batch_size: int = BATCH_SIZE
+        self,
+        x: np.ndarray,
+        condition: Any = None,
+        batch_size: int = BATCH_SIZE,
+        check: bool = False,
     ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-        """Latents of float images ``(n, *float_shape)``, and the log-determinant ``(n,)``."""
+        """Latents of float images ``(n, *float_shape)``, and the log-determinant ``(n,)``.
+
+        With ``check`` the latents are decoded too: ValueError if an image does not come back
+        within half a grey level, see ``Flow.encode``.
+        """
         x = np.asarray(x)
         if x.dtype == np.uint8:
             raise ValueError(
                 "encode takes float images; convert uint8 images with dequantize(images) first"
             )
-        inputs = {"image": self._images(x, "x"), **self.features(condition, len(x))}
+        features = self.features(condition, len(x))
+        inputs = {"image": self._images(x, "x"), **features}
         outputs = self._batches("encode", inputs, batch_size)
-        return tuple(outputs[z["name"]] for z in self.manifest["latents"]), outputs["log_det"]
+        latents = tuple(outputs[z["name"]] for z in self.manifest["latents"])
+        if check:
+            back = self.decode(latents, features or None, batch_size)
+            require_exact(level_errors(inputs["image"], back))
+        return latents, outputs["log_det"]
 
     def decode(
         self, latents: Any, condition: Any = None, batch_size: int = BATCH_SIZE

@@ -271,7 +271,8 @@ def _build(
         arguments = config["config"]
         policy = arguments.get("dtype", "float32") if dtype is None else dtype
         with limited_weights(*limits) if limits else contextlib.nullcontext():
-            return getattr(models, kind)(**{**arguments, "dtype": policy})
+            flow = getattr(models, kind)
+            return flow(**{**flow.absent, **arguments, "dtype": policy})
     except TooLargeError as error:
         whose = f"{WEIGHTS} does not fit its config.json" if limits != MOST else "config.json"
         raise ZooError(f"entry {str(name)!r}: {whose}: {error}") from error

@@ -8,6 +8,7 @@ from attnflow_keras.bijectors import FlowBijector
 from attnflow_keras.layers.conditioner import ConditionerLayer
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.partition import HalfSplit, MaskSplit
+from attnflow_keras.numerics import check_input_bound, clipped
 
 Tensor = Any
 
@@ -64,8 +65,19 @@ class Coupling(FlowLayer):
 class NetworkCoupling(ConditionerLayer, Coupling):
     """A coupling on channel halves whose parameters come from a conditioner network.
 
-    Args are those of :class:`ConditionerLayer`.
+    Args:
+        conditioner: see :class:`ConditionerLayer`.
+        input_bound: the network sees the kept part cut at +-input_bound, so that it makes
+            nothing extreme of values far from those of the training data; None for no bound, or
+            for the flow's, see :class:`Flow`.
+        **kwargs: arguments of :class:`FlowLayer`.
     """
+
+    def __init__(
+        self, conditioner: keras.layers.Layer, input_bound: float | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(conditioner, **kwargs)
+        self.input_bound = check_input_bound(input_bound)
 
     def partition(self, shape: tuple[int, int, int]) -> HalfSplit:
         return HalfSplit(shape[-1])
@@ -80,11 +92,16 @@ class NetworkCoupling(ConditionerLayer, Coupling):
         self.build_conditioner(inputs, self.parameters_per_element() * partition.moved_channels)
 
     def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        return _joined(self.partition(tuple(x.shape[1:])).split(x)[0], condition)
+        kept = self.partition(tuple(x.shape[1:])).split(x)[0]
+        return _joined(clipped(kept, self.input_bound), condition)
 
     def run_conditioner(self, kept: Tensor, condition: Tensor | None) -> Tensor:
         """The network's output in the layer's variable dtype, ``(n, h, w, out_channels)``."""
-        return self.conditioner_output(_joined(kept, condition))
+        return self.conditioner_output(_joined(clipped(kept, self.input_bound), condition))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return config if self.input_bound is None else {**config, "input_bound": self.input_bound}
 
 
 def _joined(kept: Tensor, condition: Tensor | None) -> Tensor:

@@ -15,7 +15,12 @@ Tensor = Any
 # In units of a channel's standard deviation. exp(-9) resolves one grey level of eight-bit
 # images some fifty times; the other limits keep decode finite and F steep enough to invert
 # for any network output.
-LOG_SCALE_RANGE = (-9.0, 3.0)
+SMALLEST_LOG_SCALE = -9.0
+# Further limits of new flows: what trained ones need of the scales on real images, and no more.
+COMPONENT_BOUND = 0.7
+FINAL_RANGE = (-1.3, 0.7)
+# What a configuration means that does not state them.
+UNSTATED: dict[str, Any] = {"component_bound": 3.0, "final_range": None}
 MEAN_BOUND = 8.0
 PAPER_LOG_SCALE_MIN = -7.0
 FORMS = ("stable", "paper")
@@ -44,6 +49,11 @@ class MixtureCoupling(NetworkCoupling):
         floor: weight of a fixed standard logistic in the mixture, which keeps F invertible in
             float32 between narrow components; costs at most ``-log2(1 - floor)`` bits a
             dimension; of no effect in the paper's form.
+        component_bound: greatest log-scale of the components. Between wide ones F is flat, and the
+            inverse amplifies what rounding leaves; of no effect in the paper's form.
+        final_range: least and greatest ``a``, cut there after the soft bound, or None. Each coupling
+            grows its input by exp of the greatest at most, and the inverse by exp of minus the
+            least; of no effect in the paper's form.
         rescale: multiply ``a`` by ``g v / |v|``, a learned factor a channel (mAR-SCF).
         **kwargs: arguments of :class:`FlowLayer`.
     """
@@ -56,6 +66,8 @@ class MixtureCoupling(NetworkCoupling):
         log_scale_bound: float = 2.0,
         floor: float = 0.002,
         rescale: bool = False,
+        component_bound: float = COMPONENT_BOUND,
+        final_range: tuple[float, float] | None = FINAL_RANGE,
         **kwargs: Any,
     ) -> None:
         super().__init__(conditioner, **kwargs)
@@ -67,6 +79,8 @@ class MixtureCoupling(NetworkCoupling):
             raise ValueError(f"components must be at least 1; got {components}")
         if log_scale_bound <= 0:
             raise ValueError(f"log_scale_bound must be positive; got {log_scale_bound}")
+        self.component_bound = check_component_bound(component_bound)
+        self.final_range = check_final_range(final_range)
         self.components = components
         self.log_scale_bound = log_scale_bound
         self.floor = floor
@@ -114,9 +128,9 @@ class MixtureCoupling(NetworkCoupling):
         return MixtureLogisticCDF(
             logits=logits,
             means=soft_clamp(means + ops.cast(spread, raw.dtype), MEAN_BOUND),
-            log_scales=_limit(log_scales + float(np.log(0.6))),
+            log_scales=self._limited(log_scales + float(np.log(0.6))),
             shift=shift,
-            log_scale=self._rescaled(soft_clamp(log_scale, self.log_scale_bound)),
+            log_scale=self._rescaled(self._cut(soft_clamp(log_scale, self.log_scale_bound))),
             floor=self.floor,
         )
 
@@ -134,13 +148,44 @@ class MixtureCoupling(NetworkCoupling):
             "log_scale_bound": self.log_scale_bound,
             "floor": self.floor,
             "rescale": self.rescale,
+            "component_bound": self.component_bound,
+            "final_range": None if self.final_range is None else list(self.final_range),
         }
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "MixtureCoupling":
+        return super().from_config({**UNSTATED, **config})
 
-def _limit(log_scales: Tensor) -> Tensor:
-    """Keep log-scales in range; smooth at the lower end, where training goes."""
-    low, high = LOG_SCALE_RANGE
-    return ops.minimum(low + ops.softplus(log_scales - low), high)
+    def _cut(self, log_scale: Tensor) -> Tensor:
+        return log_scale if self.final_range is None else ops.clip(log_scale, *self.final_range)
+
+    def _limited(self, log_scales: Tensor) -> Tensor:
+        """Keep log-scales in range; smooth at the lower end, where training goes."""
+        low = SMALLEST_LOG_SCALE
+        return ops.minimum(low + ops.softplus(log_scales - low), self.component_bound)
+
+
+def check_component_bound(bound: Any) -> float:
+    """Raise ValueError unless a greatest log-scale is a number above the smallest one."""
+    number = isinstance(bound, int | float) and not isinstance(bound, bool)
+    if not number or not SMALLEST_LOG_SCALE < bound < np.inf:
+        raise ValueError(
+            f"component_bound must be a number above {SMALLEST_LOG_SCALE:g}; got {bound!r}"
+        )
+    return float(bound)
+
+
+def check_final_range(ends: Any) -> tuple[float, float] | None:
+    """Raise ValueError unless a range is None or two numbers, below and above 0."""
+    if ends is None:
+        return None
+    pair = list(ends) if isinstance(ends, list | tuple) else []
+    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in pair)
+    if len(pair) != 2 or not numbers or not -np.inf < pair[0] < 0 < pair[1] < np.inf:
+        raise ValueError(
+            f"final_range must be two numbers, below and above 0, or None; got {ends!r}"
+        )
+    return float(pair[0]), float(pair[1])
 
 
 def _sign(x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """C-Glow, label to photo: one Glow of photos whose layers read the label map itself."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -10,6 +10,7 @@ from attnflow_keras.models.arguments import counts_by_level, plain
 from attnflow_keras.models.glow import check_levels
 from attnflow_keras.models.label_flow import LabelFlow
 from attnflow_keras.networks import ResizedConditionNet, StridedVectorNet
+from attnflow_keras.numerics import SCALE_FLOOR, check_scale_floor
 from attnflow_keras.priors import GaussianPrior, StandardPrior
 
 Tensor = Any
@@ -42,8 +43,12 @@ class CGlow(LabelFlow):
         learn_top: learn mean and log-sd of every top latent, rather than N(0, I).
         palette: colour of each class, ``(classes, 3)`` of 0 to 255; label maps are then classes
             ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only.
+        scale_floor: smallest scale of couplings, see :class:`AffineCoupling`; 0 is the
+            reference's.
         **kwargs: arguments of :class:`Flow`.
     """
+
+    absent: ClassVar[dict[str, Any]] = {**LabelFlow.absent, "scale_floor": 0.0}
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class CGlow(LabelFlow):
         condition_units: int = 26,
         learn_top: bool = False,
         palette: Any = None,
+        scale_floor: float = SCALE_FLOOR,
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, palette=palette, **kwargs)
@@ -68,6 +74,7 @@ class CGlow(LabelFlow):
             "condition_width": condition_width,
             "condition_units": condition_units,
             "learn_top": bool(learn_top),
+            "scale_floor": check_scale_floor(scale_floor),
         }
         self.build()
 
@@ -107,7 +114,9 @@ class CGlow(LabelFlow):
                 seed=self.seed + 1000 * level + step,
                 **own,
             ),
-            "coupling": layers.AffineCoupling(coupling, scale="sigmoid", **own),
+            "coupling": layers.AffineCoupling(
+                coupling, scale="sigmoid", scale_floor=self._config["scale_floor"], **own
+            ),
         }
         return layers.Chain(parts, **own)
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops, tree
 
 from attnflow_keras import noise
+from attnflow_keras.exactness import EXACT
 from attnflow_keras.layers import Chain, FlowLayer
 from attnflow_keras.layers.flow_layer import merge_statistics
 from attnflow_keras.layers.observer import observing
@@ -19,7 +20,7 @@ __all__ = ["FlowDiagnosis", "LayerDiagnosis"]
 Tensor = Any
 
 BATCH_SIZE = 64
-HALF_LEVEL = 0.5 / 256
+HALF_LEVEL = EXACT / 256
 
 
 class DiagnosisMixin:
@@ -157,6 +158,10 @@ class _Diagnosis:
             round_trip_error=float(error.max()),
             # Not below rather than above: NaN is wrong too.
             wrong_levels=int((~(error < HALF_LEVEL)).sum()),
+            inexact_images=tuple(
+                int(i)
+                for i in np.flatnonzero(~(error < HALF_LEVEL).reshape(len(error), -1).all(axis=1))
+            ),
             sample_range=samples["range"],
             samples_finite=all(map(math.isfinite, samples["range"])),
             non_finite_encode=self.first["encode"],

@@ -108,6 +108,8 @@ class FlowDiagnosis:
         round_trip_error: greatest |decode(encode(x)) - x|.
         wrong_levels: number of elements of the images that come back from decode(encode(x))
             half a grey level or more away from where they were; 0 in a sound flow.
+        inexact_images: indices of the images with such elements: they lie outside the flow's
+            domain, and neither their latents nor their scores are to be relied on.
         sample_range: least and greatest value decoded from latents drawn from N(0, I).
         samples_finite: whether all of those are finite.
         non_finite_encode: path of the first layer, in the order of encode, that gave NaN or
@@ -123,6 +125,7 @@ class FlowDiagnosis:
     bits_per_dim: float
     round_trip_error: float
     wrong_levels: int
+    inexact_images: tuple[int, ...]
     sample_range: Range
     samples_finite: bool
     non_finite_encode: str | None
@@ -160,8 +163,9 @@ class FlowDiagnosis:
         if self.wrong_levels:
             worst = max(self.layers, key=lambda row: row.round_trip_error)
             return (
-                f"decode(encode(x)) changes {self.wrong_levels:,} grey levels, by up to "
-                f"{256 * self.round_trip_error:.2g}; the layer with the largest error of its own "
+                f"decode(encode(x)) changes {self.wrong_levels:,} grey levels in "
+                f"{len(self.inexact_images)} of {self.images} images, image "
+                f"{self.inexact_images[0]} first, by up to {256 * self.round_trip_error:.2g}; the layer with the largest error of its own "
                 f"is {worst.path} ({worst.round_trip_error:.2g})"
             )
         if max(map(abs, self.sample_range)) > SAMPLE_BOUND:

@@ -1,6 +1,6 @@
 """Dual-Glow, label to photo: two Glows that are linked in their priors alone."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -8,6 +8,7 @@ from attnflow_keras import layers
 from attnflow_keras.models.arguments import counts_by_level, plain
 from attnflow_keras.models.glow import Glow, check_levels, glow_chains
 from attnflow_keras.models.label_flow import SOURCE_SEED, SourcedFlow
+from attnflow_keras.numerics import SCALE_FLOOR, check_scale_floor
 from attnflow_keras.priors import LinkedPrior
 
 Tensor = Any
@@ -33,8 +34,12 @@ class DualGlow(SourcedFlow):
         palette: colour of each class, ``(classes, 3)`` of 0 to 255; label maps are then classes
             ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only.
         source_weight: weight of the source's bits per dimension in the loss of ``fit``.
+        scale_floor: smallest scale of couplings, see :class:`AffineCoupling`; 0 is the
+            reference's.
         **kwargs: arguments of :class:`Flow`.
     """
+
+    absent: ClassVar[dict[str, Any]] = {**SourcedFlow.absent, "scale_floor": 0.0}
 
     def __init__(
         self,
@@ -44,13 +49,19 @@ class DualGlow(SourcedFlow):
         width: int | list[int] = 512,
         palette: Any = None,
         source_weight: float = 1e-3,
+        scale_floor: float = SCALE_FLOOR,
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, palette=palette, source_weight=source_weight, **kwargs)
         check_levels(levels, self.float_shape)
         counts_by_level("steps", steps, levels)
         counts_by_level("width", width, levels)
-        self._config = {"levels": levels, "steps": plain(steps), "width": plain(width)}
+        self._config = {
+            "levels": levels,
+            "steps": plain(steps),
+            "width": plain(width),
+            "scale_floor": check_scale_floor(scale_floor),
+        }
         self.build()
 
     def make_source(self) -> Glow:
@@ -60,6 +71,7 @@ class DualGlow(SourcedFlow):
             seed=self.seed + SOURCE_SEED,
             dtype=self.dtype_policy,
             name="source",
+            input_bound=self.input_bound,
             **self._config,
         )
 

@@ -1,7 +1,7 @@
 """Flow, the Keras model behind every architecture."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ from attnflow_keras.models.inference import BATCH_SIZE, InferenceMixin
 from attnflow_keras.models.saving import SavingMixin
 from attnflow_keras.models.summary import SummaryMixin
 from attnflow_keras.models.trainer import FlowTrainer
-from attnflow_keras.numerics import standard_normal_log_prob
+from attnflow_keras.numerics import INPUT_BOUND, check_input_bound, standard_normal_log_prob
 from attnflow_keras.preprocess import Preprocess
 from attnflow_keras.step_noise import step_uniform, training_step
 
@@ -51,11 +51,16 @@ class Flow(
             are then those of :attr:`float_shape`; uint8 images and ``bits_per_dim`` stay those
             of ``image_shape``.
         seed: seed of the noise inside ``fit``.
+        input_bound: networks of couplings and priors see the flow's maps cut at +-input_bound,
+            in standard deviations of the training data. It bounds what they make of pictures
+            unlike those, and keeps ``decode(encode(x))`` exact there; None for no bound.
         **kwargs: arguments of ``keras.Model``, such as ``dtype`` and ``name``.
     """
 
     # Whether the flow takes a condition; a conditional model overrides these.
     conditional = False
+    # What a configuration means that was written before an argument existed.
+    absent: ClassVar[dict[str, Any]] = {"input_bound": None}
     condition_shape: tuple[int, ...] | None = None  # of one raw condition, for exports
     condition_dtype = "float32"
 
@@ -64,6 +69,7 @@ class Flow(
         image_shape: tuple[int, int, int],
         preprocess: dict[str, int] | None = None,
         seed: int = 0,
+        input_bound: float | None = INPUT_BOUND,
         **kwargs: Any,
     ) -> None:
         kwargs.pop("autocast", None)
@@ -83,6 +89,7 @@ class Flow(
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise ValueError(f"seed must be an integer of at least 0; got {seed!r}")
         self.seed = int(seed)
+        self.input_bound = check_input_bound(input_bound)
         self.noise_seed = self.seed
         self._compiled = CompiledMethods()
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
@@ -129,6 +136,7 @@ class Flow(
         self.num_levels = len(levels)
         latent_shapes = []
         for i, (steps, prior) in enumerate(levels, start=1):
+            self._bound_inputs(steps, prior)
             setattr(self, f"level_{i}", steps)
             steps.build((None, *shape))
             shape = height, width, channels = steps.output_map_shape(shape)
@@ -144,6 +152,13 @@ class Flow(
             (), "zeros", dtype="int32", trainable=False, name="adapted", autocast=False
         )
         self.built = True
+
+    def _bound_inputs(self, *parts: FlowLayer | None) -> None:
+        """Give every network in these layers, unless it has a bound of its own, the flow's."""
+        for part in filter(None, parts):
+            for layer in part._flatten_layers():
+                if getattr(layer, "input_bound", self) is None:
+                    layer.input_bound = self.input_bound
 
     def levels(self) -> list[tuple[FlowLayer, FlowLayer | None]]:
         """``(steps, prior)`` for each level."""
@@ -347,4 +362,9 @@ class Flow(
             "image_shape": list(self.image_shape),
             "preprocess": self.preprocess.to_config(),
             "seed": self.seed,
+            "input_bound": self.input_bound,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Flow":
+        return super().from_config({**cls.absent, **config}, custom_objects)

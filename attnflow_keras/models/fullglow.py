@@ -1,6 +1,6 @@
 """Full-Glow, label to photo: a Glow of photos that reads a Glow of labels at every step."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -20,7 +20,7 @@ from attnflow_keras.models.glow import Glow, check_levels
 from attnflow_keras.models.label_flow import SOURCE_SEED, SourcedFlow
 from attnflow_keras.networks import GlowConvNet, MapToVectorNet
 from attnflow_keras.networks.map_to_vector import LEAST_SIDE
-from attnflow_keras.numerics import check_scale_floor
+from attnflow_keras.numerics import SCALE_FLOOR, check_scale_floor
 from attnflow_keras.priors import GaussianPrior
 
 Tensor = Any
@@ -68,9 +68,12 @@ class FullGlow(SourcedFlow):
         grid: ``(rows, columns)`` of cells of iTrans, by level.
         attention_options: further arguments of the attention.
         source_weight: weight of the source's bits per dimension in the loss of ``fit``.
-        scale_floor: smallest scale of the target's couplings, see :class:`AffineCoupling`.
+        scale_floor: smallest scale of couplings, see :class:`AffineCoupling`; 0 is the
+            reference's.
         **kwargs: arguments of :class:`Flow`.
     """
+
+    absent: ClassVar[dict[str, Any]] = {**SourcedFlow.absent, "scale_floor": 0.0}
 
     def __init__(
         self,
@@ -90,7 +93,7 @@ class FullGlow(SourcedFlow):
         grid: Any = (2, 2),
         attention_options: dict[str, Any] | None = None,
         source_weight: float = 1e-4,
-        scale_floor: float = 0.0,
+        scale_floor: float = SCALE_FLOOR,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -146,6 +149,8 @@ class FullGlow(SourcedFlow):
             seed=self.seed + SOURCE_SEED,
             dtype=self.dtype_policy,
             name="source",
+            input_bound=self.input_bound,
+            scale_floor=0.0,
             **options,
         )
 

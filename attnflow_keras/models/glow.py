@@ -1,6 +1,6 @@
 """Glow, unconditional; in Full-Glow it reads the condition."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -16,6 +16,7 @@ from attnflow_keras.models.arguments import (
 from attnflow_keras.models.attentions import check_attention, with_attention
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.networks import ActNormConvNet, GlowConvNet
+from attnflow_keras.numerics import SCALE_FLOOR, check_scale_floor
 from attnflow_keras.priors import GaussianPrior, LearnedTopPrior, StandardPrior
 
 # What the model sets itself of its conditioners.
@@ -51,8 +52,11 @@ class Glow(Flow):
         heads: heads of iTrans.
         grid: ``(rows, columns)`` of cells of iTrans, by level.
         attention_options: further arguments of the attention.
+        scale_floor: smallest scale of couplings, see :class:`AffineCoupling`; 0 is Glow's own.
         **kwargs: arguments of :class:`Flow`.
     """
+
+    absent: ClassVar[dict[str, Any]] = {**Flow.absent, "scale_floor": 0.0}
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Glow(Flow):
         heads: int = 1,
         grid: Any = (2, 2),
         attention_options: dict[str, Any] | None = None,
+        scale_floor: float = SCALE_FLOOR,
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, **kwargs)
@@ -87,6 +92,7 @@ class Glow(Flow):
             "heads": heads,
             "grid": plain(grid),
             "attention_options": dict(attention_options or {}),
+            "scale_floor": check_scale_floor(scale_floor),
         }
         if attention == "itrans":
             check_grids(grids_by_level(grid, levels), self.float_shape)
@@ -123,8 +129,8 @@ def glow_chains(config: dict[str, Any], seed: int, policy: Any) -> list[layers.C
     """The squeeze and the steps of each level.
 
     Args:
-        config: ``levels``, ``steps``, ``width``, ``variant``, ``conditioner_options`` of
-            :class:`Glow`, and what :func:`with_attention` needs.
+        config: ``levels``, ``steps``, ``width``, ``variant``, ``conditioner_options``, ``scale_floor``
+            of :class:`Glow`, and what :func:`with_attention` needs.
         seed: seed of the rotations and masks.
         policy: dtype policy of the layers.
     """
@@ -157,7 +163,9 @@ def _step(
     parts: dict[str, layers.FlowLayer] = {
         "actnorm": layers.ActNorm(dtype=policy),
         "conv1x1": layers.InvertibleConv1x1(layout, seed=seed, dtype=policy),
-        "coupling": layers.AffineCoupling(network, scale="sigmoid", dtype=policy),
+        "coupling": layers.AffineCoupling(
+            network, scale="sigmoid", scale_floor=config["scale_floor"], dtype=policy
+        ),
     }
     return layers.Chain(with_attention(parts, config, grid, seed, dtype=policy), dtype=policy)
 

@@ -1,11 +1,18 @@
 """mARFlow, the unconditional backbone, with the paper's attentions."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
 from attnflow_keras import layers
 from attnflow_keras.layers.invertible_conv import INITS, LAYOUTS
+from attnflow_keras.layers.mixture_coupling import (
+    COMPONENT_BOUND,
+    FINAL_RANGE,
+    UNSTATED,
+    check_component_bound,
+    check_final_range,
+)
 from attnflow_keras.models.arguments import (
     by_level,
     check_grids,
@@ -25,7 +32,8 @@ PRIORS = {"autoregressive": AutoregressivePrior, "gaussian": GaussianPrior}
 CONDITIONERS = {"gated_attention": GatedAttentionNet, "gated_conv": GatedConvNet}
 # What MARFlow sets itself, so that the options can't.
 OWN = {
-    "coupling_options": ("conditioner", "components"),
+    "coupling_options": ("conditioner", "components", "input_bound", *UNSTATED),
+    "prior_options": ("input_bound",),
     "conditioner_options": ("width", "out_channels"),
 }
 
@@ -84,10 +92,15 @@ class MARFlow(Flow):
             ``position_bias``), such as ``{"blocks": 2}``.
         conv_init: start of the 1x1 convolutions, ``"orthogonal"`` or ``"identity"``, by level.
         conv_layout: ``"full_lu"`` or ``"packed"``.
+        component_bound: greatest log-scale of a mixture's components, see
+            :class:`MixtureCoupling`.
+        final_range: least and greatest final log-scale of a mixture coupling, see there.
         preprocess: see :class:`Flow`.
         seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
         **kwargs: arguments of ``keras.Model``.
     """
+
+    absent: ClassVar[dict[str, Any]] = {**Flow.absent, **UNSTATED}
 
     def __init__(
         self,
@@ -112,6 +125,8 @@ class MARFlow(Flow):
         conv_layout: str = "full_lu",
         preprocess: dict[str, int] | None = None,
         seed: int = 0,
+        component_bound: float = COMPONENT_BOUND,
+        final_range: tuple[float, float] | None = FINAL_RANGE,
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, preprocess=preprocess, seed=seed, **kwargs)
@@ -158,6 +173,8 @@ class MARFlow(Flow):
             "conditioner_options": dict(conditioner_options or {}),
             "conv_init": conv_init,
             "conv_layout": conv_layout,
+            "component_bound": check_component_bound(component_bound),
+            "final_range": plain(check_final_range(final_range)),
         }
         grids = grids_by_level(grid, levels)
         if attention == "itrans":
@@ -223,6 +240,7 @@ class MARFlow(Flow):
         if paper:
             options.setdefault("rescale", True)
         components = self._by_level["components"][level]
+        options |= {key: self._config[key] for key in UNSTATED}
         return layers.MixtureCoupling(network, components, dtype=self.dtype_policy, **options)
 
     def _prior(self, level: int, last: bool, condition_channels: int) -> layers.FlowLayer:

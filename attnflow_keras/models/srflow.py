@@ -1,7 +1,7 @@
 """SRFlow, super-resolution as a conditional flow, with the paper's attentions."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ from attnflow_keras.models.attentions import check_attention, with_attention
 from attnflow_keras.models.consistency import consistent
 from attnflow_keras.models.flow import Flow
 from attnflow_keras.networks import ActNormConvNet, RRDBNet
-from attnflow_keras.numerics import check_scale_floor
+from attnflow_keras.numerics import SCALE_FLOOR, check_scale_floor
 from attnflow_keras.priors import GaussianPrior, StandardPrior
 
 Tensor = Any
@@ -82,6 +82,7 @@ class SRFlow(AnySizeMixin, Flow):
         **kwargs: arguments of ``keras.Model``.
     """
 
+    absent: ClassVar[dict[str, Any]] = {**Flow.absent, "scale_floor": 0.0}
     conditional = True
     condition_dtype = "uint8"
     #: Steps of ``fit`` in which the encoder stays as it is; set it before ``compile``.
@@ -105,7 +106,7 @@ class SRFlow(AnySizeMixin, Flow):
         attention_condition: bool = False,
         encoder_options: dict[str, Any] | None = None,
         residual: bool = False,
-        scale_floor: float = 0.0,
+        scale_floor: float = SCALE_FLOOR,
         noise_levels: int | None = 32,
         seed: int = 0,
         **kwargs: Any,
@@ -153,7 +154,7 @@ class SRFlow(AnySizeMixin, Flow):
             "attention_condition": bool(attention_condition),
             "encoder_options": dict(encoder_options or {}),
             **({"residual": True} if residual else {}),
-            **({"scale_floor": check_scale_floor(scale_floor)} if scale_floor else {}),
+            "scale_floor": check_scale_floor(scale_floor),
             "noise_levels": noise_levels,
         }
         self._by_level: dict[str, Any] = {
@@ -233,7 +234,7 @@ class SRFlow(AnySizeMixin, Flow):
         policy = self.dtype_policy
         conditioned = {"condition_channels": self.encoder.condition_channels, "dtype": policy}
         width = self._by_level["width"][level]
-        floor = self._config.get("scale_floor", 0.0)
+        floor = self._config["scale_floor"]
         parts: dict[str, layers.FlowLayer] = {
             "actnorm": layers.ActNorm(dtype=policy),
             "conv1x1": self._conv1x1(level, step),

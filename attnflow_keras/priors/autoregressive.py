@@ -11,7 +11,7 @@ from attnflow_keras.channels_last import conv2d
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.initializers import fan_in_uniform
-from attnflow_keras.numerics import soft_clamp
+from attnflow_keras.numerics import check_input_bound, clipped, soft_clamp
 
 Tensor = Any
 
@@ -34,6 +34,8 @@ class AutoregressivePrior(FlowLayer):
         depth: its layers.
         kernel_size: side of its kernels and of the embedding's, odd.
         dilation: dilation of the ConvLSTM's kernels.
+        input_bound: the convolutions see the condition cut at +-input_bound; None for no bound,
+            or for the flow's, see :class:`Flow`.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
@@ -43,9 +45,11 @@ class AutoregressivePrior(FlowLayer):
         depth: int = 3,
         kernel_size: int = 3,
         dilation: int = 1,
+        input_bound: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.input_bound = check_input_bound(input_bound)
         # Its output decides the latents directly, so it works in the variable dtype.
         self.lstm = ConvLSTM(
             width, depth, kernel_size, dilation, dtype=self.variable_dtype, name="lstm"
@@ -78,6 +82,7 @@ class AutoregressivePrior(FlowLayer):
     def bijector(self, condition: Any = None) -> ChannelAutoregressive:
         maps = None
         if condition is not None:
+            condition = clipped(condition, self.input_bound)
             maps = self.condition_out(ops.relu(self.condition_in(condition)))
 
         def moments(h: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,12 +116,14 @@ class AutoregressivePrior(FlowLayer):
         return ChannelAutoregressive(all_at_once, start, step)
 
     def get_config(self) -> dict[str, Any]:
+        bound = {} if self.input_bound is None else {"input_bound": self.input_bound}
         return {
             **super().get_config(),
             "width": self.lstm.width,
             "depth": self.lstm.depth,
             "kernel_size": self.lstm.kernel_size,
             "dilation": self.lstm.dilation,
+            **bound,
         }
 
     def _conv(self, name: str, inputs: int, filters: int, kernel: int) -> None:

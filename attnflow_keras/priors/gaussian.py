@@ -9,7 +9,7 @@ from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.channels_last import conv2d
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.networks.zero_conv import ZeroConv2D
-from attnflow_keras.numerics import soft_clamp
+from attnflow_keras.numerics import check_input_bound, clipped, soft_clamp
 
 Tensor = Any
 
@@ -32,13 +32,18 @@ class GaussianPrior(FlowLayer):
             prior is that convolution of a map of zeros, and so knows the border. ``"tanh"`` is
             C-Glow's, between -1 and 1. ``"element"``, of a top prior only, learns a mean and
             log-sd for every element.
+        input_bound: a split prior's convolution sees the condition cut at +-input_bound; None
+            for no bound, or for the flow's, see :class:`Flow`.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
     log_scale_bound = LOG_SD_BOUND
 
-    def __init__(self, network: str = "conv", **kwargs: Any) -> None:
+    def __init__(
+        self, network: str = "conv", input_bound: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self.input_bound = check_input_bound(input_bound)
         if network not in NETWORKS:
             raise ValueError(f"network must be one of {', '.join(NETWORKS)}; got {network!r}")
         if network == "element" and self.condition_channels:
@@ -78,9 +83,11 @@ class GaussianPrior(FlowLayer):
         if condition is None:
             mean, log_sd = ops.convert_to_tensor(self.mean), ops.convert_to_tensor(self.log_sd)
         else:
-            mean, log_sd = ops.split(self.network(condition), 2, axis=-1)
+            mean, log_sd = ops.split(self.network(clipped(condition, self.input_bound)), 2, axis=-1)
         return ShiftScale(-mean, -soft_clamp(log_sd, LOG_SD_BOUND))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
+        if self.input_bound is not None:
+            config["input_bound"] = self.input_bound
         return {**config, "network": self.kind} if self.kind != "conv" else config

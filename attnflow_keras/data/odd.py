@@ -1,0 +1,51 @@
+"""Pictures unlike any training data, to see what a flow makes of them."""
+
+import numpy as np
+
+
+def odd_images(shape: tuple[int, int, int], seed: int = 0) -> dict[str, np.ndarray]:
+    """Pictures that no data set has: flat, striped, noisy, saturated.
+
+    Args:
+        shape: ``(h, w, c)`` of each picture.
+        seed: seed of the noise.
+
+    Returns:
+        uint8 pictures ``(h, w, c)`` by name: 11 of one channel, 19 of three.
+    """
+    height, width, channels = shape
+    rows, columns = np.mgrid[:height, :width]
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    pixel = (rows == height // 2) & (columns == width // 2)
+    grey = {
+        "black": np.zeros((height, width)),
+        "white": np.full((height, width), 255),
+        "grey": np.full((height, width), 128),
+        "checkerboard": 255 * ((rows + columns) % 2),
+        "checkerboard of 2": 255 * ((rows // 2 + columns // 2) % 2),
+        "stripes across": 255 * (rows % 2),
+        "stripes down": 255 * (columns % 2),
+        "white pixel": 255 * pixel,
+        "black pixel": 255 * ~pixel,
+    }
+    pictures = {
+        name: np.repeat(plane[..., None], channels, axis=-1).astype("uint8")
+        for name, plane in grey.items()
+    }
+    pictures["noise"] = rng.integers(0, 256, shape, dtype="uint8")
+    pictures["noise of 0 and 255"] = 255 * rng.integers(0, 2, shape, dtype="uint8")
+    if channels == 3:
+        for name, colour in (
+            ("red", (255, 0, 0)),
+            ("green", (0, 255, 0)),
+            ("blue", (0, 0, 255)),
+            ("yellow", (255, 255, 0)),
+            ("magenta", (255, 0, 255)),
+            ("cyan", (0, 255, 255)),
+        ):
+            pictures[name] = np.broadcast_to(np.array(colour, "uint8"), shape).copy()
+        for name, a, b in (("red and cyan", 0, 255), ("green and magenta", 255, 0)):
+            picture = pictures["checkerboard"].copy()
+            picture[..., 0 if a == 0 else 1] = 255 - picture[..., 2]
+            pictures[name] = picture
+    return pictures
