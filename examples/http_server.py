@@ -109,7 +109,7 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
         if errors is not None:
             for row, error in zip(rows, errors, strict=True):
                 # JSON has no infinity.
-                row["round_trip_error"] = float(error) if math.isfinite(error) else None
+                row["round_trip_error"] = float(error) if np.isfinite(error) else None
                 row["exact"] = bool(error < EXACT)
         return {"images": rows}
 

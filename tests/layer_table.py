@@ -30,6 +30,11 @@ def floored_affine(**k):
     return layers.AffineCoupling(network, scale="sigmoid", scale_floor=0.9, **k)
 
 
+def bounded_affine(**k):
+    network = GatedConvNet(6, dtype=k.get("dtype"))
+    return layers.AffineCoupling(network, input_bound=0.5, **k)
+
+
 def injector(**k):
     return layers.AffineInjector(ActNormConvNet(6, dtype=k.get("dtype")), **k)
 
@@ -145,6 +150,7 @@ LAYERS = {
     "affine_coupling_sigmoid": (sigmoid_affine, (3, 5, 4), 0),
     "affine_coupling_sigmoid_conditional": (sigmoid_affine, (3, 3, 5), 2),
     "affine_coupling_floored": (floored_affine, (3, 5, 4), 0),
+    "affine_coupling_bounded": (bounded_affine, (3, 5, 4), 2),
     "affine_coupling_glow": (glow_affine, (3, 5, 4), 0),
     "affine_coupling_glow_conditional": (glow_affine, (3, 5, 4), 3),
     "condition_slice": (condition_slice, (3, 5, 4), 4),

@@ -133,6 +133,16 @@ def test_health_and_model(client, session):
     assert model["limits"] == LIMITS._asdict()
 
 
+def test_score_checks_the_round_trip_if_asked_to(client, tiny_images):
+    sent = files(tiny_images[:2])
+    plain = client.post("/score", files=sent).json()["images"]
+    checked = client.post("/score", files=sent, params={"check": True}).json()["images"]
+    for before, after in zip(plain, checked, strict=True):
+        assert after.pop("exact") is True
+        assert 0 <= after.pop("round_trip_error") < 0.5
+        assert after == before
+
+
 @pytest.mark.parametrize("n", [1, 5])
 def test_score(client, session, tiny_images, n):
     images = tiny_images[:n]

@@ -501,3 +501,14 @@ def test_it_runs_in_an_environment_without_tensorflow(exported, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "ran without TensorFlow" in result.stdout
     assert sys.prefix != str(tmp_path / "env")
+
+
+def test_encode_says_when_an_image_does_not_come_back(session, tiny_images, monkeypatch):
+    x = session.dequantize(tiny_images[:3], center=True)
+    latents, log_det = session.encode(x, check=True)
+    np.testing.assert_array_equal(log_det, session.encode(x)[1])
+    decode = session.decode
+    monkeypatch.setattr(session, "decode", lambda *a: decode(*a) + np.float32(0.7 / 256))
+    with pytest.raises(ValueError, match="got 3 of 3 that it does not"):
+        session.encode(x, check=True)
+    session.encode(x)

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import Any
 
+from attnflow_keras.exactness import EXACT
+
 _ESCAPES = str.maketrans({"<": "&lt;", "[": "\\[", "|": "\\|"})
 
 
@@ -57,6 +59,8 @@ def render(
     lines.append("")
     for metric in metadata.get("metrics", []):
         lines += [f"- {shown(metric_line(metric))}"]
+    if metadata.get("exactness"):
+        lines += ["", *_exactness(metadata["exactness"]["grey_levels"])]
     for key, title in RESULTS.items():
         if metadata.get(key):
             lines += ["", f"## {title}", "", *result_table(metadata[key])]
@@ -72,6 +76,21 @@ def render(
         curve = "`curve.csv` has the curve. " if "curve.csv" in files else ""
         lines += ["", curve + shown(training.get("note", ""))]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _exactness(grey_levels: dict[str, float]) -> list[str]:
+    """What was measured of decode(encode(x)) on pictures unlike the training data."""
+    wrong = {name: error for name, error in grey_levels.items() if not error < EXACT}
+    worst = max((error for name, error in grey_levels.items() if name not in wrong), default=0.0)
+    kinds = ", ".join(name for name in grey_levels if name not in wrong)
+    lines = [
+        f"`decode(encode(x))` is exact, within half a grey level, on real images and on pictures "
+        f"unlike them: at most {worst:.2g} on {shown(kinds)}. Beyond, `encode(x, check=True)` says."
+    ]
+    if wrong:
+        named = ", ".join(f"{shown(name)} ({error:.2g})" for name, error in wrong.items())
+        lines.append(f"It is not exact on {named}, in grey levels.")
+    return lines
 
 
 # What `attnflow evaluate` records, by the name of the result.

@@ -156,6 +156,14 @@ class Result(_Part):
     split: Text
 
 
+class Exactness(_Part):
+    """Round trips of odd pictures, see ``benchmarks.exactness``."""
+
+    grey_levels: dict[str, Number]
+    latents: Number | None = None
+    batch_size: Number | None = None
+
+
 class Training(_Part):
     """How the weights came about."""
 
@@ -187,6 +195,7 @@ class Metadata(_Part):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = ABSENT
     training: Training = ABSENT
     metrics: list[Metric] = ABSENT
+    exactness: Exactness = ABSENT
     restoration: Result = ABSENT
     translation: Result = ABSENT
 

@@ -1,6 +1,10 @@
 """Pictures unlike any training data, to see what a flow makes of them."""
 
+from typing import Any
+
 import numpy as np
+
+from attnflow_keras.data.bicubic import downscale
 
 
 def odd_images(shape: tuple[int, int, int], seed: int = 0) -> dict[str, np.ndarray]:
@@ -44,8 +48,28 @@ def odd_images(shape: tuple[int, int, int], seed: int = 0) -> dict[str, np.ndarr
             ("cyan", (0, 255, 255)),
         ):
             pictures[name] = np.broadcast_to(np.array(colour, "uint8"), shape).copy()
-        for name, a, b in (("red and cyan", 0, 255), ("green and magenta", 255, 0)):
+        for name, channel in (("red and cyan", 0), ("green and magenta", 1)):
             picture = pictures["checkerboard"].copy()
-            picture[..., 0 if a == 0 else 1] = 255 - picture[..., 2]
+            picture[..., channel] = 255 - picture[..., channel]
             pictures[name] = picture
     return pictures
+
+
+def odd_condition(flow: Any, images: np.ndarray, labels: np.ndarray | None = None) -> Any:
+    """What a flow is given with odd pictures.
+
+    Args:
+        flow: the flow.
+        images: uint8 ``(n, h, w, c)``.
+        labels: label maps, of which the first stands beside each picture; None for class 0 or
+            black everywhere.
+
+    Returns:
+        None for an unconditional flow, small pictures for super-resolution, else label maps.
+    """
+    if not flow.conditional:
+        return None
+    if hasattr(flow, "scale"):
+        return downscale(images, flow.scale)
+    label = np.zeros(flow.condition_shape, "uint8") if labels is None else labels[0]
+    return np.repeat(label[None], len(images), axis=0)

@@ -60,3 +60,11 @@ class ConditionerLayer(FlowLayer):
         config = dict(config)
         config["conditioner"] = keras.saving.deserialize_keras_object(config["conditioner"])
         return cls(**config)
+
+
+def bound_inputs(layers: list[FlowLayer | None], bound: float | None) -> None:
+    """Give every layer with an ``input_bound``, inside chains too, this one if it has none."""
+    for owner in layers:
+        for layer in () if owner is None else owner._flatten_layers():
+            if getattr(layer, "input_bound", bound) is None:
+                layer.input_bound = bound

@@ -49,11 +49,10 @@ class MixtureCoupling(NetworkCoupling):
         floor: weight of a fixed standard logistic in the mixture, which keeps F invertible in
             float32 between narrow components; costs at most ``-log2(1 - floor)`` bits a
             dimension; of no effect in the paper's form.
-        component_bound: greatest log-scale of the components. Between wide ones F is flat, and the
-            inverse amplifies what rounding leaves; of no effect in the paper's form.
-        final_range: least and greatest ``a``, cut there after the soft bound, or None. Each coupling
-            grows its input by exp of the greatest at most, and the inverse by exp of minus the
-            least; of no effect in the paper's form.
+        component_bound: greatest log-scale of the components. Where wide ones meet, F is flat,
+            and the inverse amplifies rounding; of no effect in the paper's form.
+        final_range: least and greatest ``a``, cut there after the soft bound, or None: what the
+            inverse and the map itself amplify; of no effect in the paper's form.
         rescale: multiply ``a`` by ``g v / |v|``, a learned factor a channel (mAR-SCF).
         **kwargs: arguments of :class:`FlowLayer`.
     """

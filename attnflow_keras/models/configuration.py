@@ -1,6 +1,6 @@
 """What a flow's configuration keeps, and what Keras exports of it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -11,7 +11,13 @@ SETTINGS = ("mode_weight", "freeze_steps", "noise_seed")
 
 
 class ConfigurationMixin:
-    """``get_config`` and its kin, with what is frozen and how the flow was compiled."""
+    """``get_config`` and its kin, with what is frozen and how the flow was compiled.
+
+    The constructor's defaults are for new flows. A recorded configuration states every argument
+    there was when it was written; :attr:`absent` has the values that the others had then.
+    """
+
+    absent: ClassVar[dict[str, Any]] = {"input_bound": None}
 
     # What ``Flow`` provides.
     conditional: bool
@@ -30,7 +36,7 @@ class ConfigurationMixin:
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """A flow of ``get_config``, with those weights frozen that were."""
-        config = dict(config)
+        config = {**cls.absent, **config}
         ranges = config.pop("frozen", ())
         flow = super().from_config(config, custom_objects)  # type: ignore[misc]
         freeze(flow, ranges)

@@ -165,7 +165,8 @@ class FlowDiagnosis:
             return (
                 f"decode(encode(x)) changes {self.wrong_levels:,} grey levels in "
                 f"{len(self.inexact_images)} of {self.images} images, image "
-                f"{self.inexact_images[0]} first, by up to {256 * self.round_trip_error:.2g}; the layer with the largest error of its own "
+                f"{self.inexact_images[0]} first, by up to "
+                f"{256 * self.round_trip_error:.2g}; the layer with the largest error of its own "
                 f"is {worst.path} ({worst.round_trip_error:.2g})"
             )
         if max(map(abs, self.sample_range)) > SAMPLE_BOUND:

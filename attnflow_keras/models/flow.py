@@ -1,12 +1,13 @@
 """Flow, the Keras model behind every architecture."""
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.layers.conditioner import bound_inputs
 from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
 from attnflow_keras.models import inputs as checks
 from attnflow_keras.models.compiled import CompiledMethods
@@ -59,8 +60,6 @@ class Flow(
 
     # Whether the flow takes a condition; a conditional model overrides these.
     conditional = False
-    # What a configuration means that was written before an argument existed.
-    absent: ClassVar[dict[str, Any]] = {"input_bound": None}
     condition_shape: tuple[int, ...] | None = None  # of one raw condition, for exports
     condition_dtype = "float32"
 
@@ -136,7 +135,7 @@ class Flow(
         self.num_levels = len(levels)
         latent_shapes = []
         for i, (steps, prior) in enumerate(levels, start=1):
-            self._bound_inputs(steps, prior)
+            bound_inputs([steps, prior], self.input_bound)
             setattr(self, f"level_{i}", steps)
             steps.build((None, *shape))
             shape = height, width, channels = steps.output_map_shape(shape)
@@ -152,13 +151,6 @@ class Flow(
             (), "zeros", dtype="int32", trainable=False, name="adapted", autocast=False
         )
         self.built = True
-
-    def _bound_inputs(self, *parts: FlowLayer | None) -> None:
-        """Give every network in these layers, unless it has a bound of its own, the flow's."""
-        for part in filter(None, parts):
-            for layer in part._flatten_layers():
-                if getattr(layer, "input_bound", self) is None:
-                    layer.input_bound = self.input_bound
 
     def levels(self) -> list[tuple[FlowLayer, FlowLayer | None]]:
         """``(steps, prior)`` for each level."""
@@ -364,7 +356,3 @@ class Flow(
             "seed": self.seed,
             "input_bound": self.input_bound,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Flow":
-        return super().from_config({**cls.absent, **config}, custom_objects)

@@ -129,8 +129,8 @@ def glow_chains(config: dict[str, Any], seed: int, policy: Any) -> list[layers.C
     """The squeeze and the steps of each level.
 
     Args:
-        config: ``levels``, ``steps``, ``width``, ``variant``, ``conditioner_options``, ``scale_floor``
-            of :class:`Glow`, and what :func:`with_attention` needs.
+        config: ``levels``, ``steps``, ``width``, ``variant``, ``conditioner_options``,
+            ``scale_floor`` of :class:`Glow`, and what :func:`with_attention` needs.
         seed: seed of the rotations and masks.
         policy: dtype policy of the layers.
     """

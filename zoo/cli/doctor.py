@@ -37,6 +37,14 @@ def doctor_command(
     count: Annotated[int, typer.Option("-n", help="Use the first so many images.")] = COUNT,
     seed: Annotated[int, typer.Option(help="Seed of noise and latents.")] = 0,
     labels: Labels = None,
+    odd: Annotated[
+        bool,
+        typer.Option(
+            "--odd",
+            help="Instead of images: flat, striped, noisy and saturated pictures, unlike any "
+            "training data.",
+        ),
+    ] = False,
     resize: Resize = False,
     background: Background = None,
     as_json: Json = False,
@@ -46,16 +54,25 @@ def doctor_command(
     Exit status 0 when all is finite and decode(encode(x)) gives back every grey level, else 1
     with a line that says what is wrong. Warnings (a condition number above 1e4, a round-trip
     error above 1e-3, a log-scale at its bound) don't change the status.
+
+    Images that don't come back lie outside the entry's domain: their latents and scores are not
+    to be relied on. --odd shows how far the domain goes beyond the training data.
     """
     if count < 1:
         raise ValueError(f"-n must be at least 1; got {count}")
     entry = info(name)
     if not entry["pretrained"]:
         load_flow(name)  # says what to do
-    # The data first: a wrong path should not wait for TensorFlow.
-    images, condition = _images(name, entry, data, resize, labels, background)
+    if odd:
+        if data is not None or labels is not None:
+            raise ValueError("--odd makes its own pictures; give it, or IMAGES and --labels")
+        flow = load_flow(name)
+        images, condition = _odd(flow)
+    else:
+        # The data first: a wrong path should not wait for TensorFlow.
+        images, condition = _images(name, entry, data, resize, labels, background)
+        flow = load_flow(name)
     images, condition = images[:count], None if condition is None else condition[:count]
-    flow = load_flow(name)
     with working("looking at each layer (%)", 100) as report:
         diagnosis = flow.diagnose(
             images, condition, seed=seed, progress=lambda done, all_: report(100 * done // all_)
@@ -97,6 +114,15 @@ def _narrowed(text: str, width: int) -> str:
             table.stop, f"({', '.join(left_out)}: in a wider terminal, a pipe, or with --json)"
         )
     return "\n".join(lines)
+
+
+def _odd(flow: Any) -> tuple[Any, Any]:
+    import numpy as np
+
+    from attnflow_keras.data.odd import odd_condition, odd_images
+
+    images = np.stack(list(odd_images(flow.image_shape).values()))
+    return images, odd_condition(flow, images)
 
 
 def _images(
