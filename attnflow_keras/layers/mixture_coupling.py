@@ -49,11 +49,11 @@ class MixtureCoupling(NetworkCoupling):
         floor: weight of a fixed standard logistic in the mixture, which keeps F invertible in
             float32 between narrow components; costs at most ``-log2(1 - floor)`` bits a
             dimension; of no effect in the paper's form.
+        rescale: multiply ``a`` by ``g v / |v|``, a learned factor a channel (mAR-SCF).
         component_bound: greatest log-scale of the components. Where wide ones meet, F is flat,
             and the inverse amplifies rounding; of no effect in the paper's form.
         final_range: least and greatest ``a``, cut there after the soft bound, or None: what the
             inverse and the map itself amplify; of no effect in the paper's form.
-        rescale: multiply ``a`` by ``g v / |v|``, a learned factor a channel (mAR-SCF).
         **kwargs: arguments of :class:`FlowLayer`.
     """
 

@@ -92,11 +92,11 @@ class MARFlow(Flow):
             ``position_bias``), such as ``{"blocks": 2}``.
         conv_init: start of the 1x1 convolutions, ``"orthogonal"`` or ``"identity"``, by level.
         conv_layout: ``"full_lu"`` or ``"packed"``.
+        preprocess: see :class:`Flow`.
+        seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
         component_bound: greatest log-scale of a mixture's components, see
             :class:`MixtureCoupling`.
         final_range: least and greatest final log-scale of a mixture coupling, see there.
-        preprocess: see :class:`Flow`.
-        seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
         **kwargs: arguments of ``keras.Model``.
     """
 
