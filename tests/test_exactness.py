@@ -143,7 +143,8 @@ def test_odd_pictures_come_back_where_the_card_says_so(name):
     assert set(recorded) == set(pictures)
     exact = np.stack([pictures[key] for key, error in recorded.items() if error < 0.5])
     # All but pixels that alternate between saturated complementary colours.
-    assert len(pictures) - len(exact) <= 1
+    inexact = {key for key, error in recorded.items() if not error < 0.5}
+    assert inexact <= {"red and cyan", "green and magenta"}
     labels = None
     if info["dataset"] == "bluemarble_landcover":
         labels = bluemarble_sample()[1]
