@@ -26,6 +26,8 @@ LOG_SCALE_RANGE = (-7.0, 2.0)
 MEAN_BOUND = 4.0
 AFFINE_BOUND = 3.0
 GREY_LEVEL = 1.0 / 256.0
+# Part of a grey level at each of its edges in which what the networks see goes to the next one.
+EDGE = 1.0 / 64.0
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -61,6 +63,9 @@ class CausalAttention(FlowLayer):
         components: logistics of a mixture.
         bins: grey levels, 0 to 255, that get a uniform component each; only where the input are
             float images ``(k + u) / 256 - 0.5``.
+        see_levels: let the networks see the grey level of a value, not the dequantization noise
+            in it; only where the input are such float images. The noise tells nothing of later
+            values, and rounding errors of the inverse are not carried on from value to value.
         spread: size of typical inputs, in which means and scales are measured: 0.5 for images, 1
             to 2 for latents.
         floor: weight of a wide logistic in the mixture, which keeps the inverse exact in float32
@@ -86,6 +91,7 @@ class CausalAttention(FlowLayer):
         transform: str = "mixture",
         components: int = 10,
         bins: tuple[int, ...] = (),
+        see_levels: bool = False,
         spread: float = 0.5,
         floor: float = 1e-3,
         dropout: float = 0.0,
@@ -127,6 +133,7 @@ class CausalAttention(FlowLayer):
         self.transform_name = transform
         self.components = components
         self.bins = tuple(int(b) for b in bins)
+        self.see_levels = bool(see_levels)
         self.spread = float(spread)
         self.floor = float(floor)
         self.condition_scale = condition_scale
@@ -192,13 +199,25 @@ class CausalAttention(FlowLayer):
 
     def _parameters(self, tokens: Tensor, condition: Tensor | None) -> Tensor:
         """Parameters ``(n, tokens, values, outputs)`` of all values at once."""
-        scaled = tokens / self.spread
+        scaled = self._seen(tokens)
         h = self.embedding(self.tokens.contexts(scaled))
         h = h + ops.cast(ops.convert_to_tensor(self.positions), h.dtype)
         if condition is not None:
             h = h + self._condition_tokens(condition)
         context = ops.cast(self.trunk(h), self.variable_dtype)
         return self.head(context, scaled)
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """What the networks see of values."""
+        if not self.see_levels:
+            return x / self.spread
+        level = (x + 0.5) / GREY_LEVEL
+        below = ops.floor(level)
+        share = level - below
+        # A staircase without jumps: a rounding error next to an edge must not become a level.
+        down = ops.relu(1.0 - share / EDGE)
+        up = ops.relu(1.0 - (1.0 - share) / EDGE)
+        return ((below + 0.5 + 0.5 * (up - down)) * GREY_LEVEL - 0.5) / self.spread
 
     def _bijectors(self, raw: Tensor) -> list[FlowBijector]:
         """The maps of values ``(n, t, 1, d)`` for parameters ``(n, t, d, outputs)``."""
@@ -264,24 +283,25 @@ class CausalAttention(FlowLayer):
             added = ops.transpose(ops.broadcast_to(added, shape), (1, 0, 2))
 
         def token(t: Any, state: Any) -> Any:
-            done, log_det, *cache = state
-            seen = ops.take(done, loops.at(ops.convert_to_tensor(before), t), axis=0)
+            done, known, log_det, *cache = state
+            seen = ops.take(known, loops.at(ops.convert_to_tensor(before), t), axis=0)
             seen = ops.reshape(ops.transpose(seen, (1, 0, 2)), (n, -1))
-            h = self.embedding(seen / self.spread)
+            h = self.embedding(seen)
             h = h + ops.cast(loops.at(positions, t), h.dtype)
             if added is not None:
                 h = h + loops.at(added, t)
             h, cache = self.trunk.step(h, t, tuple(cache))
             started = self.head.start(ops.cast(h, self.variable_dtype))
             x, inner = self._invert_patch(started, loops.at(targets, t))
-            return (loops.put(done, t, x), log_det + inner, *cache)
+            return (loops.put(done, t, x), loops.put(known, t, self._seen(x)), log_det + inner, *cache)
 
+        done = ops.zeros_like(targets)
         # One more token than there are, of zeros: what lies outside.
-        done = ops.pad(ops.zeros_like(targets), [[0, 1], [0, 0], [0, 0]])
+        known = ops.pad(done, [[0, 1], [0, 0], [0, 0]])
         log_det = ops.zeros_like(targets[0, :, 0])
-        state = (done, log_det, *self.trunk.empty_cache(like, count))
-        done, log_det, *_ = loops.repeat(count, token, state)
-        return order.join(ops.transpose(done[:count], (1, 0, 2))), log_det
+        state = (done, known, log_det, *self.trunk.empty_cache(like, count))
+        done, _, log_det, *_ = loops.repeat(count, token, state)
+        return order.join(ops.transpose(done, (1, 0, 2))), log_det
 
     def _invert_patch(self, started: Any, target: Tensor) -> tuple[Tensor, Tensor]:
         """The values ``(n, d)`` of one patch, and the log-determinant ``(n,)``."""
@@ -290,15 +310,17 @@ class CausalAttention(FlowLayer):
             return self._invert(self.head.finish(started, zeros), target)
 
         def value(i: Any, state: Any) -> Any:
-            x, log_det = state
-            raw = self.head.finish(started, x / self.spread)
+            x, known, log_det = state
+            raw = self.head.finish(started, known)
             raw = ops.expand_dims(loops.at(ops.transpose(raw, (1, 0, 2)), i), 1)
             found, inner = self._invert(raw, ops.expand_dims(loops.at(columns, i), 1))
             place = ops.one_hot(i, self.tokens.values, dtype=x.dtype)
-            return x + found * place, log_det + inner
+            known = known + self._seen(found) * place
+            return x + found * place, known, log_det + inner
 
         columns = ops.transpose(target)
-        return loops.repeat(self.tokens.values, value, (zeros, zeros[:, 0]))
+        x, _, log_det = loops.repeat(self.tokens.values, value, (zeros, zeros, zeros[:, 0]))
+        return x, log_det
 
     def _invert(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Values ``(n, d)`` and log-determinant for parameters ``(n, d, outputs)``."""
@@ -340,6 +362,7 @@ class CausalAttention(FlowLayer):
             "transform": self.transform_name,
             "components": self.components,
             "bins": list(self.bins),
+            "see_levels": self.see_levels,
             "spread": self.spread,
             "floor": self.floor,
             "dropout": self.trunk.dropout,
