@@ -127,7 +127,15 @@ def autoregressive(**options):
 
 
 def causal(**options):
-    small = {"patch": 2, "width": 8, "layers": 1, "heads": 2, "group": 3, "components": 3}
+    small = {
+        "patch": 2,
+        "width": 8,
+        "layers": 1,
+        "heads": 2,
+        "group": 3,
+        "components": 3,
+        "spread": 2.0,
+    }
     return lambda **k: layers.CausalAttention(**{**small, **options}, **k)
 
 
@@ -193,24 +201,19 @@ LAYERS = {
         0,
     ),
     "itrans_paper_16_cells": (itrans(form="paper", grid=(4, 4)), (8, 4, 2), 0),
-    "causal": (causal(), (4, 6, 1), 0),
-    "causal_bins": (causal(bins=(0, 120, 255)), (4, 4, 1), 0),
-    "causal_colour": (causal(layers=2), (2, 4, 3), 0),
-    "causal_odd": (causal(patch=3, components=1), (3, 9, 1), 0),
-    "causal_reversed": (causal(order="reversed", spread=1.5), (4, 6, 1), 0),
-    "causal_columns": (causal(order="columns", context="previous"), (4, 6, 1), 0),
-    "causal_affine": (causal(transform="affine", spread=1.0), (4, 6, 1), 0),
+    "causal": (causal(), (4, 4, 1), 0),
+    "causal_bins": (causal(bins=(0, 120, 255), order="columns"), (2, 4, 1), 0),
+    "causal_levels": (causal(bins=(0, 255), see_levels=True), (2, 4, 1), 0),
+    "causal_colour": (causal(layers=2, order="reversed"), (2, 4, 2), 0),
+    "causal_odd": (causal(patch=3, components=1, context="previous"), (3, 6, 1), 2),
     "causal_tarflow": (
-        causal(transform="affine", group=0, context="previous", spread=1.0),
-        (4, 4, 2),
+        causal(transform="affine", group=0, context="previous"),
+        (4, 6, 2),
         0,
     ),
-    "causal_independent": (causal(group=0), (4, 4, 2), 0),
-    "causal_many_tokens": (causal(patch=1, group=0), (3, 7, 1), 0),
-    "causal_conditional": (causal(), (4, 4, 1), 3),
-    "causal_small_condition": (causal(patch=2, condition_scale=2), (4, 4, 1), 3),
-    "causal_smaller_condition": (causal(patch=1, group=0, condition_scale=2), (4, 4, 1), 2),
-    "causal_vector_condition": (causal(condition_scale=None), (4, 4, 1), 3),
+    "causal_affine": (causal(transform="affine", condition_scale=None), (4, 4, 1), 3),
+    "causal_loop": (causal(patch=1, group=0, condition_scale=3), (3, 6, 1), 2),
+    "causal_small_condition": (causal(condition_scale=2), (2, 4, 1), 3),
     "autoregressive_prior": (autoregressive(), (3, 4, 3), 0),
     "autoregressive_prior_dilated": (autoregressive(kernel_size=5, dilation=2), (5, 6, 3), 2),
     "autoregressive_prior_loop": (autoregressive(depth=1), (3, 1, 18), 1),
@@ -241,6 +244,10 @@ LAYERS = {
     "conditional_chain": (conditional_chain, (3, 3, 4), 2),
 }
 
+
+# Their inverse goes from value to value and carries errors on, so weights that are wild make it
+# chaotic in float32; trained ones are not.
+SEQUENTIAL = {name for name in LAYERS if name.startswith("causal")}
 
 # As printed in the paper: invertible for ordinary inputs only, and singular for some.
 PAPER_FORMS = {name for name in LAYERS if "paper" in name}

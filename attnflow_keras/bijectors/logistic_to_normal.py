@@ -25,6 +25,9 @@ class LogisticToNormal(FlowBijector):
     eps differs from the logistic one, by at most 1.5e-4 in its CDF.
 
     The cubic is solved by ``eps = 2 r sinh(asinh(z / (2 B r^3)) / 3)`` with ``r = sqrt(A / 3B)``.
+
+    Args:
+        name: name of the bijector.
     """
 
     def __init__(self, name: str = "logistic_to_normal") -> None:

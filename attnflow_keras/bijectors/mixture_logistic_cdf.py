@@ -131,8 +131,8 @@ class MixtureLogisticCDF(FlowBijector):
         log_pdf = log_cdf + log_survival - self.log_scales
         if len(self._bins):
             inside, share = self._in_bins(x)
-            log_cdf = self._with(log_cdf, ops.log(ops.maximum(share, TINY)))
-            log_survival = self._with(log_survival, ops.log(ops.maximum(1.0 - share, TINY)))
+            log_cdf = self._with(log_cdf, _log_or_nowhere(share))
+            log_survival = self._with(log_survival, _log_or_nowhere(1.0 - share))
             height = ops.where(inside, -math.log(self._bin_width), NOWHERE)
             log_pdf = self._with(log_pdf, ops.cast(height, x.dtype))
         total_cdf = ops.logsumexp(self.log_weights + log_cdf, axis=self._axis)
@@ -206,6 +206,11 @@ class MixtureLogisticCDF(FlowBijector):
             return ops.log(cdf) - ops.log(survival), ops.clip(slope, *SLOPE_RANGE)
 
         return evaluate
+
+
+def _log_or_nowhere(share: Tensor) -> Tensor:
+    """Log of a share; of 0 not -inf, but less than any log-probability."""
+    return ops.where(ops.greater(share, 0.0), ops.log(ops.maximum(share, TINY)), NOWHERE)
 
 
 def _newton(

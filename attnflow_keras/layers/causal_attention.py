@@ -26,6 +26,8 @@ LOG_SCALE_RANGE = (-7.0, 2.0)
 MEAN_BOUND = 4.0
 AFFINE_BOUND = 3.0
 GREY_LEVEL = 1.0 / 256.0
+# How far out, in units of ``spread``, values are told apart by the networks.
+SEEN = 3.0
 # Part of a grey level at each of its edges in which what the networks see goes to the next one.
 EDGE = 1.0 / 64.0
 
@@ -45,6 +47,9 @@ class CausalAttention(FlowLayer):
     logistic to the normal distribution (:class:`LogisticToNormal`). ``"affine"`` is
     ``(x - b) exp(-a)`` with ``|a| < 3``. With ``context="previous"``, ``group=0`` and
     ``"affine"`` it is a block of TarFlow (arXiv:2412.06329), with a learned first token.
+
+    In half precision the two passes round differently, so decoding is approximate there: train in
+    mixed precision, decode in float32.
 
     >>> layer = CausalAttention(patch=4, width=32, layers=1)
     >>> eps, log_det = layer(np.zeros((2, 8, 8, 1)))
@@ -209,6 +214,8 @@ class CausalAttention(FlowLayer):
 
     def _seen(self, x: Tensor) -> Tensor:
         """What the networks see of values."""
+        # Far values are all alike: what the networks make of them stays bounded.
+        x = ops.clip(x, -SEEN * self.spread, SEEN * self.spread)
         if not self.see_levels:
             return x / self.spread
         level = (x + 0.5) / GREY_LEVEL
@@ -293,7 +300,12 @@ class CausalAttention(FlowLayer):
             h, cache = self.trunk.step(h, t, tuple(cache))
             started = self.head.start(ops.cast(h, self.variable_dtype))
             x, inner = self._invert_patch(started, loops.at(targets, t))
-            return (loops.put(done, t, x), loops.put(known, t, self._seen(x)), log_det + inner, *cache)
+            return (
+                loops.put(done, t, x),
+                loops.put(known, t, self._seen(x)),
+                log_det + inner,
+                *cache,
+            )
 
         done = ops.zeros_like(targets)
         # One more token than there are, of zeros: what lies outside.

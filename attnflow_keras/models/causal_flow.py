@@ -13,7 +13,7 @@ from attnflow_keras.priors import StandardPrior
 Tensor = Any
 
 # What CausalFlow sets itself in each block, so that the options can't.
-OWN = ("condition_channels", "condition_scale", "order", "spread", "bins")
+OWN = ("condition_channels", "condition_scale", "order", "spread", "bins", "see_levels")
 ORDERS = ("raster", "reversed")
 
 
@@ -43,6 +43,8 @@ class CausalFlow(Flow):
         transform: of the first block, ``"mixture"`` or ``"affine"``.
         context: ``"neighbours"`` or ``"previous"``.
         bins: grey levels with a uniform component each, such as those of a plain background.
+        see_levels: let the first block see grey levels without dequantization noise, see
+            :class:`CausalAttention`; scores are better for it, and the inverse is exact.
         dropout: rate of dropout in training.
         later: arguments of :class:`CausalAttention` in which blocks after the first differ;
             ``{"transform": "affine"}`` unless given.
@@ -70,6 +72,7 @@ class CausalFlow(Flow):
         transform: str = "mixture",
         context: str = "neighbours",
         bins: tuple[int, ...] = (0, 255),
+        see_levels: bool = True,
         dropout: float = 0.0,
         later: dict[str, Any] | None = None,
         classes: int | None = None,
@@ -96,6 +99,7 @@ class CausalFlow(Flow):
             "transform": transform,
             "context": context,
             "bins": list(bins),
+            "see_levels": see_levels,
             "dropout": dropout,
             "later": later,
             "condition_width": condition_width,
@@ -145,7 +149,10 @@ class CausalFlow(Flow):
             common["condition_scale"] = self._condition.feature_scale
         parts: dict[str, layers.FlowLayer] = {}
         for i in range(config["blocks"]):
-            own = {"bins": tuple(config["bins"]), "spread": 0.5} if i == 0 else {"spread": 1.0}
+            own: dict[str, Any] = {"spread": 1.0}
+            if i == 0:
+                seen = config["see_levels"]
+                own = {"bins": tuple(config["bins"]), "see_levels": seen, "spread": 0.5}
             options = {**first, **own, **(later if i else {}), "order": ORDERS[i % 2]}
             parts[f"block_{i + 1}"] = _Block(**options, **common)
         common.pop("condition_scale", None)
