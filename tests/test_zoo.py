@@ -290,7 +290,7 @@ def test_configuration_that_does_not_fit(entry):
     with pytest.raises(ZooError, match="config.json does not fit MARFlow"):
         zoo.load(folder)
     edit(folder / "config.json", **{"class": "os.system"})
-    known = "CGlow, DualGlow, FullGlow, Glow, MARFlow, SRFlow"
+    known = "CGlow, CausalFlow, DualGlow, FullGlow, Glow, MARFlow, SRFlow"
     with pytest.raises(ZooError, match=f"class must be one of {known}; got 'os.system'"):
         zoo.load(folder)
 

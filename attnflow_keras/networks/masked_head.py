@@ -80,7 +80,7 @@ class MaskedHead(keras.layers.Layer):
 
     def _weight(self, name: str, shape: tuple[int, ...], stddev: float) -> None:
         start = Normal(stddev=stddev) if stddev else "zeros"
-        setattr(self, name, self.add_weight(shape, start, name=name))
+        setattr(self, name, self.add_weight(shape, start, name=name, autocast=False))
 
     def compute_output_shape(self, context_shape: Any, x_shape: Any) -> Any:
         return (*x_shape[:-1], self.values, self.outputs)

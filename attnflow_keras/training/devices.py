@@ -4,9 +4,9 @@ import os
 
 
 def prepare_devices() -> str:
-    """Let TensorFlow, where it is the backend, take GPU memory as it needs it; call it before anything is computed.
+    """Let TensorFlow, where it is the backend, take GPU memory as it needs it.
 
-    Without this TensorFlow takes all memory of every GPU at once. Where there is no GPU, nothing
+    To be called before anything is computed. Without this TensorFlow takes all memory of every GPU at once. Where there is no GPU, nothing
     is changed.
 
     Returns:
