@@ -277,7 +277,7 @@ class InferenceMixin:
         ends = [
             [
                 ops.convert_to_numpy(z)
-                for z in self.encode(self.dequantize(x), condition, batch_size)[0]
+                for z in self.encode(self.dequantize(x, center=True), condition, batch_size)[0]
             ]
             for x in (a, b)
         ]

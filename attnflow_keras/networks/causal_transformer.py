@@ -120,7 +120,7 @@ class CausalTransformer(keras.layers.Layer):
         return self.norm(h), tuple(after)
 
     def _mlp(self, i: int, h: Tensor) -> Tensor:
-        inner = ops.gelu(self._part("mlp_in", i)(self._part("mlp_norm", i)(h)), approximate=False)
+        inner = _gelu(self._part("mlp_in", i)(self._part("mlp_norm", i)(h)))
         return self._part("mlp_out", i)(inner)
 
     def _part(self, name: str, i: int) -> Any:
@@ -151,3 +151,8 @@ class CausalTransformer(keras.layers.Layer):
             "mlp_ratio": self.mlp_ratio,
             "dropout": self.dropout,
         }
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """The exact GELU; Keras' own is made of erfc, which ONNX lacks."""
+    return 0.5 * x * (1.0 + ops.erf(x * 0.5**0.5))
