@@ -1,5 +1,6 @@
 """What a causal flow may be conditioned on: classes, small pictures, label maps."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -64,8 +65,8 @@ class Condition:
 class ClassCondition(Condition):
     """Classes, integers ``(n,)``."""
 
-    def __init__(self, *args: Any, classes: int, policy: Any = None, **kwargs: Any) -> None:
-        super().__init__(*args, policy=policy, **kwargs)
+    def __init__(self, classes: int, **common: Any) -> None:
+        super().__init__(**common)
         if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
             raise ValueError(f"classes must be an integer of at least 2; got {classes!r}")
         self.classes = classes
@@ -75,7 +76,7 @@ class ClassCondition(Condition):
             classes,
             self.width,
             embeddings_initializer=Normal(stddev=1.0),
-            dtype=policy,
+            dtype=common["policy"],
             name="encoder",
         )
 
@@ -110,11 +111,9 @@ class ClassCondition(Condition):
 class PictureCondition(Condition):
     """Small pictures, uint8 ``(n, h / factor, w / factor, c)``, for super-resolution."""
 
-    def __init__(
-        self, image_shape: tuple[int, int, int], *args: Any, scale: int, **kwargs: Any
-    ) -> None:
-        super().__init__(image_shape, *args, **kwargs)
-        height, width, channels = image_shape
+    def __init__(self, scale: int, **common: Any) -> None:
+        super().__init__(**common)
+        height, width, channels = self.image_shape
         if isinstance(scale, bool) or not isinstance(scale, int) or scale < 2:
             raise ValueError(f"scale must be an integer of at least 2; got {scale!r}")
         if height % scale or width % scale:
@@ -141,14 +140,12 @@ class PictureCondition(Condition):
 class LabelCondition(Condition):
     """Label maps: classes ``(n, h, w)`` of a palette, or its colours ``(n, h, w, 3)``."""
 
-    def __init__(
-        self, image_shape: tuple[int, int, int], *args: Any, palette: Any, **kwargs: Any
-    ) -> None:
-        super().__init__(image_shape, *args, **kwargs)
+    def __init__(self, palette: Any, **common: Any) -> None:
+        super().__init__(**common)
         self.palette = as_palette(palette)
         if self.palette is None:
             raise ValueError("palette must be colours (classes, 3); got None")
-        self.shape = image_shape[:2]
+        self.shape = self.image_shape[:2]
 
     def check(self, condition: Any) -> None:
         check_labels(condition, (*self.image_shape[:2], 3), self.palette)
@@ -165,7 +162,11 @@ class LabelCondition(Condition):
         return ops.cast(self.encoder(picture), dtype)
 
 
-KINDS = {"classes": ClassCondition, "scale": PictureCondition, "palette": LabelCondition}
+KINDS: dict[str, Callable[..., Condition]] = {
+    "classes": ClassCondition,
+    "scale": PictureCondition,
+    "palette": LabelCondition,
+}
 
 
 def make_condition(kind: dict[str, Any], **common: Any) -> Condition:

@@ -112,11 +112,6 @@ class Flow(
         flow.quantize = quantize
         return flow
 
-    @property
-    def _compiled_methods(self) -> CompiledMethods:
-        self._compiled.owner = self
-        return self._compiled
-
     # --- structure -----------------------------------------------------------------------
 
     def make_levels(self) -> list[tuple[FlowLayer, FlowLayer | None]]:

@@ -33,13 +33,19 @@ class InferenceMixin:
     float_dims: int
     preprocess: Preprocess
     variable_dtype: Any
-    _compiled_methods: CompiledMethods
+    _compiled: CompiledMethods
     traced_encode: Any
     traced_decode: Any
     traced_log_prob: Any
     traced_condition: Any
     _features: Any
     _check_condition: Any
+
+    @property
+    def _compiled_methods(self) -> CompiledMethods:
+        # Attached here, so that a copy of the flow has its own.
+        self._compiled.owner = self
+        return self._compiled
 
     @property
     def jit(self) -> bool:

@@ -96,8 +96,9 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
         """As Keras' own, which only JAX calls; there the step is an argument, not a variable."""
         state = kwargs.get("optimizer_variables")
         if state:
-            counter = getattr(self.optimizer, "inner_optimizer", self.optimizer).iterations
-            places = [i for i, v in enumerate(self.optimizer.variables) if v is counter]
+            optimizer: Any = self.optimizer
+            counter = getattr(optimizer, "inner_optimizer", optimizer).iterations
+            places = [i for i, v in enumerate(optimizer.variables) if v is counter]
             self._traced_step = state[places[0]]
         try:
             return super().compute_loss_and_updates(*args, **kwargs)
