@@ -56,7 +56,8 @@ class AnySizeMixin:
                 f"{width}"
             )
         shape = [int(height), int(width), self.image_shape[-1]]
-        flow = type(self).from_config({**self.get_config(), "image_shape": shape})  # type: ignore[attr-defined]
+        config = self.get_config()  # type: ignore[attr-defined]
+        flow = type(self).from_config({**config, "image_shape": shape})  # type: ignore[attr-defined]
         flow.set_weights(self.get_weights())  # type: ignore[attr-defined]
         return flow
 
