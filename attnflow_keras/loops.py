@@ -31,7 +31,9 @@ def are_rolled() -> bool:
     return _rolled
 
 
-def repeat(count: int, step: Callable[[Any, Any], Any], state: Any) -> Any:
+def repeat(
+    count: int, step: Callable[[Any, Any], Any], state: Any, unrolled: int = UNROLLED_STEPS
+) -> Any:
     """``state = step(i, state)`` for i = 0 to count - 1.
 
     Args:
@@ -39,11 +41,12 @@ def repeat(count: int, step: Callable[[Any, Any], Any], state: Any) -> Any:
         step: takes the step and the state, a tuple of tensors whose shapes it keeps. The step
             is an integer, or an integer tensor inside a loop of the graph.
         state: the state before the first step.
+        unrolled: greatest count that is unrolled; 0 where a step is large or holds loops itself.
 
     Returns:
         The state after the last step.
     """
-    if count <= UNROLLED_STEPS and not _rolled:
+    if count <= unrolled and not _rolled:
         for i in range(count):
             state = step(i, state)
         return state

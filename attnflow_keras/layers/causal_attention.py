@@ -312,7 +312,7 @@ class CausalAttention(FlowLayer):
         known = ops.pad(done, [[0, 1], [0, 0], [0, 0]])
         log_det = ops.zeros_like(targets[0, :, 0])
         state = (done, known, log_det, *self.trunk.empty_cache(like, count))
-        done, _, log_det, *_ = loops.repeat(count, token, state)
+        done, _, log_det, *_ = loops.repeat(count, token, state, unrolled=0)
         return order.join(ops.transpose(done, (1, 0, 2))), log_det
 
     def _invert_patch(self, started: Any, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -331,7 +331,9 @@ class CausalAttention(FlowLayer):
             return x + found * place, known, log_det + inner
 
         columns = ops.transpose(target)
-        x, _, log_det = loops.repeat(self.tokens.values, value, (zeros, zeros, zeros[:, 0]))
+        x, _, log_det = loops.repeat(
+            self.tokens.values, value, (zeros, zeros, zeros[:, 0]), unrolled=0
+        )
         return x, log_det
 
     def _invert(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
