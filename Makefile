@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Tests run side by side in this many processes, each of which takes some 2 GB.
 WORKERS ?= 2
 
-.PHONY: setup demo test lint docs lock clean
+.PHONY: setup demo test lint docs lock gpu-pack clean
 
 setup: $(VENV)/.ready
 
@@ -35,6 +35,10 @@ lock:
 	uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
 		--extra tf --extra export --extra runtime --extra tensorboard --extra serve \
 		--extra metrics --extra dev pyproject.toml -o requirements.lock
+
+# Wheels and data for a machine with an accelerator, JAX and no network, see benchmarks/gpu.
+gpu-pack: setup
+	$(BIN)/python -m benchmarks.gpu.pack
 
 clean:
 	rm -rf $(VENV) demo-output docs/api build *.egg-info

@@ -195,9 +195,11 @@ def test_train_as_json_prints_nothing_else(monkeypatch, tiny_flow, tmp_path):
 
 
 BUSY = """
-import hashlib, sys
+import hashlib, signal, sys
 from zoo.cli.interrupts import on_interrupt, watched
 
+# A suite in the background may have been started without Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with watched(), on_interrupt(lambda: "epoch 3 is kept"):
     print("ready", flush=True)
     try:
@@ -211,10 +213,13 @@ with watched(), on_interrupt(lambda: "epoch 3 is kept"):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_is_answered_while_the_main_thread_can_not():
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, "-c", BUSY], **pipes)
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=30)
+    with subprocess.Popen([sys.executable, "-c", BUSY], **pipes) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGINT)
+            out, error = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "interrupted; epoch 3 is kept" in error
     assert out == ""
