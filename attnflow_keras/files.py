@@ -8,8 +8,10 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,8 @@ def write_file(path: str | Path, content: bytes | str) -> None:
     """Write a file that is complete or not there.
 
     Links are followed, so that the file they point to is the one replaced. Devices, pipes and
-    sockets are written into; they stay what they are.
+    sockets are written into; they stay what they are. So are open descriptors, such as
+    ``/dev/stdout``, where a file that output is appended to keeps what it has.
 
     Args:
         path: the file; folders above it are created.
@@ -43,7 +46,12 @@ def write_file(path: str | Path, content: bytes | str) -> None:
     """
     data = content.encode() if isinstance(content, str) else content
     try:
-        if is_special(path):
+        descriptor = _descriptor(path)
+        if descriptor is not None:
+            sys.stdout.flush()
+            with open(os.dup(descriptor), "wb", buffering=0) as file:
+                _write_all(file, data)
+        elif is_special(path):
             _write_into(Path(path), data)
         else:
             _replace(followed(path), data)
@@ -56,9 +64,21 @@ def write_file(path: str | Path, content: bytes | str) -> None:
 
 def _write_into(path: Path, data: bytes) -> None:
     with path.open("r+b" if path.is_block_device() else "wb", buffering=0) as file:
-        view = memoryview(data)
-        while view:
-            view = view[file.write(view) :]
+        _write_all(file, data)
+
+
+def _write_all(file: Any, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _descriptor(path: str | Path) -> int | None:
+    """The open descriptor that a path names, None for any other path."""
+    named = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d{1,6})", str(path))
+    if named:
+        return int(named[1])
+    return {"/dev/stdout": 1, "/dev/stderr": 2}.get(str(path))
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -181,3 +181,9 @@ def test_rounding_does_not_change_what_the_networks_see():
     np.testing.assert_allclose(seen[0], seen[1], atol=1e-6)
     np.testing.assert_allclose(seen[0], seen[2], atol=1e-6)
     assert (np.diff(seen[0]) > 0.007).all()
+
+
+def test_more_tokens_than_attention_can_take():
+    layer = CausalAttention(patch=1)
+    with pytest.raises(ValueError, match="patch must leave at most 16,384 tokens"):
+        layer.build((None, 1024, 1024, 3))

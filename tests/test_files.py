@@ -230,3 +230,11 @@ def test_pictures_go_where_links_lead(tmp_path):
     save_image(tmp_path / "link.png", np.zeros((4, 4, 1), "uint8"))
     assert (tmp_path / "there.png").read_bytes().startswith(b"\x89PNG")
     assert names(tmp_path) == ["link.png", "there.png"]
+
+
+def test_an_open_descriptor_keeps_what_it_has(tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_text("before\n")
+    with log.open("a") as file:
+        write_file(f"/dev/fd/{file.fileno()}", "after\n")
+    assert log.read_text() == "before\nafter\n"

@@ -11,6 +11,7 @@ import pytest
 import zoo
 from tests.hostile import WEIGHTS, put_weights, refused
 from zoo.errors import ZooError
+from zoo.weights_file import declared_shapes
 
 
 def h5(path, write):
@@ -130,3 +131,12 @@ def test_random_damage(stranger, sound_files, tmp_path):
         put_weights(stranger, tmp_path / "x.h5")
         with contextlib.suppress(ZooError):
             zoo.load(stranger)
+
+
+def test_an_array_in_thousands_of_pieces(tmp_path):
+    def write(file):
+        x = np.zeros(20_000, "float32")
+        file.create_dataset("x", data=x, chunks=(1,), compression="gzip", shuffle=True)
+
+    with pytest.raises(ValueError, match="is cut into 20,000 pieces; 5,000 are allowed"):
+        declared_shapes(h5(tmp_path / "x.h5", write))

@@ -20,6 +20,8 @@ OBJECTS = 20_000  # groups and arrays
 # Weights of a model that is built without a file, and numbers in them; the paper's largest model
 # has 253 million.
 MOST = (50_000, 400_000_000)
+# Pieces of one array; h5py cuts one of 400 million numbers into fewer.
+MOST_CHUNKS = 5_000
 EXTRA = 16  # elements of an array that is no weight of the model, such as a generator's state
 DEPTH = 32
 
@@ -116,9 +118,14 @@ def _check_chunks(name: str, item: Any, size: int) -> None:
     """Refuse a chunk that inflates to more than its size: HDF5 would take the memory it needs."""
     if not item.chunks or item.compression is None:
         return
+    count = item.id.get_num_chunks()
+    if count > MOST_CHUNKS:
+        raise ValueError(f"{name!r:.60} is cut into {count:,} pieces; {MOST_CHUNKS:,} are allowed")
     nominal = math.prod(item.chunks) * item.dtype.itemsize
-    for index in range(item.id.get_num_chunks()):
-        chunk = item.id.get_chunk_info(index)
+    # All at once: HDF5 finds each by its number only by going through those before it.
+    chunks: list[Any] = []
+    item.id.chunk_iter(chunks.append)
+    for chunk in chunks:
         if chunk.size > size:
             raise ValueError(f"{name!r:.60} is larger than its file")
         _, stored = item.id.read_direct_chunk(chunk.chunk_offset)

@@ -26,6 +26,7 @@ LOG_SCALE_RANGE = (-7.0, 2.0)
 MEAN_BOUND = 4.0
 AFFINE_BOUND = 3.0
 GREY_LEVEL = 1.0 / 256.0
+MOST_TOKENS = 2**14
 # How far out, in units of ``spread``, values are told apart by the networks.
 SEEN = 3.0
 # Part of a grey level at each of its edges in which what the networks see goes to the next one.
@@ -161,6 +162,12 @@ class CausalAttention(FlowLayer):
             raise ValueError(
                 f"patch must divide the map's height and width, {height} and {width}; got "
                 f"{self.patch}. Of use are {', '.join(map(str, fits))}"
+            )
+        count = height * width // self.patch**2
+        if count > MOST_TOKENS:
+            raise ValueError(
+                f"patch must leave at most {MOST_TOKENS:,} tokens: attention grows with their "
+                f"square; got patch={self.patch} and {count:,} tokens of {height}x{width}"
             )
         self.tokens = TokenOrder(shape, self.patch, self.order, self.context)
         seen = self.tokens.before.shape[1] * self.tokens.values
