@@ -26,7 +26,7 @@ from examples.http_server import Limits, make_app
 from export.http_connections import settings
 from export.runtime import Session
 from tests.conftest import make_tiny_flow
-from tests.helpers import grey_png, perturb
+from tests.helpers import grey_png, perturb, png_chunk
 from tests.test_flow_errors import ConditionalFlow
 
 ROOT = Path(__file__).parent.parent
@@ -261,6 +261,16 @@ def test_conditions_of_images(conditional, conditions):
     np.testing.assert_array_equal(listed(response), RGB[:3])
 
 
+def rgb_png_16(levels):
+    """An RGB PNG of 16 bits a channel, as Pillow writes none."""
+    height, width = levels.shape
+    rows = np.repeat(levels[..., None], 3, axis=-1).astype(">u2").reshape(height, -1)
+    content = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    sides = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    chunks = ((b"IHDR", sides + bytes([16, 2, 0, 0, 0])), (b"IDAT", content), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
 def test_errors_of_conditions(conditional, client, tiny_images):
     _, given = conditional
     response = given.post("/score", files=files(RGB[:2]))
@@ -269,6 +279,9 @@ def test_errors_of_conditions(conditional, client, tiny_images):
     refused(given.post("/score", files=sent), 422, "conditions", "2 files", "one for each of 3")
     response = given.post("/restore", files=files(tiny_images[:1], "conditions"))
     refused(response, 422, "conditions[0]", "8x8 pixels, mode L", "4x4 pixels, RGB, 8 bits")
+    deep = np.full((4, 4), 7, "uint16")
+    sent = [("conditions", ("a.png", rgb_png_16(deep), "image/png"))]
+    refused(given.post("/restore", files=sent), 422, "conditions[0]", "more than 8 bits", "8 bits")
     response = given.post("/restore", files=files(GIVEN[:2], "conditions"), params={"n": 3})
     refused(response, 422, "n", "6 images", "at most 5")
     response = given.post("/sample", json={})

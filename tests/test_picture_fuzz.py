@@ -171,14 +171,17 @@ FAILED = {
 }
 
 
-def test_colours_of_16_bits_are_no_label_map(tmp_path):
-    """Pillow keeps 8 of them: two classes could become one."""
+@pytest.mark.parametrize(("kind", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_pictures_of_16_bits_are_refused(tmp_path, kind, channels):
+    """Pillow keeps 8 of them, save of grey: two classes could become one."""
     path = tmp_path / "a.png"
-    pixel = (b"IDAT", zlib.compress(b"\0" + bytes([1, 7, 2, 7, 3, 7])))
-    path.write_bytes(png(header(1, 1, 16, 2), pixel, END))
-    assert load_picture(path).tolist() == [[[1, 2, 3]]]
-    with pytest.raises(ValueError, match=r"a.png as an image: it has more than 8 bits a channel"):
-        load_label_map(path)
+    pixel = (b"IDAT", zlib.compress(b"\0" + b"\1\7\2\7\3\7\xff\xff"[-2 * channels :]))
+    path.write_bytes(png(header(1, 1, 16, kind), pixel, END))
+    for read in READERS:
+        with pytest.raises(ValueError, match=r"a.png") as caught:
+            read(path)
+        if kind or read is not load_label_map:  # whose grey holds integers, here too large a one
+            assert "it has more than 8 bits a channel; convert it to 8" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", FAILED)

@@ -12,8 +12,8 @@ from PIL import Image
 from attnflow_keras.data import load_images, load_picture, save_image
 from attnflow_keras.data.paired import load_pictures
 from attnflow_keras.data.picture_files import find_pictures
-from attnflow_keras.data.pictures import PictureError, as_colour, decode_picture
-from tests.helpers import png_chunk
+from attnflow_keras.data.pictures import PictureError, TransparencyError, as_colour, decode_picture
+from tests.helpers import grey_png, png_chunk
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (6, 8, 3), dtype="uint8")
@@ -81,6 +81,26 @@ def test_a_transparent_colour_is_transparency(tmp_path, mode):
         load_picture(tmp_path / "a.png")
     found = load_picture(tmp_path / "a.png", (9, 8, 7))
     assert found[0, 0].tolist() == [9, 8, 7]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_grey_of_any_bits(bits):
+    levels = np.arange(min(2**bits, 16), dtype="uint8")[None]
+    whole = grey_png(levels, bits)
+    start = whole.index(b"IDAT") - 4
+    last = len(levels[0]) - 1
+    # Bits above those of a channel don't count.
+    for value in (last, last + 2**bits):
+        chunk = png_chunk(b"tRNS", value.to_bytes(2, "big"))
+        picture = decode_picture(io.BytesIO(whole[:start] + chunk + whole[start:]), "a.png")
+        for channels in (1, 3):
+            with pytest.raises(TransparencyError, match="has transparent pixels"):
+                picture.pixels(channels)
+        found = picture.pixels(1, (9, 9, 9))[0, :, 0]
+        expected = levels[0] * (255 // (2**bits - 1))
+        expected[last] = 9
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(picture.stored(), levels)
 
 
 def test_an_opaque_alpha_channel_changes_nothing(tmp_path):

@@ -38,8 +38,8 @@ def load_images(
     Raises:
         FileNotFoundError: no such file or folder.
         PermissionError: a folder that can't be read.
-        ValueError: an empty folder, an unreadable file, a wrong size, dtype or shape, or
-            transparent pixels and no background.
+        ValueError: an empty folder, an unreadable file, a wrong size, dtype or shape, a
+            picture of more than 8 bits a channel, or transparent pixels and no background.
     """
     if image_shape is not None:
         image_shape = _check_shape(image_shape)

@@ -28,6 +28,7 @@ WRITTEN = {"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "RGBa": "
 GREYS = (1, 2, 4, 8, 16)  # the bits of a grey PNG
 HEADER = 26  # bytes of a PNG up to the bits of a channel and the kind of colour
 REASON = 200  # characters of Pillow's own words
+TOO_DEEP = "it has more than 8 bits a channel; convert it to 8 bits"
 
 
 class PictureError(ValueError):
@@ -103,8 +104,8 @@ class Picture(NamedTuple):
         from PIL import Image
 
         image = self.image
-        if image.mode.startswith(("I", "F")):
-            raise PictureError(self.name, "it has more than 8 bits a channel; convert it to 8 bits")
+        if self.depth > 8 or image.mode.startswith(("I", "F")):
+            raise PictureError(self.name, TOO_DEEP)
         if self.transparent:
             if background is None:
                 raise TransparencyError(
@@ -130,7 +131,8 @@ class Picture(NamedTuple):
             colours: read an indexed picture as its colours.
 
         Raises:
-            PictureError: colours of more than 8 bits, numbers that are no integers.
+            PictureError: colours, or grey with an alpha channel, of more than 8 bits; numbers that
+                are no integers.
             TransparencyError: transparent pixels in grey or colour: classes can't be blended.
         """
         image = self.image
@@ -140,6 +142,9 @@ class Picture(NamedTuple):
             return np.asarray(image.convert("RGBA"))[..., :3]
         if image.mode == "F":
             raise PictureError(self.name, "a label map must hold integers")
+        if self.depth > 8 and not image.mode.startswith("I"):
+            # Pillow has cut them to 8: two classes could become one.
+            raise PictureError(self.name, TOO_DEEP)
         if image.mode in ("RGBA", "LA", "PA") and self.transparent:
             raise TransparencyError(
                 self.name, "has transparent pixels; a label map must be opaque: flatten it"
@@ -152,8 +157,6 @@ class Picture(NamedTuple):
             return np.asarray(image) // (255 // (2**self.depth - 1))
         if image.mode.startswith("I"):
             return np.asarray(image)
-        if self.depth > 8:
-            raise PictureError(self.name, "it has more than 8 bits a channel; convert it to 8 bits")
         return np.asarray(image.convert("RGB"))
 
 
@@ -235,6 +238,7 @@ def _decoded(
             if not opened.width * opened.height:
                 raise PictureError(name, "it has no pixels")
             upright = ImageOps.exif_transpose(opened)
+        _scale_transparent_colour(upright, depth)
         if upright.mode in WRITTEN:
             upright = upright.convert(WRITTEN[upright.mode])
         return Picture(str(name), upright, depth)
@@ -282,6 +286,22 @@ def _png_depth(header: bytes) -> int:
     if not header.startswith(b"\x89PNG\r\n\x1a\n") or len(header) < HEADER:
         return 8
     return header[24] if header[24] in GREYS else 8
+
+
+def _scale_transparent_colour(image: Image.Image, depth: int) -> None:
+    """Let the one transparent colour be written as the pixels are.
+
+    Pillow spreads grey of fewer than 8 bits over 0 to 255, but not the grey that a PNG names as
+    transparent. Of that number only the bits of a channel count.
+    """
+    colour = image.info.get("transparency")
+    most = 2**depth - 1
+    if depth > 8 or image.mode not in ("1", "L", "RGB"):
+        return
+    if isinstance(colour, int):
+        image.info["transparency"] = (colour & most) * (255 // most)
+    elif isinstance(colour, tuple):
+        image.info["transparency"] = tuple(level & most for level in colour)
 
 
 def one_line(error: BaseException | str) -> str:
