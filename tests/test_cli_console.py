@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -65,6 +66,16 @@ def test_signs_that_a_terminal_lacks_are_replaced():
     assert text.endswith("+/- ?\n")
     rows = [line for line in text.splitlines() if line.startswith(("+-", "|"))]
     assert len({len(row) for row in rows}) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_bytes_of_a_name_are_printed(encoding):
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding=encoding, errors=ERRORS)
+    name = os.fsdecode(b"caf\xe9.png")
+    PlainConsole(file=out, markup=False, highlight=False).print(f"wrote {name}")
+    print(name, file=out, flush=True)
+    assert raw.getvalue() == b"wrote caf\\xe9.png\ncaf\\xe9.png\n"
 
 
 def test_the_command_line_runs_in_ascii():

@@ -1,11 +1,13 @@
 """What the commands say of the user's pictures: skipped, transparent, resized, too large."""
 
+import os
 import warnings
 
 import pytest
 from PIL import Image
 
 import zoo
+from attnflow_keras.data import save_image
 from tests.test_pictures import bomb
 from zoo.cli.app import main
 from zoo.cli.common import row_names
@@ -58,6 +60,21 @@ def test_pictures_that_need_a_word(tiny_flow, pictures, attnflow, tmp_path):
     error = attnflow("score", entry, pictures)
     assert error.startswith(f"error: {pictures}/a.png is too large a picture: ")
     assert error.count("\n") == 1
+
+
+def test_names_that_are_no_utf_8(tiny_flow, tiny_images, attnflow, tmp_path):
+    entry, folder = tmp_path / "entry", tmp_path / os.fsdecode(b"caf\xe9")
+    zoo.save(tiny_flow, entry, {"task": "unconditional"})
+    name = b"caf\xe9,1.png"
+    save_image(tmp_path / "a.png", tiny_images[0])
+    folder.mkdir()
+    (tmp_path / "a.png").rename(folder / os.fsdecode(name))
+    out = folder / os.fsdecode(b"\xff.csv")
+    attnflow("score", entry, folder, "-o", out)
+    assert out.read_bytes().splitlines()[1].endswith(b',"' + name + b'"')
+    # Nor does the picture itself become a table.
+    error = attnflow("score", entry, folder / os.fsdecode(name), "-o", folder / os.fsdecode(name))
+    assert "--out would replace" in error
 
 
 def test_rows_have_names(tmp_path, pictures):

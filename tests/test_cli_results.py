@@ -177,6 +177,43 @@ def test_names_partners_and_targets(tmp_path):
     assert set(FORMATS) >= set(ENDINGS)
 
 
+def test_no_result_replaces_an_input(restorer, translator, tmp_path, monkeypatch):
+    for command in ("restore", "translate"):
+        monkeypatch.setattr(f"zoo.cli.{command}.load_flow", lambda name: 1 / 0)
+    picture = np.full((4, 4, 3), 7, "uint8")
+    for name in ("in/a.png", "in/sub/b.png", "large/a.png", "large/b.png", "many/a-0001.png"):
+        save_image(tmp_path / name, picture)
+    save_image(tmp_path / "many" / "a.png", picture)
+    (tmp_path / "linked").symlink_to("in", target_is_directory=True)
+    (tmp_path / "link.png").symlink_to(tmp_path / "in" / "a.png")
+    one, folder = tmp_path / "in" / "a.png", tmp_path / "in"
+    many = tmp_path / "many"
+    cases = (
+        (folder, "-o", folder),
+        (folder, "-o", tmp_path / "linked"),
+        (one, "-o", one),
+        (one, "-o", tmp_path / "link.png"),
+        (tmp_path / "link.png", "-o", one),
+        (one, "--separate", "-o", folder),
+        (many, "--separate", "--samples", 2, "-o", many),
+    )
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    message = r"--out would replace .*\.png, which is read; name another place"
+    for given in cases:
+        for command, entry in (("restore", restorer), ("translate", translator)):
+            with pytest.raises(ValueError, match=message):
+                attnflow(command, entry, *given)
+    palette = tmp_path / "palette.png"
+    palette.write_text("[[1, 2, 3]]")
+    with pytest.raises(ValueError, match=message):
+        attnflow("translate", translator, one, "--palette", palette, "-o", palette)
+    for reference in (tmp_path / "large", tmp_path / "large" / "a.png"):
+        results = Results([one], tmp_path / "large", "made", True, None)
+        with pytest.raises(ValueError, match=message):
+            results.partners(reference, "--reference")
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_progress_counts_the_tiles_of_all_samples():
     seen = []
     tiles = counted(lambda *parts: seen.append(parts), 2)

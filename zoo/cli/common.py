@@ -98,6 +98,24 @@ def check_out_folder(path: Path) -> None:
     _check_folder(path, followed(path))
 
 
+def check_not_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise ValueError where a file to write is one that is read, also by way of links."""
+    read = {_identity(path): path for path in inputs}
+    read.pop(None, None)
+    for target in targets:
+        path = read.get(_identity(target))
+        if path is not None:
+            raise ValueError(f"--out would replace {path}, which is read; name another place")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:  # nothing is there yet
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _check_folder(path: Path, folder: Path) -> None:
     while not folder.exists():
         folder = folder.parent

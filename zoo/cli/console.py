@@ -80,7 +80,14 @@ def _in_ascii(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     signs = error.object[error.start : error.end]
-    return "".join(ASCII.get(sign, "?") for sign in signs), error.end
+    return "".join(_letters(sign) for sign in signs), error.end
+
+
+def _letters(sign: str) -> str:
+    byte = ord(sign) - 0xDC00
+    if 0x80 <= byte <= 0xFF:  # of a file's name that is no UTF-8
+        return f"\\x{byte:02x}"
+    return ASCII.get(sign, "?")
 
 
 codecs.register_error(ERRORS, _in_ascii)

@@ -71,7 +71,7 @@ def restore_command(
             f"entry {name!r} is for the task {entry.get('task', 'unknown')}; 'attnflow list --task "
             "super-resolution' shows those that restore"
         )
-    results = Results(pictures, out, "restored", separate, format_)
+    results = Results(pictures, out, "restored", separate, format_, samples)
     scale = entry["config"]["scale"]
     # All of them first: a wrong one should not wait for the others.
     small = [load_picture(picture.path, background) for picture in results.pictures]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from zoo.cli.common import check_out, check_out_folder
+from zoo.cli.common import check_not_inputs, check_out, check_out_folder
 from zoo.cli.console import console, notes, print_json, working
 from zoo.cli.interrupts import on_interrupt
 
@@ -54,10 +54,11 @@ class Results:
         default: name of the file or folder without it, without ending.
         separate: one file a result.
         ending: what the user gave as ``--format``, or None.
+        samples: results of one picture.
 
     Raises:
         OSError: an input that is not there, or a target that can't be written.
-        ValueError: two inputs of one name, an unknown format.
+        ValueError: two inputs of one name, an unknown format, a target that is an input.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Results:
         default: str,
         separate: bool,
         ending: str | None,
+        samples: int = 1,
     ) -> None:
         if ending is not None and ending not in FORMATS:
             raise ValueError(f"--format must be one of {', '.join(FORMATS)}; got {ending!r}")
@@ -82,13 +84,18 @@ class Results:
             check_out(self.out, FORMATS)
             if ending is not None and self.out.suffix.lower() != f".{ending}":
                 raise ValueError(f"--format {ending}: the name of --out ends in {self.out.suffix}")
+        count = samples if separate else 1
+        self.targets = [
+            path for number in range(len(self.pictures)) for path in self.paths(number, count)
+        ]
+        check_not_inputs(self.targets, (picture.path for picture in self.pictures))
 
     def partners(self, given: Path | None, option: str) -> list[Path | None]:
         """What goes with each picture: the one file given, or those of the same names in a folder.
 
         Raises:
             OSError: no such file or folder.
-            ValueError: a picture without a partner.
+            ValueError: a picture without a partner, a partner that a result would replace.
         """
         if given is None:
             return [None] * len(self.pictures)
@@ -97,12 +104,15 @@ class Results:
                 raise ValueError(
                     f"{option} must be a folder, for {len(self.pictures)} pictures; {given} is none"
                 )
+            check_not_inputs(self.targets, [given])
             return [given]
         found = {picture.name: picture.path for picture in find([given])}
         for picture in self.pictures:
             if picture.name not in found:
                 raise ValueError(f"{option}: {given} has no partner of {picture.path}")
-        return [found[picture.name] for picture in self.pictures]
+        partners: list[Path | None] = [found[picture.name] for picture in self.pictures]
+        check_not_inputs(self.targets, found.values())
+        return partners
 
     def write(self, number: int, results: Sequence[Any], before: Any = (), after: Any = ()) -> None:
         """Write the results of one picture; what is shown before and after them makes a strip."""

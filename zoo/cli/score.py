@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from zoo.cli.common import (
     Labels,
     Name,
     Resize,
+    check_not_inputs,
     check_out,
     check_precision,
     load_conditioned,
@@ -63,6 +65,7 @@ def score_command(
     check_precision(precision)
     if out is not None:
         check_out(out)
+        check_not_inputs([out], [Path(data)])
     # The data first: a wrong path should not wait for TensorFlow.
     images, condition = load_conditioned(info(name), data, resize, labels, background)
     flow = load_flow(name, dtype=precision)
@@ -93,5 +96,6 @@ def score_command(
         files = row_names(data, labels, len(bits))
         for i, (b, file) in enumerate(zip(bits, files, strict=True)):
             writer.writerow((i, f"{float(b):.5f}", file))
-        write_file(out, text.getvalue())
+        # Names of files are bytes; those that are no UTF-8 are written as they are.
+        write_file(out, text.getvalue().encode("utf-8", sys.getfilesystemencodeerrors()))
         (notes if as_json else console).print(f"wrote {out}")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from attnflow_keras.untrusted import read_json
-from zoo.cli.common import LABEL_TO_PHOTO, Background, Json, Name, load_flow
+from zoo.cli.common import LABEL_TO_PHOTO, Background, Json, Name, check_not_inputs, load_flow
 from zoo.cli.results import Format, Out, Results, Separate, counted
 from zoo.registry import info
 
@@ -76,10 +76,14 @@ def translate_command(
             f"entry {name!r} is for the task {entry.get('task', 'unknown')}; 'attnflow list --task "
             f"{LABEL_TO_PHOTO}' shows those for label maps"
         )
-    results = Results(labels, out, "photos" if len(labels) > 1 else "photo", separate, format_)
+    results = Results(
+        labels, out, "photos" if len(labels) > 1 else "photo", separate, format_, samples
+    )
     size = tuple(entry["config"]["image_shape"][:2])
     own = entry["config"].get("palette")
     given = None if palette is None else _read_palette(palette, own)
+    if palette is not None:
+        check_not_inputs(results.targets, [palette])
     done_to = Notes(labels[0] if len(labels) == 1 else "label maps")
     # All of them first: a wrong one should not wait for the others.
     conditions = [
