@@ -1,5 +1,9 @@
 """Every batch of every data source is checked, and the error is the one that arrays get."""
 
+import functools
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
 import keras
 import numpy as np
 import pytest
@@ -175,3 +179,84 @@ def test_weights_are_explained(flow, tiny_images, capsys):
     assert "loss is divided by the number of images" in capsys.readouterr().out
     flow.evaluate(tiny_images[:8], sample_weight=np.ones(8), verbose=0)
     assert not capsys.readouterr().out
+
+
+def test_symbolic_weights_train(flow, tiny_images):
+    x, weight = tiny_images[:16], np.ones(16, "float32")
+    slices = tf.data.Dataset.from_tensor_slices
+    for data in ((x, np.zeros(16), weight), {"image": x, "weight": weight}):
+        data = slices(data).batch(8, drop_remainder=True)
+        flow.fit(data, verbose=0)
+        assert np.isfinite(flow.evaluate(data, verbose=0)).all()
+    wrong = slices((x, np.zeros(16), np.ones((16, 2)))).batch(8, drop_remainder=True)
+    raises(r"sample_weight must have shape \(8,\)", lambda: flow.fit(wrong, verbose=0))
+
+
+def test_positional_arguments(flow, tiny_images):
+    x, weight = tiny_images[:16], np.linspace(0, 1, 16)
+    seen = []
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(1))
+    flow.fit(x, None, 8, 2, 0, [callback], 0.0, (x[:8],))
+    assert len(seen) == 2
+    expected = flow.evaluate(x, batch_size=8, verbose=0, sample_weight=weight)
+    assert flow.evaluate(x, None, 8, 0, weight) == pytest.approx(expected)
+    raises("class_weight", lambda: flow.fit(x, None, 8, 1, 0, None, 0.0, None, True, {0: 1.0}))
+    assert flow.predict(x, 8, 0).shape == (16,)
+
+
+def test_data_sets_without_static_shapes(flow, tiny_images):
+    def loose(batches, shape):
+        return tf.data.Dataset.from_generator(
+            lambda: iter(batches), output_signature=tf.TensorSpec(shape, batches[0].dtype)
+        )
+
+    good = [tiny_images[:8], tiny_images[8:16]]
+    for shape in (None, (None, None, None, 1)):
+        data = loose(good, shape)
+        flow.fit(data, validation_data=data, verbose=0)
+        assert flow.predict(data, verbose=0).shape == (16,)
+        wrong = loose([good[0], good[1][:, :4]], shape)
+        message = r"images must have shape \(n, 8, 8, 1\); got \(8, 4, 8, 1\)"
+        raises(message, lambda wrong=wrong: flow.fit(wrong, verbose=0))
+    weighted = loose(good, None).map(lambda x: (x, 0, tf.py_function(tf.ones, [8], "float32")))
+    assert np.isfinite(flow.evaluate(weighted, verbose=0)).all()
+
+
+def test_conditions_without_static_shapes():
+    model = make_dualglow()
+    images, labels = pairs(model, 4)
+    model.adapt({"image": images, "condition": labels})
+    model.compile(keras.optimizers.SGD(1e-4), jit_compile=False)
+    for shape in (None, (None, None, None)):
+        spec = {
+            "image": tf.TensorSpec(None, images.dtype),
+            "condition": tf.TensorSpec(shape, labels.dtype),
+        }
+        data = tf.data.Dataset.from_generator(
+            lambda: iter([{"image": images, "condition": labels}]), output_signature=spec
+        )
+        raises("condition .*tf.ensure_shape", lambda data=data: model.fit(data, verbose=0))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_batches_of_worker_processes(flow, batches, method, monkeypatch):
+    context = multiprocessing.get_context(method)
+    executor = functools.partial(ProcessPoolExecutor, mp_context=context)
+    monkeypatch.setattr("attnflow_keras.models.batches.ProcessPoolExecutor", executor)
+    options = {"workers": 1 if method == "spawn" else 2, "use_multiprocessing": True}
+    raises(WITHIN, lambda: flow.predict(Batches(batches, **options), verbose=0))
+    if method == "spawn":
+        return  # each start of these processes takes seconds
+    good = Batches(batches[:3], **options)
+    flow.fit(good, epochs=2, validation_data=good, verbose=0)
+    expected = flow.predict(Batches(batches[:3]), verbose=0)
+    np.testing.assert_allclose(flow.predict(good, verbose=0), expected, rtol=1e-6)
+
+
+def test_distributed_data_sets_are_refused(flow, tiny_images):
+    data = tf.data.Dataset.from_tensor_slices(tiny_images[:8]).batch(4)
+    shared = tf.distribute.MirroredStrategy(["CPU:0"]).experimental_distribute_dataset(data)
+    message = "x must be the plain data set"
+    raises(message, lambda: flow.fit(shared, verbose=0))
+    raises(message, lambda: flow.evaluate(shared, verbose=0))
+    raises(message, lambda: flow.fit(data, validation_data=shared, verbose=0))

@@ -94,8 +94,11 @@ class InferenceMixin:
         """Checked images: uint8 of ``image_shape``, or floats of ``float_shape``."""
         checks.check_array(name, images)
         images = images if hasattr(images, "dtype") else np.asarray(images)
-        shape = self.image_shape if checks.is_integer(images) else self.float_shape
-        return checks.as_images(images, shape, name, limit)
+        return checks.as_images(images, self._shape_of(images), name, limit)
+
+    def _shape_of(self, images: Any) -> tuple[int, int, int]:
+        """The shape that each of these images must have."""
+        return self.image_shape if checks.is_integer(images) else self.float_shape
 
     # --- the map -------------------------------------------------------------------------
 

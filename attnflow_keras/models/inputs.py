@@ -86,16 +86,21 @@ def as_images(
     return x
 
 
+def values_of(x: Any) -> np.ndarray | None:
+    """The values of an array or tensor, None for a tensor of a graph under construction."""
+    try:
+        return np.asarray(ops.convert_to_numpy(x))
+    except Exception:
+        return None
+
+
 def check_finite(name: str, x: Any, limit: float | None = None, images: bool = False) -> None:
     """Raise for NaN, Inf or, with a limit, values beyond it. Symbolic tensors pass.
 
     With ``images``, values from 0 to more than 1/2 are taken for images scaled to [0, 1].
     """
-    try:
-        values = np.asarray(ops.convert_to_numpy(x))
-    except Exception:  # a tensor of a graph under construction has no values yet
-        return
-    if values.size == 0:
+    values = values_of(x)
+    if values is None or values.size == 0:
         return
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite; got NaN or Inf")
@@ -103,18 +108,23 @@ def check_finite(name: str, x: Any, limit: float | None = None, images: bool = F
         check_range(name, values, limit, images)
 
 
-def check_weight(weight: Any, count: int) -> np.ndarray:
-    """Weights of images as float32 ``(count,)``.
+def check_weight(weight: Any, count: int | None) -> Any:
+    """Weights of images as float32 ``(count,)``. Of a symbolic tensor only the shape is checked.
 
     Raises:
         ValueError: another shape, a weight that is not finite or below 0.
     """
-    values = np.asarray(ops.convert_to_numpy(weight), dtype="float32")
-    if values.shape != (count,):
+    values = values_of(weight)
+    shape = tuple(np.shape(weight if values is None else values))
+    if len(shape) != 1 or (None not in (count, *shape) and shape != (count,)):
         raise ValueError(
-            f"sample_weight must have shape {(count,)}, one number an image; got {values.shape}"
+            f"sample_weight must have shape ({'n' if count is None else count},), one number an "
+            f"image; got {shape}"
         )
-    if not np.isfinite(values).all() or (count and values.min() < 0):
+    if values is None:
+        return weight
+    values = values.astype("float32")
+    if not np.isfinite(values).all() or (values.size and values.min() < 0):
         raise ValueError("sample_weight must hold finite numbers of at least 0")
     return values
 

@@ -1,5 +1,7 @@
 """What a flow does in ``compile``, ``fit``, ``evaluate`` and ``predict``."""
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -38,6 +40,7 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
     float_dims: int
     adapt: Any
     _as_images: Any
+    _shape_of: Any
     _check_condition: Any
     _bits_per_dim: keras.metrics.Mean
     _mode_error: keras.metrics.Mean
@@ -151,12 +154,13 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
         loss that is NaN or Inf. An unconditional flow ignores a target ``y``, so that data sets
         of (image, label) serve; a conditional one refuses it.
         """
-        if kwargs.get("class_weight") is not None:
+        options = _named(super().fit, x, y, *args, **kwargs)
+        if options.get("class_weight") is not None:
             raise ValueError(
                 "class_weight must be None, a flow has no classes; got "
-                f"{kwargs['class_weight']!r}. Weight images with sample_weight"
+                f"{options['class_weight']!r}. Weight images with sample_weight"
             )
-        checked, x = self._checked_source(x, kwargs.pop("sample_weight", None), kwargs)
+        checked, x = self._checked_source(x, options.pop("sample_weight", None), options)
         if not getattr(self, "compiled", False):
             raise ValueError(
                 "call flow.compile(optimizer) before fit, such as "
@@ -164,30 +168,31 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
             )
         if not self.is_adapted:
             self.adapt(first_batch(x, ADAPT_IMAGES))
-        validation = kwargs.get("validation_data")
+        validation = options.get("validation_data")
         if validation is not None:
-            kwargs["validation_data"] = self._checked_validation(validation, checked)
+            options["validation_data"] = self._checked_validation(validation, checked)
         if self.optimizer is not None and not self.optimizer.built:
             # Else the step is traced twice: once to create the optimizer's variables.
             self.optimizer.build(self.trainable_variables)
-        callbacks = kwargs.get("callbacks")
+        callbacks = options.get("callbacks")
         if callbacks is None or isinstance(callbacks, list | tuple):
-            kwargs["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(callbacks or [])]
+            options["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(callbacks or [])]
         with checked.plain_errors():
-            return super().fit(checked.wrap(x), y, *args, **kwargs)
+            return super().fit(**{**options, "x": checked.wrap(x)})
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As ``keras.Model.evaluate``; uint8 arrays get the noise of seed 0."""
         if kwargs.get("_use_cached_eval_dataset"):  # within fit, which has checked it
             return super().evaluate(x, *args, **kwargs)
-        checked, x = self._checked_source(x, kwargs.pop("sample_weight", None), kwargs)
+        options = _named(super().evaluate, x, *args, **kwargs)
+        checked, x = self._checked_source(x, options.pop("sample_weight", None), options)
         with checked.plain_errors():
-            return super().evaluate(checked.wrap(self._with_noise(x)), *args, **kwargs)
+            return super().evaluate(**{**options, "x": checked.wrap(self._with_noise(x))})
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Log-probabilities ``(n,)``; uint8 arrays get the noise of seed 0, as in log_prob."""
         self._check_data(x)
-        checked = CheckedBatches(self._check_batch)
+        checked = CheckedBatches(self._check_batch, self._shape_of)
         with checked.plain_errors():
             return super().predict(checked.wrap(self._with_noise(x)), *args, **kwargs)
 
@@ -219,7 +224,7 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
         weighted = weight is not None or (isinstance(spec, tuple) and len(spec) == 3)
         if weighted and options.get("verbose", "auto") not in (0, False):
             print(WEIGHTED)
-        return CheckedBatches(self._check_batch), x
+        return CheckedBatches(self._check_batch, self._shape_of), x
 
     def _checked_validation(self, data: Any, checked: CheckedBatches) -> Any:
         if isinstance(data, list | tuple):
@@ -236,6 +241,11 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
         # Keras' own message for a wrong shape comes from deep inside a graph.
         if x is None or isinstance(x, str | int | float):
             raise ValueError(f"x must be {checks.FORMS}; got {x!r}")
+        if hasattr(x, "element_spec") and not hasattr(x, "map"):
+            raise ValueError(
+                "x must be the plain data set, which Keras itself shares out among the replicas; "
+                f"got {type(x).__name__}"
+            )
         if isinstance(x, dict | list | tuple | np.ndarray) or ops.is_tensor(x):
             self._check_inputs(x, weight)
 
@@ -256,7 +266,7 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
                 raise ValueError(f"condition must be one for each of {images} images; got {count}")
             self._check_pair(image, condition)
         weight = given["weight"] if weight is None else weight
-        if weight is not None and images is not None:
+        if weight is not None:
             checks.check_weight(weight, images)
 
     def _check_pair(self, image: Any, condition: Any) -> None:
@@ -292,3 +302,10 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
                     given["noise"] = noise.uniform_noise(rng, (len(image), *self.float_shape))
                     return {key: value for key, value in given.items() if value is not None}
         return x
+
+
+def _named(method: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Arguments of a call of ``method``, each by its name."""
+    options = dict(inspect.signature(method).bind(*args, **kwargs).arguments)
+    others = options.pop("kwargs", {})
+    return {**options, **others}
