@@ -133,8 +133,9 @@ class MixtureLogisticCDF(FlowBijector):
             inside, share = self._in_bins(x)
             log_cdf = self._with(log_cdf, _log_or_nowhere(share))
             log_survival = self._with(log_survival, _log_or_nowhere(1.0 - share))
-            height = ops.where(inside, -math.log(self._bin_width), NOWHERE)
-            log_pdf = self._with(log_pdf, ops.cast(height, x.dtype))
+            # Two Python numbers would make float32 of float64.
+            height = ops.where(inside, ops.zeros_like(share) - math.log(self._bin_width), NOWHERE)
+            log_pdf = self._with(log_pdf, height)
         total_cdf = ops.logsumexp(self.log_weights + log_cdf, axis=self._axis)
         total_survival = ops.logsumexp(self.log_weights + log_survival, axis=self._axis)
         total_pdf = ops.logsumexp(self.log_weights + log_pdf, axis=self._axis)
