@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnflow_keras.data.augment import recolor, shift_flip
+from attnflow_keras.data.augment import recolor, shift, shift_flip
 from attnflow_keras.data.bicubic import downscale
 from attnflow_keras.data.sources import PictureCrops, SmallAndLarge, WholePictures
 from attnflow_keras.training.order import OrderedImages, batches
@@ -90,9 +90,18 @@ def test_batches_are_augmented_by_step_and_resume():
 
 def test_an_unknown_augmentation():
     with pytest.raises(
-        ValueError, match="augment must be None or one of 'shift_flip', 'recolor'; got 'flip'"
+        ValueError, match="augment must be None or one of 'shift', 'shift_flip', 'recolor'; got"
     ):
         OrderedImages(positions(4), 2, 0, augment="flip")
+
+
+def test_half_of_the_images_are_shifted_by_a_pixel_at_most():
+    n = 9_000
+    dy, dx, flipped = offsets(shift(positions(n), seed=0, step=0))
+    assert not flipped.any()
+    assert np.unique(dy).tolist() == np.unique(dx).tolist() == [-1, 0, 1]
+    # 1/2 stays, and a ninth of the others.
+    assert abs(((dy == 0) & (dx == 0)).mean() - (0.5 + 0.5 / 9)) < 0.02
 
 
 def test_recolored_images_take_each_symmetry_of_the_cube():

@@ -227,6 +227,7 @@ def test_ctrl_c_is_answered_while_the_main_thread_can_not():
     with subprocess.Popen([sys.executable, "-c", BUSY], **pipes) as process:
         try:
             assert process.stdout.readline() == "ready\n"
+            time.sleep(0.5)  # until it is inside the C code
             process.send_signal(signal.SIGINT)
             out, error = process.communicate(timeout=30)
         finally:
