@@ -29,7 +29,8 @@ WITHOUT_STATISTICS = ("squeeze", "squeeze_3", "flip_halves", "flip_odd_halves")
 def prepared(name):
     layer, shape, channels = build(name)
     perturb(layer)
-    condition = batch((*shape[:2], channels), seed=2) if channels else None
+    sides = layer.condition_sides(shape[:2])
+    condition = batch((*sides, channels), seed=2) if channels else None
     return layer, batch(shape), condition
 
 
