@@ -48,7 +48,7 @@ def test_metadata_is_complete(name):
     assert (test["items"], test["dims"]) == TEST[metadata["dataset"]]
     assert test["standard_error"] > 0
     card = (PRESETS / name / "card.md").read_text()
-    assert card.count(f"{test['value']:.4f}") == 1
+    assert card.count(f"{test['value']:.4f} ±") == 1
 
 
 def test_score_on_the_embedded_images_fits_the_card(name, flow, images):
