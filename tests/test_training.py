@@ -425,11 +425,11 @@ def test_the_flow_has_the_recipes_precision(tiny_flow, tiny_images, tmp_path):
         ),
         (
             {"augment": "flip"},
-            "augment must be None or one of 'shift', 'shift_flip', 'recolor'; got 'flip'",
+            "augment must be None or one of 'shift', 'shift_flip', .*; got 'flip'",
         ),
         (
             {"augment": True},
-            "augment must be None or one of 'shift', 'shift_flip', 'recolor'; got True",
+            "augment must be None or one of 'shift', 'shift_flip', .*; got True",
         ),
         ({"patience": 0}, r"patience must be an integer of at least 1 \(epochs\), or None; got 0"),
         ({"patience": 2.5}, "patience must be an integer .*; got 2.5"),
