@@ -51,7 +51,7 @@ class Condition:
 
     def check(self, condition: Any) -> None:
         """Raise ValueError unless this is a raw condition of this kind."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define check")
 
     def plain(self, condition: Any) -> Any:
         """The condition in the one form that graphs take."""
@@ -59,7 +59,7 @@ class Condition:
 
     def features(self, condition: Tensor, dtype: str) -> Tensor:
         """The feature map of a checked condition."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define features")
 
 
 class ClassCondition(Condition):
