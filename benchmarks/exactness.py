@@ -52,10 +52,10 @@ def measure(name: str) -> dict[str, Any]:
         the greatest relative difference between a score in a batch and alone.
     """
     import zoo
-    from attnflow_keras import noise
+    from attnflow_keras.core import noise
+    from attnflow_keras.core.exactness import level_errors
     from attnflow_keras.data import bluemarble_sample
     from attnflow_keras.data.odd import odd_condition, odd_images
-    from attnflow_keras.exactness import level_errors
 
     flow = zoo.load(name)
     odd = odd_images(flow.image_shape)

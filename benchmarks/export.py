@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras import noise
-from attnflow_keras.files import write_file
+from attnflow_keras.core import noise
+from attnflow_keras.core.files import write_file
 from benchmarks.tables import with_other_rows
 
 TASKS = ("score", "sample")

@@ -8,7 +8,7 @@ from unittest import mock
 
 import keras
 
-from attnflow_keras import loops
+from attnflow_keras.ops import loops
 
 
 def count_flops(function: Callable[[], Any]) -> int:

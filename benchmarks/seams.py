@@ -29,8 +29,8 @@ def main() -> None:
     given = parser.parse_args()
 
     import zoo
+    from attnflow_keras.core.tiles import starts
     from attnflow_keras.data import downscale, load_bluemarble
-    from attnflow_keras.models.tiles import starts
 
     flow = zoo.load(given.entry)
     side = flow.scale * given.side

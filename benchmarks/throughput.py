@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras.files import write_json
+from attnflow_keras.core.files import write_json
 from benchmarks.arguments import PRECISIONS, seconds, trained_entry
 
 # mAR-SCF's own PyTorch code, measured on a machine whose matrix product reaches 112 GFLOP/s.

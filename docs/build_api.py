@@ -23,13 +23,13 @@ OUT = Path(__file__).parent / "api"
 
 MODULES = (
     "attnflow_keras.models",
-    "attnflow_keras.models.diagnosis",
+    "attnflow_keras.flow.diagnosis",
     "attnflow_keras.layers",
     "attnflow_keras.bijectors",
     "attnflow_keras.networks",
     "attnflow_keras.priors",
-    "attnflow_keras.masks",
-    "attnflow_keras.preprocess",
+    "attnflow_keras.layers.masks",
+    "attnflow_keras.core.preprocess",
     "attnflow_keras.data",
     "attnflow_keras.metrics",
     "attnflow_keras.training",

@@ -32,8 +32,8 @@ from fastapi import FastAPI, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from attnflow_keras.exactness import EXACT, level_errors
-from attnflow_keras.noise import NotFiniteError
+from attnflow_keras.core.exactness import EXACT, level_errors
+from attnflow_keras.core.noise import NotFiniteError
 from export.errors import ExportError
 from export.http_connections import settings
 from export.http_pictures import picture_response, read_pngs

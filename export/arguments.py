@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras.noise import NotFiniteError
+from attnflow_keras.core.noise import NotFiniteError
 
 # ONNX's names of dtypes where NumPy has others.
 ELEMENTS = {"float": "float32", "double": "float64"}

@@ -31,7 +31,7 @@ def record(
     flow: Any, images: np.ndarray, condition: Any = None, count: int = COUNT
 ) -> dict[str, np.ndarray]:
     """Images, latents that no image gave, and Keras' outputs for both."""
-    from attnflow_keras import noise
+    from attnflow_keras.core import noise
 
     images = images[:count]
     if condition is not None:

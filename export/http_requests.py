@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from attnflow_keras.noise import NotFiniteError
+from attnflow_keras.core.noise import NotFiniteError
 
 
 class Limits(NamedTuple):

@@ -9,8 +9,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.files import restore_folder, sha256, write_json
-from attnflow_keras.untrusted import read_json
+from attnflow_keras.core.files import restore_folder, sha256, write_json
+from attnflow_keras.core.untrusted import read_json
 from export import manifest_schema
 from export.errors import ExportError
 

@@ -8,8 +8,8 @@ import math
 import re
 from typing import Any
 
-from attnflow_keras.preprocess import Preprocess
-from attnflow_keras.untrusted import is_plain_name
+from attnflow_keras.core.preprocess import Preprocess
+from attnflow_keras.core.untrusted import is_plain_name
 
 PRECISIONS = ("float32", "float16")
 GRAPHS = ("encode", "decode", "log_prob")

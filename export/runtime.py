@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras import noise
-from attnflow_keras.exactness import level_errors, require_exact
-from attnflow_keras.palettes import as_classes
-from attnflow_keras.preprocess import Preprocess
+from attnflow_keras.core import noise
+from attnflow_keras.core.exactness import level_errors, require_exact
+from attnflow_keras.core.palettes import as_classes
+from attnflow_keras.core.preprocess import Preprocess
 from export import manifest
 from export.arguments import check_levels, check_shape, converted, floats, graph_inputs, sides
 from export.providers import choose_providers, load_graph, run_graph

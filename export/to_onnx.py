@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras.files import check_free, replacing_folder
-from attnflow_keras.untrusted import is_plain_name
+from attnflow_keras.core.files import check_free, replacing_folder
+from attnflow_keras.core.untrusted import is_plain_name
 from export import fixtures, manifest
 from export.errors import ExportError
 from export.graphs import Graph, copy_under, graphs
@@ -118,7 +118,7 @@ def convert(graph: Graph, path: Path) -> dict[str, Any]:
     import tensorflow as tf
     import tf2onnx
 
-    from attnflow_keras import loops
+    from attnflow_keras.ops import loops
 
     with loops.rolled(), _without_copies():
         traced = tf.function(graph.function, input_signature=graph.signature, autograph=False)

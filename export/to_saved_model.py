@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.files import check_free, replacing_folder
+from attnflow_keras.core.files import check_free, replacing_folder
 from export import fixtures
 from export.errors import ExportError
 from export.graphs import copy_under, graphs

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.files import check_free, replacing_folder
+from attnflow_keras.core.files import check_free, replacing_folder
 from export import manifest
 
 TYPES = {

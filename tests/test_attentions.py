@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attnflow_keras.elimination import solve_and_log_det
 from attnflow_keras.layers import Chain, IMapAttention, ITransAttention
+from attnflow_keras.ops.elimination import solve_and_log_det
 from tests.helpers import batch, fresh, jacobian_log_det, perturb
 
 

@@ -242,7 +242,7 @@ def test_conditions_without_static_shapes():
 def test_batches_of_worker_processes(flow, batches, method, monkeypatch):
     context = multiprocessing.get_context(method)
     executor = functools.partial(ProcessPoolExecutor, mp_context=context)
-    monkeypatch.setattr("attnflow_keras.models.batches.ProcessPoolExecutor", executor)
+    monkeypatch.setattr("attnflow_keras.flow.batches.ProcessPoolExecutor", executor)
     options = {"workers": 1 if method == "spawn" else 2, "use_multiprocessing": True}
     raises(WITHIN, lambda: flow.predict(Batches(batches, **options), verbose=0))
     if method == "spawn":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attnflow_keras.data.bicubic import bicubic_matrix
-from attnflow_keras.models.consistency import consistent
+from attnflow_keras.flow.consistency import consistent
 
 
 @pytest.mark.parametrize(("height", "width", "scale"), [(3, 5, 4), (8, 8, 8), (1, 2, 2)])

@@ -15,9 +15,9 @@ from attnflow_keras.bijectors import (
     SampleChannelMatmul,
     TokenMixing,
 )
+from attnflow_keras.flow.diagnosis import leaf_layers
 from attnflow_keras.layers.flow_layer import FlowLayer, merge_statistics
 from attnflow_keras.models import Flow
-from attnflow_keras.models.diagnosis import leaf_layers
 from tests.conftest import make_tiny_flow
 from tests.helpers import batch, jacobian, perturb
 from tests.layer_table import LAYERS, build

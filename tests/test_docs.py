@@ -25,7 +25,7 @@ PACKAGES = (
             "layers",
             "metrics",
             "models",
-            "models.diagnosis",
+            "flow.diagnosis",
             "networks",
             "priors",
             "training",

@@ -8,12 +8,12 @@ import pytest
 
 import zoo
 from attnflow_keras import models
+from attnflow_keras.core.exactness import level_errors, require_exact
 from attnflow_keras.data import bluemarble_sample
 from attnflow_keras.data.odd import odd_condition, odd_images
-from attnflow_keras.exactness import level_errors, require_exact
 from attnflow_keras.layers.mixture_coupling import UNSTATED
 from attnflow_keras.models import Glow, MARFlow
-from attnflow_keras.numerics import INPUT_BOUND
+from attnflow_keras.ops.numerics import INPUT_BOUND
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
 from zoo.card import render

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import export
-from attnflow_keras.elimination import solve_and_log_det
+from attnflow_keras.ops.elimination import solve_and_log_det
 from export import fixtures, to_onnx
 from export.graphs import Graph
 from export.runtime import Session

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attnflow_keras.files import (
+from attnflow_keras.core.files import (
     NEW,
     OLD,
     PART,
@@ -85,7 +85,7 @@ def test_special_files_are_written_into(tmp_path):
         assert os.path.exists(device)
         assert not os.path.isfile(device)
     done = subprocess.run(
-        [sys.executable, "-c", "from attnflow_keras.files import write_file as w\n"
+        [sys.executable, "-c", "from attnflow_keras.core.files import write_file as w\n"
          "w('/dev/stdout', 'to a pipe')"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -120,7 +120,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import attnflow_keras.files as files
+import attnflow_keras.core.files as files
 folder, last = Path(sys.argv[1]), int(sys.argv[2])
 calls = 0
 def counted(function):

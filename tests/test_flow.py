@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attnflow_keras import noise
+from attnflow_keras.core import noise
 from tests.conftest import make_tiny_flow
 from tests.helpers import jacobian_log_det, perturb
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import zoo
-from attnflow_keras.files import NEW
+from attnflow_keras.core.files import NEW
 from export import manifest
 from export.errors import ExportError
 from tests.hostile import WEIGHTS, edit, edit_arguments, refused

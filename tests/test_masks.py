@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attnflow_keras.layers.itrans import assign_heads, valid_grids
-from attnflow_keras.masks import MASKS, make_mask
+from attnflow_keras.layers.masks import MASKS, make_mask
 
 
 def test_patterns():

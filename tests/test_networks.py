@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attnflow_keras import loops, step_noise
 from attnflow_keras.networks import ConvLSTM, GatedAttentionNet, WeightNormConv2D
 from attnflow_keras.networks.gated_attention import position_code
+from attnflow_keras.ops import loops, step_noise
 from attnflow_keras.priors import AutoregressivePrior
 from tests.helpers import batch, fresh, perturb
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnflow_keras import noise
+from attnflow_keras.core import noise
 
 
 def test_dequantize_and_quantize_are_inverse_at_every_level_and_every_noise():

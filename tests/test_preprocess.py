@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import zoo
+from attnflow_keras.core.preprocess import Preprocess
 from attnflow_keras.models import MARFlow
-from attnflow_keras.preprocess import Preprocess
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
 

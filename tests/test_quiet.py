@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attnflow_keras.extras import install_command
+from attnflow_keras.core.extras import install_command
 from attnflow_keras.training.callbacks import COLUMNS, VALUES, read_curve
 
 ROOT = Path(__file__).parent.parent
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 ORDINARY = """
 import numpy as np
 import attnflow_keras.models
-from attnflow_keras.models.compiled import CompiledMethods
+from attnflow_keras.flow.compiled import CompiledMethods
 from tests.conftest import make_tiny_flow
 
 flow = make_tiny_flow(levels=1)

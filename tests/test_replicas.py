@@ -22,7 +22,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import keras
 import numpy as np
 
-from attnflow_keras import step_noise
+from attnflow_keras.ops import step_noise
 from tests.test_flow_errors import ConditionalFlow
 
 

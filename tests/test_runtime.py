@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 
 import export
-from attnflow_keras import noise
+from attnflow_keras.core import noise
 from export import manifest, timing
 from export.arguments import converted
 from export.runtime import Session, choose_providers

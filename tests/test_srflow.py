@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
+from attnflow_keras.flow.diagnosis import leaf_layers
 from attnflow_keras.layers import AffineInjector
 from attnflow_keras.models import SRFlow
-from attnflow_keras.models.diagnosis import leaf_layers
 from attnflow_keras.networks import RRDBNet
-from attnflow_keras.numerics import SCALE_FLOOR
+from attnflow_keras.ops.numerics import SCALE_FLOOR
 from tests.helpers import fresh, jacobian_log_det, perturb
 
 SMALL_ENCODER = {"features": 4, "growth": 2, "blocks": 2, "stacked": (1,)}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnflow_keras.models.tiles import ramp, starts
+from attnflow_keras.core.tiles import ramp, starts
 from tests.helpers import perturb
 from tests.test_srflow import make_srflow
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from attnflow_keras.untrusted import (
+from attnflow_keras.core.untrusted import (
     TEXT_LENGTH,
     file_inside,
     is_plain_name,

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from attnflow_keras.exactness import EXACT
+from attnflow_keras.core.exactness import EXACT
 
 _ESCAPES = str.maketrans({"<": "&lt;", "[": "\\[", "|": "\\|"})
 

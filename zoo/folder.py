@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.extras import install_command
-from attnflow_keras.files import replacing_folder, sha256, write_file, write_json
-from attnflow_keras.untrusted import is_plain_name, one_line, plain_name
-from attnflow_keras.weights_file import weights_bytes
+from attnflow_keras.core.extras import install_command
+from attnflow_keras.core.files import replacing_folder, sha256, write_file, write_json
+from attnflow_keras.core.untrusted import is_plain_name, one_line, plain_name
+from attnflow_keras.core.weights_file import weights_bytes
 from zoo.errors import ZooError
 from zoo.origin import from_origin, set_origin
 from zoo.registry import FORMAT, PRESETS, entry_file, locate, read_config, read_metadata
@@ -63,7 +63,7 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
     declared = _declared(folder, metadata, config, name) if weights else None
     limits = MOST if declared is None else (len(declared), sum(map(math.prod, declared)))
     flow = _build(config, dtype, name, limits)
-    from attnflow_keras.models.frozen import freeze  # needs Keras, as _build has found
+    from attnflow_keras.flow.frozen import freeze  # needs Keras, as _build has found
 
     if declared is not None:
         try:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attnflow_keras.extras import install_command
+from attnflow_keras.core.extras import install_command
 from zoo.errors import ZooError
 
 FILES = ["config.json", "metadata.json", "model.weights.h5", "card.md"]

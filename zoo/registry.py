@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.files import restore_folder
-from attnflow_keras.untrusted import file_inside, one_line, plain_name, read_json
+from attnflow_keras.core.files import restore_folder
+from attnflow_keras.core.untrusted import file_inside, one_line, plain_name, read_json
 from zoo.errors import ZooError
 
 PRESETS = Path(__file__).parent / "presets"

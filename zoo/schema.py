@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from attnflow_keras.untrusted import is_plain_name
+from attnflow_keras.core.untrusted import is_plain_name
 
 # Greatest integers in a configuration, by the key nearest to them.
 BOUNDS = {

@@ -5,9 +5,9 @@ from typing import Any
 
 from keras import ops
 
-from attnflow_keras import loops
 from attnflow_keras.bijectors.base import FlowBijector
-from attnflow_keras.numerics import sum_event
+from attnflow_keras.ops import loops
+from attnflow_keras.ops.numerics import sum_event
 
 Tensor = Any
 

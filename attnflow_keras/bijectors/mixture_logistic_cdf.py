@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnflow_keras import loops
 from attnflow_keras.bijectors.base import FlowBijector, value_range
-from attnflow_keras.numerics import sum_event
+from attnflow_keras.ops import loops
+from attnflow_keras.ops.numerics import sum_event
 
 Tensor = Any
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from attnflow_keras import loops
 from attnflow_keras.bijectors.base import FlowBijector, condition_number, value_range
+from attnflow_keras.ops import loops
 
 Tensor = Any
 

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors.base import FlowBijector, condition_number
-from attnflow_keras.elimination import solve_and_log_det
+from attnflow_keras.ops.elimination import solve_and_log_det
 
 Tensor = Any
 

@@ -1,5 +1,6 @@
 """Data sets, the user's images, and pictures out."""
 
+from attnflow_keras.core.palettes import as_classes
 from attnflow_keras.data.bicubic import bicubic_resize, downscale, upscale
 from attnflow_keras.data.bluemarble import BlueMarbleCrops, bluemarble_tiles, load_bluemarble
 from attnflow_keras.data.bundled import bluemarble_sample, fashion_mnist_sample, mnist_sample
@@ -10,7 +11,6 @@ from attnflow_keras.data.images import image_grid, load_images, save_image
 from attnflow_keras.data.label_maps import load_label_map, load_labelled_folder
 from attnflow_keras.data.paired import load_paired
 from attnflow_keras.data.pairs import load_pair_folder, load_picture
-from attnflow_keras.palettes import as_classes
 
 __all__ = [
     "BlueMarbleCrops",

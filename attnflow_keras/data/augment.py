@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attnflow_keras import noise
+from attnflow_keras.core import noise
 
 AUGMENT = 2**32  # stream of step 0; each step has its own, far from those of the data order
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras import noise
+from attnflow_keras.core import noise
 from attnflow_keras.data.datasets import SPLITS
 from attnflow_keras.data.pictures import open_picture
 

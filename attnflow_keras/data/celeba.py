@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.files import check_free, replacing_folder, restore_folder
 from attnflow_keras.data.bicubic import bicubic_resize
 from attnflow_keras.data.datasets import SPLITS
 from attnflow_keras.data.picture_files import is_hidden
 from attnflow_keras.data.pictures import SUFFIXES, open_picture
-from attnflow_keras.files import check_free, replacing_folder, restore_folder
 
 LICENSE = "CelebA, MMLAB, The Chinese University of Hong Kong, non-commercial research only"
 

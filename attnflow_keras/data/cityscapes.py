@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from attnflow_keras.core.files import check_free, replacing_folder, restore_folder
 from attnflow_keras.data.datasets import SPLITS
 from attnflow_keras.data.picture_files import is_hidden
 from attnflow_keras.data.pictures import open_picture
-from attnflow_keras.files import check_free, replacing_folder, restore_folder
 
 LICENSE = "Cityscapes, Daimler AG, MPI Informatics, TU Darmstadt, non-commercial research only"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.files import write_file
 from attnflow_keras.data.picture_files import Notes, find_pictures, fitted, read_pixels
 from attnflow_keras.data.pictures import MODES, SUFFIXES, as_colour, one_line
-from attnflow_keras.files import write_file
 
 ARRAYS = (".npy", ".npz")
 

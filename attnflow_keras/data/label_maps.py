@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.palettes import as_classes
 from attnflow_keras.data.pairs import load_pair_folder
 from attnflow_keras.data.picture_files import Notes, fitted, read_pixels
 from attnflow_keras.data.pictures import LABEL_FORMATS, open_picture
-from attnflow_keras.palettes import as_classes
 
 
 def load_label_map(path: str | Path, palette: Any = None, colours: bool = False) -> np.ndarray:
@@ -94,7 +94,7 @@ def known_classes(labels: np.ndarray, palette: Any, path: Any, nearest: bool = F
         labels: classes ``(h, w)`` or colours ``(h, w, 3)``.
         palette: colour of each class.
         path: the file.
-        nearest: see :func:`attnflow_keras.palettes.as_classes`.
+        nearest: see :func:`attnflow_keras.core.palettes.as_classes`.
 
     Raises:
         ValueError: a class or a colour that the palette lacks.

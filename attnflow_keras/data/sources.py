@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras import noise
+from attnflow_keras.core import noise
 from attnflow_keras.data.augment import AUGMENTATIONS, check_augment
 from attnflow_keras.data.bicubic import downscale
 

@@ -8,7 +8,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.layers.flow_layer import FlowLayer
-from attnflow_keras.numerics import inverse_soft_clamp, soft_clamp
+from attnflow_keras.ops.numerics import inverse_soft_clamp, soft_clamp
 
 Tensor = Any
 

@@ -6,7 +6,7 @@ import keras
 
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.layers.coupling import NetworkCoupling
-from attnflow_keras.numerics import check_scale_floor, sigmoid_log_scale, soft_clamp
+from attnflow_keras.ops.numerics import check_scale_floor, sigmoid_log_scale, soft_clamp
 
 Tensor = Any
 

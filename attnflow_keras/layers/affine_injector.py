@@ -6,7 +6,7 @@ import keras
 
 from attnflow_keras.bijectors import FlowBijector, ShiftScale
 from attnflow_keras.layers.conditioner import ConditionerLayer
-from attnflow_keras.numerics import check_scale_floor, sigmoid_log_scale
+from attnflow_keras.ops.numerics import check_scale_floor, sigmoid_log_scale
 
 Tensor = Any
 

@@ -7,14 +7,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnflow_keras import loops
 from attnflow_keras.bijectors import FlowBijector, LogisticToNormal, MixtureLogisticCDF, ShiftScale
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.token_order import CONTEXTS, ORDERS, TokenOrder
 from attnflow_keras.networks.causal_transformer import CausalTransformer
 from attnflow_keras.networks.initializers import Normal
 from attnflow_keras.networks.masked_head import MaskedHead
-from attnflow_keras.numerics import soft_clamp
+from attnflow_keras.ops import loops
+from attnflow_keras.ops.numerics import soft_clamp
 
 Tensor = Any
 

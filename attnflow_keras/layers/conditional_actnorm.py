@@ -9,7 +9,7 @@ from keras import ops
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.layers.actnorm import LOG_SCALE_BOUND, batch_statistics
 from attnflow_keras.layers.conditioner import ConditionerLayer
-from attnflow_keras.numerics import inverse_soft_clamp, soft_clamp
+from attnflow_keras.ops.numerics import inverse_soft_clamp, soft_clamp
 
 Tensor = Any
 

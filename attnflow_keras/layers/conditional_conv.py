@@ -10,7 +10,7 @@ from keras import ops
 from attnflow_keras.bijectors import SampleChannelMatmul
 from attnflow_keras.layers.conditioner import ConditionerLayer
 from attnflow_keras.layers.invertible_conv import LAYOUTS, random_rotation
-from attnflow_keras.numerics import soft_clamp
+from attnflow_keras.ops.numerics import soft_clamp
 
 Tensor = Any
 

@@ -8,7 +8,7 @@ from attnflow_keras.bijectors import FlowBijector
 from attnflow_keras.layers.conditioner import ConditionerLayer
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.partition import HalfSplit, MaskSplit
-from attnflow_keras.numerics import check_input_bound, clipped
+from attnflow_keras.ops.numerics import check_input_bound, clipped
 
 Tensor = Any
 

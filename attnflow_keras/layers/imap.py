@@ -8,8 +8,8 @@ from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.layers.coupling import Coupling
+from attnflow_keras.layers.masks import MASKS, make_mask
 from attnflow_keras.layers.partition import MaskSplit
-from attnflow_keras.masks import MASKS, make_mask
 
 Tensor = Any
 

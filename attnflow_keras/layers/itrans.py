@@ -10,8 +10,8 @@ from keras import ops
 from attnflow_keras.bijectors import TokenMixing
 from attnflow_keras.bijectors.token_mixing import to_tokens
 from attnflow_keras.layers.coupling import Coupling
+from attnflow_keras.layers.masks import MASKS, make_mask
 from attnflow_keras.layers.partition import MaskSplit
-from attnflow_keras.masks import MASKS, make_mask
 
 Tensor = Any
 

@@ -8,7 +8,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import MixtureLogisticCDF
 from attnflow_keras.layers.coupling import NetworkCoupling
-from attnflow_keras.numerics import soft_clamp
+from attnflow_keras.ops.numerics import soft_clamp
 
 Tensor = Any
 

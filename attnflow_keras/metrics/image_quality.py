@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.extras import install_command
 from attnflow_keras.data.bicubic import downscale
-from attnflow_keras.extras import install_command
 
 PEAK = 255.0
 CHANNELS = (1, 3)

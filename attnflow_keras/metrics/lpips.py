@@ -70,7 +70,7 @@ class LPIPS:
     def __init__(self, weights: str | Path | None = None) -> None:
         from keras import ops
 
-        from attnflow_keras.models.compiled import CompiledMethods
+        from attnflow_keras.flow.compiled import CompiledMethods
 
         arrays = _read(_find(weights))
         self._weights = {key: ops.convert_to_tensor(array) for key, array in arrays.items()}

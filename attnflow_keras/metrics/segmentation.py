@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras.weights_file import save_weights
+from attnflow_keras.core.weights_file import save_weights
 
 # Of the defaults of `Segmenter.train`.
 STEPS = 1500
@@ -153,7 +153,7 @@ def _unet(classes: int, width: int) -> Any:
     # Keras is imported here: scores are imported before the command line has silenced TensorFlow.
     import keras
 
-    from attnflow_keras.channels_last import FORMAT, conv2d
+    from attnflow_keras.ops.channels_last import FORMAT, conv2d
 
     pool = keras.layers.MaxPooling2D(data_format=FORMAT)
     double = keras.layers.UpSampling2D(data_format=FORMAT)

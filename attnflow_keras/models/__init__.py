@@ -1,10 +1,10 @@
 """Flows: the base model and one file a backbone."""
 
 import attnflow_keras._backend  # noqa: F401
+from attnflow_keras.flow.flow import Flow
 from attnflow_keras.models.causal_flow import CausalFlow
 from attnflow_keras.models.cglow import CGlow
 from attnflow_keras.models.dualglow import DualGlow
-from attnflow_keras.models.flow import Flow
 from attnflow_keras.models.fullglow import FullGlow
 from attnflow_keras.models.glow import Glow
 from attnflow_keras.models.marflow import MARFlow

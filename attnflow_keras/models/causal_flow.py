@@ -5,9 +5,9 @@ from typing import Any
 import keras
 
 from attnflow_keras import layers
-from attnflow_keras.models.arguments import check_options
-from attnflow_keras.models.conditions import make_condition
-from attnflow_keras.models.flow import Flow
+from attnflow_keras.flow.arguments import check_options
+from attnflow_keras.flow.conditions import make_condition
+from attnflow_keras.flow.flow import Flow
 from attnflow_keras.priors import StandardPrior
 
 Tensor = Any

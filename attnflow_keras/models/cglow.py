@@ -6,11 +6,11 @@ import keras
 
 from attnflow_keras import layers
 from attnflow_keras.bijectors import Squeeze
-from attnflow_keras.models.arguments import counts_by_level, plain
+from attnflow_keras.flow.arguments import counts_by_level, plain
 from attnflow_keras.models.glow import check_levels
 from attnflow_keras.models.label_flow import LabelFlow
 from attnflow_keras.networks import ResizedConditionNet, StridedVectorNet
-from attnflow_keras.numerics import SCALE_FLOOR, check_scale_floor
+from attnflow_keras.ops.numerics import SCALE_FLOOR, check_scale_floor
 from attnflow_keras.priors import GaussianPrior, StandardPrior
 
 Tensor = Any

@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 import keras
 
 from attnflow_keras import layers
-from attnflow_keras.models.arguments import counts_by_level, plain
+from attnflow_keras.flow.arguments import counts_by_level, plain
 from attnflow_keras.models.glow import Glow, check_levels, glow_chains
 from attnflow_keras.models.label_flow import SOURCE_SEED, SourcedFlow
-from attnflow_keras.numerics import SCALE_FLOOR, check_scale_floor
+from attnflow_keras.ops.numerics import SCALE_FLOOR, check_scale_floor
 from attnflow_keras.priors import LinkedPrior
 
 Tensor = Any

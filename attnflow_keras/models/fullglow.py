@@ -6,8 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras import layers
-from attnflow_keras.channels_last import average_pool
-from attnflow_keras.models.arguments import (
+from attnflow_keras.flow.arguments import (
     check_grids,
     check_options,
     choose,
@@ -15,12 +14,13 @@ from attnflow_keras.models.arguments import (
     grids_by_level,
     plain,
 )
-from attnflow_keras.models.attentions import check_attention, with_attention
+from attnflow_keras.flow.attentions import check_attention, with_attention
 from attnflow_keras.models.glow import Glow, check_levels
 from attnflow_keras.models.label_flow import SOURCE_SEED, SourcedFlow
 from attnflow_keras.networks import GlowConvNet, MapToVectorNet
 from attnflow_keras.networks.map_to_vector import LEAST_SIDE
-from attnflow_keras.numerics import SCALE_FLOOR, check_scale_floor
+from attnflow_keras.ops.channels_last import average_pool
+from attnflow_keras.ops.numerics import SCALE_FLOOR, check_scale_floor
 from attnflow_keras.priors import GaussianPrior
 
 Tensor = Any
@@ -63,7 +63,7 @@ class FullGlow(SourcedFlow):
         attention_in: ``"target"``, or ``"both"`` for the source as well.
         position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
             the 1x1 convolution, 4 after the coupling.
-        mask: mask of the attention, see ``attnflow_keras.masks``.
+        mask: mask of the attention, see ``attnflow_keras.layers.masks``.
         heads: heads of iTrans.
         grid: ``(rows, columns)`` of cells of iTrans, by level.
         attention_options: further arguments of the attention.

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import keras
 
 from attnflow_keras import layers
-from attnflow_keras.models.arguments import (
+from attnflow_keras.flow.arguments import (
     check_grids,
     check_options,
     choose,
@@ -13,10 +13,10 @@ from attnflow_keras.models.arguments import (
     grids_by_level,
     plain,
 )
-from attnflow_keras.models.attentions import check_attention, with_attention
-from attnflow_keras.models.flow import Flow
+from attnflow_keras.flow.attentions import check_attention, with_attention
+from attnflow_keras.flow.flow import Flow
 from attnflow_keras.networks import ActNormConvNet, GlowConvNet
-from attnflow_keras.numerics import SCALE_FLOOR, check_scale_floor
+from attnflow_keras.ops.numerics import SCALE_FLOOR, check_scale_floor
 from attnflow_keras.priors import GaussianPrior, LearnedTopPrior, StandardPrior
 
 # What the model sets itself of its conditioners.
@@ -48,7 +48,7 @@ class Glow(Flow):
         attention: None, ``"imap"`` or ``"itrans"``.
         position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
             the 1x1 convolution, 4 after the coupling.
-        mask: mask of the attention, see ``attnflow_keras.masks``.
+        mask: mask of the attention, see ``attnflow_keras.layers.masks``.
         heads: heads of iTrans.
         grid: ``(rows, columns)`` of cells of iTrans, by level.
         attention_options: further arguments of the attention.

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from attnflow_keras.core.palettes import as_classes
+from attnflow_keras.core.tiles import check_tiles, draw_in_tiles
+from attnflow_keras.flow import inputs as checks
+from attnflow_keras.flow.flow import Flow
+from attnflow_keras.flow.palette import as_palette, check_labels, colours
 from attnflow_keras.layers import ActNorm
-from attnflow_keras.models import inputs as checks
-from attnflow_keras.models.flow import Flow
 from attnflow_keras.models.glow import Glow
-from attnflow_keras.models.palette import as_palette, check_labels, colours
-from attnflow_keras.models.tiles import check_tiles, draw_in_tiles
-from attnflow_keras.numerics import LN2
-from attnflow_keras.palettes import as_classes
-from attnflow_keras.step_noise import step_uniform
+from attnflow_keras.ops.numerics import LN2
+from attnflow_keras.ops.step_noise import step_uniform
 
 Tensor = Any
 

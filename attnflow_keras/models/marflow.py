@@ -5,15 +5,7 @@ from typing import Any, ClassVar
 import keras
 
 from attnflow_keras import layers
-from attnflow_keras.layers.invertible_conv import INITS, LAYOUTS
-from attnflow_keras.layers.mixture_coupling import (
-    COMPONENT_BOUND,
-    FINAL_RANGE,
-    UNSTATED,
-    check_component_bound,
-    check_final_range,
-)
-from attnflow_keras.models.arguments import (
+from attnflow_keras.flow.arguments import (
     by_level,
     check_grids,
     check_options,
@@ -22,8 +14,16 @@ from attnflow_keras.models.arguments import (
     grids_by_level,
     plain,
 )
-from attnflow_keras.models.attentions import check_attention, with_attention
-from attnflow_keras.models.flow import Flow
+from attnflow_keras.flow.attentions import check_attention, with_attention
+from attnflow_keras.flow.flow import Flow
+from attnflow_keras.layers.invertible_conv import INITS, LAYOUTS
+from attnflow_keras.layers.mixture_coupling import (
+    COMPONENT_BOUND,
+    FINAL_RANGE,
+    UNSTATED,
+    check_component_bound,
+    check_final_range,
+)
 from attnflow_keras.networks import GatedAttentionNet, GatedConvNet
 from attnflow_keras.priors import AutoregressivePrior, GaussianPrior
 
@@ -68,7 +68,7 @@ class MARFlow(Flow):
         attention: None, ``"imap"`` or ``"itrans"``.
         position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
             the 1x1 convolution, 4 after the coupling.
-        mask: mask of the attention, see ``attnflow_keras.masks``.
+        mask: mask of the attention, see ``attnflow_keras.layers.masks``.
         heads: heads of iTrans.
         grid: ``(rows, columns)`` of cells of iTrans, by level.
         attention_options: further arguments of :class:`IMapAttention` (``form``, ``pool``,

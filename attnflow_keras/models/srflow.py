@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras import layers
-from attnflow_keras.models.any_size import AnySizeMixin, SizeCopies
-from attnflow_keras.models.arguments import (
+from attnflow_keras.flow.any_size import AnySizeMixin, SizeCopies
+from attnflow_keras.flow.arguments import (
     check_grids,
     check_options,
     choose,
@@ -17,11 +17,11 @@ from attnflow_keras.models.arguments import (
     grids_by_level,
     plain,
 )
-from attnflow_keras.models.attentions import check_attention, with_attention
-from attnflow_keras.models.consistency import consistent
-from attnflow_keras.models.flow import Flow
+from attnflow_keras.flow.attentions import check_attention, with_attention
+from attnflow_keras.flow.consistency import consistent
+from attnflow_keras.flow.flow import Flow
 from attnflow_keras.networks import ActNormConvNet, RRDBNet
-from attnflow_keras.numerics import SCALE_FLOOR, check_scale_floor
+from attnflow_keras.ops.numerics import SCALE_FLOOR, check_scale_floor
 from attnflow_keras.priors import GaussianPrior, StandardPrior
 
 Tensor = Any
@@ -62,7 +62,7 @@ class SRFlow(AnySizeMixin, Flow):
         attention: None, ``"imap"`` or ``"itrans"``.
         position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
             the 1x1 convolution, 4 after the coupling.
-        mask: mask of the attention, see ``attnflow_keras.masks``.
+        mask: mask of the attention, see ``attnflow_keras.layers.masks``.
         heads: heads of iTrans.
         grid: ``(rows, columns)`` of cells of iTrans, by level.
         attention_options: further arguments of :class:`IMapAttention`, where ``bias`` is

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnflow_keras.channels_last import conv2d
 from attnflow_keras.networks.edges import pad_with_edges
 from attnflow_keras.networks.zero_conv import ZeroConv2D
+from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
 

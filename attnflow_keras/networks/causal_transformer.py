@@ -5,9 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras import loops
 from attnflow_keras.networks.initializers import Normal
-from attnflow_keras.step_noise import dropped
+from attnflow_keras.ops import loops
+from attnflow_keras.ops.step_noise import dropped
 
 Tensor = Any
 

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras import loops
 from attnflow_keras.networks.initializers import fan_in_uniform
+from attnflow_keras.ops import loops
 
 Tensor = Any
 

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.networks.weight_norm import WeightNormConv2D
-from attnflow_keras.step_noise import dropped
+from attnflow_keras.ops.step_noise import dropped
 
 Tensor = Any
 

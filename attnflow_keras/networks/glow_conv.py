@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras.channels_last import conv2d
 from attnflow_keras.networks.zero_conv import ZeroConv2D
+from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from attnflow_keras.channels_last import conv2d
+from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
 

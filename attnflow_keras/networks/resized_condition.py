@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from attnflow_keras.bijectors import Squeeze
-from attnflow_keras.channels_last import conv2d
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
+from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras.channels_last import average_pool, conv2d
+from attnflow_keras.ops.channels_last import average_pool, conv2d
 
 Tensor = Any
 

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import Squeeze
-from attnflow_keras.channels_last import conv2d
+from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
 

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras.channels_last import conv2d
 from attnflow_keras.networks.edges import pad_with_edges
+from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
 

@@ -7,11 +7,11 @@ from keras import ops
 
 from attnflow_keras.bijectors import ChannelAutoregressive
 from attnflow_keras.bijectors.base import value_range
-from attnflow_keras.channels_last import conv2d
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.initializers import fan_in_uniform
-from attnflow_keras.numerics import check_input_bound, clipped, soft_clamp
+from attnflow_keras.ops.channels_last import conv2d
+from attnflow_keras.ops.numerics import check_input_bound, clipped, soft_clamp
 
 Tensor = Any
 

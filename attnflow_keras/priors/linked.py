@@ -6,10 +6,10 @@ import keras
 from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
-from attnflow_keras.channels_last import conv2d
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.networks.zero_conv import ZeroConv2D
-from attnflow_keras.numerics import soft_clamp
+from attnflow_keras.ops.channels_last import conv2d
+from attnflow_keras.ops.numerics import soft_clamp
 from attnflow_keras.priors.gaussian import LOG_SD_BOUND
 
 Tensor = Any

@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 
-from attnflow_keras import weights_file
-from attnflow_keras.files import write_file
+from attnflow_keras.core import weights_file
+from attnflow_keras.core.files import write_file
 from attnflow_keras.training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.weights.h5"

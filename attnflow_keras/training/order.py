@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from attnflow_keras import noise
+from attnflow_keras.core import noise
 from attnflow_keras.data.augment import AUGMENTATIONS, check_augment
 
 SHUFFLE = 1000  # stream of the first pass; each pass over the data has its own

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras.replicas import SharedSteps, scaled
+from attnflow_keras.ops.replicas import SharedSteps, scaled
 from attnflow_keras.training.phase import Phase, phase_recipe, run_phase
 from attnflow_keras.training.recipe import Recipe
 

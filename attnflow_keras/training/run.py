@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from attnflow_keras.extras import install_command
-from attnflow_keras.files import check_free
+from attnflow_keras.core.extras import install_command
+from attnflow_keras.core.files import check_free
 from attnflow_keras.models import Flow
 from attnflow_keras.training.callbacks import (
     CHECKPOINT,

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras.files import write_file
+from attnflow_keras.core.files import write_file
+from attnflow_keras.core.untrusted import read_json
 from attnflow_keras.models import Flow
 from attnflow_keras.training.order import Source
 from attnflow_keras.training.recipe import Recipe
-from attnflow_keras.untrusted import read_json
 
 SETTINGS = "recipe.json"
 

@@ -14,7 +14,7 @@ import typer
 from rich.text import Text
 
 from attnflow_keras import __version__
-from attnflow_keras.untrusted import printable
+from attnflow_keras.core.untrusted import printable
 from export.errors import ExportError
 from zoo.cli import (
     demo,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from attnflow_keras.files import followed, is_special
+from attnflow_keras.core.files import followed, is_special
 from zoo.cli.console import working
 
 Name = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from attnflow_keras.files import write_json
+from attnflow_keras.core.files import write_json
 from zoo.card import result_lines
 from zoo.cli.common import (
     LABEL_TO_PHOTO,

@@ -64,7 +64,7 @@ def export_command(
         raise ValueError("--images and --precision are options of ONNX, not of saved-model")
     if precision not in PRECISIONS:
         raise ValueError(f"--precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
-    from attnflow_keras.files import check_free
+    from attnflow_keras.core.files import check_free
 
     check_out_folder(out)
     check_free(out, overwrite)

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from attnflow_keras.untrusted import printable
+from attnflow_keras.core.untrusted import printable
 from zoo.card import RESULTS, metric_line, result_lines
 from zoo.cli.common import Json, Name, check_choice
 from zoo.cli.console import console, print_json

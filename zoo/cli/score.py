@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from attnflow_keras.files import write_file
+from attnflow_keras.core.files import write_file
 from zoo.cli.common import (
     DATA_HELP,
     Background,

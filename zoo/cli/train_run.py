@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 import zoo
+from attnflow_keras.core.untrusted import plain_name
 from attnflow_keras.data import load_labelled_folder
 from attnflow_keras.data.datasets import DATASETS, LICENSES
 from attnflow_keras.data.paired import LICENSES as PAIRED_LICENSES
@@ -28,7 +29,6 @@ from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, read_curve, sav
 from attnflow_keras.training.early_stopping import standing
 from attnflow_keras.training.mode import CURVE as MODE_CURVE
 from attnflow_keras.training.pretrain import CURVE as ENCODER_CURVE
-from attnflow_keras.untrusted import plain_name
 from zoo.card import metric_line
 from zoo.cli.common import load_data
 from zoo.cli.console import console, working

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from attnflow_keras.untrusted import read_json
+from attnflow_keras.core.untrusted import read_json
 from zoo.cli.common import LABEL_TO_PHOTO, Background, Json, Name, check_not_inputs, load_flow
 from zoo.cli.results import Format, Out, Results, Separate, counted
 from zoo.registry import info

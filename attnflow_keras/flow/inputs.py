@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from attnflow_keras.noise import DATA_LIMIT as DATA_LIMIT
-from attnflow_keras.noise import FLOAT_LIMIT, check_range
-from attnflow_keras.numerics import Tensor
+from attnflow_keras.core.noise import DATA_LIMIT as DATA_LIMIT
+from attnflow_keras.core.noise import FLOAT_LIMIT, check_range
+from attnflow_keras.ops.numerics import Tensor
 
 # Noise and weight are put there by fit, evaluate and predict.
 PARTS = ("image", "condition", "noise", "weight")

@@ -7,19 +7,19 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.core.preprocess import Preprocess
+from attnflow_keras.flow import inputs as checks
+from attnflow_keras.flow.compiled import CompiledMethods
+from attnflow_keras.flow.configuration import ConfigurationMixin
+from attnflow_keras.flow.diagnosis import DiagnosisMixin
+from attnflow_keras.flow.inference import BATCH_SIZE, InferenceMixin
+from attnflow_keras.flow.saving import SavingMixin
+from attnflow_keras.flow.summary import SummaryMixin
+from attnflow_keras.flow.trainer import FlowTrainer
 from attnflow_keras.layers.conditioner import bound_inputs
 from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
-from attnflow_keras.models import inputs as checks
-from attnflow_keras.models.compiled import CompiledMethods
-from attnflow_keras.models.configuration import ConfigurationMixin
-from attnflow_keras.models.diagnosis import DiagnosisMixin
-from attnflow_keras.models.inference import BATCH_SIZE, InferenceMixin
-from attnflow_keras.models.saving import SavingMixin
-from attnflow_keras.models.summary import SummaryMixin
-from attnflow_keras.models.trainer import FlowTrainer
-from attnflow_keras.numerics import INPUT_BOUND, check_input_bound, standard_normal_log_prob
-from attnflow_keras.preprocess import Preprocess
-from attnflow_keras.step_noise import step_uniform, training_step
+from attnflow_keras.ops.numerics import INPUT_BOUND, check_input_bound, standard_normal_log_prob
+from attnflow_keras.ops.step_noise import step_uniform, training_step
 
 Tensor = Any
 
@@ -48,7 +48,7 @@ class Flow(
     Args:
         image_shape: ``(height, width, channels)`` of the images, as the data set has them.
         preprocess: what makes them the flow's own, such as ``{"pad": 2, "replicate": 3}``, see
-            :class:`attnflow_keras.preprocess.Preprocess`. Float images, latents and densities
+            :class:`attnflow_keras.core.preprocess.Preprocess`. Float images, latents and densities
             are then those of :attr:`float_shape`; uint8 images and ``bits_per_dim`` stay those
             of ``image_shape``.
         seed: seed of the noise inside ``fit``.

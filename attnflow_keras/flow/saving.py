@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.files import write_file
-from attnflow_keras.weights_file import MemoryFile
+from attnflow_keras.core.files import write_file
+from attnflow_keras.core.weights_file import MemoryFile
 
 
 class SavingMixin:

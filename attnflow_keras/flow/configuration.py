@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import keras
 
-from attnflow_keras.models.frozen import freeze, frozen_ranges
+from attnflow_keras.flow.frozen import freeze, frozen_ranges
 
 # What is set before compile, and belongs to it.
 SETTINGS = ("mode_weight", "freeze_steps", "noise_seed")

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from keras import ops, tree
 
-from attnflow_keras import noise
-from attnflow_keras.exactness import level_errors, require_exact
-from attnflow_keras.models import inputs as checks
-from attnflow_keras.models.compiled import CompiledMethods
-from attnflow_keras.numerics import LN2
-from attnflow_keras.preprocess import Preprocess
+from attnflow_keras.core import noise
+from attnflow_keras.core.exactness import level_errors, require_exact
+from attnflow_keras.core.preprocess import Preprocess
+from attnflow_keras.flow import inputs as checks
+from attnflow_keras.flow.compiled import CompiledMethods
+from attnflow_keras.ops.numerics import LN2
 
 Tensor = Any
 
@@ -306,7 +306,7 @@ class InferenceMixin:
         ``sample()`` is one image, ``sample((2, 3))`` gives ``(2, 3, h, w, c)``; ``log_prob``
         takes any batch shape. Of several conditions, each is for one image of a batch of as many.
         """
-        from attnflow_keras.models.distribution import flow_distribution
+        from attnflow_keras.flow.distribution import flow_distribution
 
         return flow_distribution(self, self._features(condition))
 

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras import replicas
-from attnflow_keras.noise import LEVELS
+from attnflow_keras.core.noise import LEVELS
+from attnflow_keras.ops import replicas
 
 Tensor = Any
 

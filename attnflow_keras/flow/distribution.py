@@ -7,7 +7,7 @@ from keras import ops, tree
 
 from attnflow_keras._tfp import tfb, tfd
 from attnflow_keras.bijectors import FlowBijector
-from attnflow_keras.models import inputs as checks
+from attnflow_keras.flow import inputs as checks
 
 Tensor = Any
 

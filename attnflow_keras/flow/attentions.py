@@ -3,8 +3,8 @@
 from typing import Any
 
 from attnflow_keras import layers
-from attnflow_keras.masks import MASKS
-from attnflow_keras.models.arguments import check_options, choose
+from attnflow_keras.flow.arguments import check_options, choose
+from attnflow_keras.layers.masks import MASKS
 
 ATTENTIONS: dict[Any, Any] = {"imap": layers.IMapAttention, "itrans": layers.ITransAttention}
 POSITIONS = (1, 2, 3, 4)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from attnflow_keras.palettes import as_classes
+from attnflow_keras.core.palettes import as_classes
 
 
 def as_palette(palette: Any) -> np.ndarray | None:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from keras import ops, tree
 
-from attnflow_keras import noise
-from attnflow_keras.exactness import EXACT
+from attnflow_keras.core import noise
+from attnflow_keras.core.exactness import EXACT
+from attnflow_keras.flow.diagnosis_report import FlowDiagnosis, LayerDiagnosis
 from attnflow_keras.layers import Chain, FlowLayer
 from attnflow_keras.layers.flow_layer import merge_statistics
 from attnflow_keras.layers.observer import observing
-from attnflow_keras.models.diagnosis_report import FlowDiagnosis, LayerDiagnosis
-from attnflow_keras.numerics import LN2, standard_normal_log_prob
+from attnflow_keras.ops.numerics import LN2, standard_normal_log_prob
 
 __all__ = ["FlowDiagnosis", "LayerDiagnosis"]
 

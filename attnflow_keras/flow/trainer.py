@@ -8,11 +8,12 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from attnflow_keras import noise, replicas
-from attnflow_keras.models import inputs as checks
-from attnflow_keras.models.batches import CheckedBatches
-from attnflow_keras.models.peek import first_batch
-from attnflow_keras.numerics import LN2
+from attnflow_keras.core import noise
+from attnflow_keras.flow import inputs as checks
+from attnflow_keras.flow.batches import CheckedBatches
+from attnflow_keras.flow.peek import first_batch
+from attnflow_keras.ops import replicas
+from attnflow_keras.ops.numerics import LN2
 
 Tensor = Any
 

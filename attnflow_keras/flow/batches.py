@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import tree
 
-from attnflow_keras.models.inputs import unpack
+from attnflow_keras.flow.inputs import unpack
 
 Check = Callable[[Any], None]
 ImageShape = Callable[[Any], tuple[int, ...]]

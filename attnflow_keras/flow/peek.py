@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import tree
 
-from attnflow_keras import noise
+from attnflow_keras.core import noise
 
 
 def first_batch(x: Any, count: int) -> Any:

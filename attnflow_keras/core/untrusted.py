@@ -11,7 +11,7 @@ from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.files import open_regular
+from attnflow_keras.core.files import open_regular
 
 JSON_BYTES = 1 << 20
 JSON_DEPTH = 32

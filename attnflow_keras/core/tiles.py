@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras import noise
+from attnflow_keras.core import noise
 
 
 def check_tiles(tile: int, overlap: int, step: int) -> None:

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnflow_keras.models import inputs as checks
-from attnflow_keras.models.palette import as_palette, check_labels, colours
+from attnflow_keras.core.palettes import as_classes
+from attnflow_keras.flow import inputs as checks
+from attnflow_keras.flow.palette import as_palette, check_labels, colours
 from attnflow_keras.networks import ConditionMap
 from attnflow_keras.networks.initializers import Normal
-from attnflow_keras.palettes import as_classes
 
 Tensor = Any
 

@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.files import write_file
+from attnflow_keras.core.files import write_file
 
 
 class MemoryFile(io.BytesIO):

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras.models import inputs as checks
-from attnflow_keras.models.tiles import check_tiles, draw_in_tiles
+from attnflow_keras.core.tiles import check_tiles, draw_in_tiles
+from attnflow_keras.flow import inputs as checks
 
 Tensor = Any
 

@@ -1,0 +1,6 @@
+"""What every flow does: train, score, encode, decode, save, diagnose.
+
+:class:`Flow` is exported by :mod:`attnflow_keras.models`, beside the models that subclass it.
+"""
+
+import attnflow_keras._backend  # noqa: F401

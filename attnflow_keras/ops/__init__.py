@@ -1,0 +1,3 @@
+"""Operations on tensors that ``keras.ops`` lacks, for every backend."""
+
+import attnflow_keras._backend  # noqa: F401
