@@ -8,6 +8,7 @@ import math
 import re
 from typing import Any
 
+from attnflow_keras.core.checks import is_integer, is_number
 from attnflow_keras.core.preprocess import Preprocess
 from attnflow_keras.core.untrusted import is_plain_name
 
@@ -33,7 +34,7 @@ def check(content: dict[str, Any]) -> None:
     for key in ("metadata", "versions"):
         _dict(key, content.get(key))
     for name, value in _dict("parity", content.get("parity", {})).items():
-        _need(_is_number(value), f"parity.{name}", "a number", value)
+        _need(is_number(value), f"parity.{name}", "a number", value)
     _check_image(_dict("image", content.get("image")))
     for i, latent in enumerate(_list("latents", content.get("latents"))):
         latent = _dict(f"latents[{i}]", latent)
@@ -127,8 +128,4 @@ def _matches(pattern: re.Pattern[str], value: Any) -> bool:
 
 
 def _is_integer(value: Any, most: int, least: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return is_integer(value) and least <= value <= most

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.core import noise
+from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.core.exactness import level_errors, require_exact
 from attnflow_keras.core.palettes import as_classes
 from attnflow_keras.core.preprocess import Preprocess
@@ -57,10 +58,7 @@ class Session:
         self.manifest = manifest.read(folder, check_files)
         self.check_files = bool(check_files)
         self.providers = choose_providers(providers)
-        integer = isinstance(threads, int) and not isinstance(threads, bool)
-        if threads is not None and (not integer or threads < 1):
-            raise ValueError(f"threads must be an integer of at least 1, or None; got {threads!r}")
-        self.threads = threads
+        self.threads = check_integer("threads", threads, none=True)
         image = self.manifest["image"]
         self.image_shape: tuple[int, ...] = tuple(image["shape"])
         self.float_shape: tuple[int, ...] = tuple(image["float_shape"])
@@ -289,9 +287,7 @@ class Session:
     def graph(self, name: str) -> Any:
         """The ``onnxruntime.InferenceSession`` of ``encode``, ``decode``, ``log_prob`` or
         ``condition``."""
-        if name not in self.manifest["graphs"]:
-            known = ", ".join(self.manifest["graphs"])
-            raise ValueError(f"graph must be one of {known}; got {name!r}")
+        check_choice("graph", name, self.manifest["graphs"])
         if name not in self._graphs:
             file = self.manifest["graphs"][name]["file"]
             data = manifest.read_file(self.folder, file, self.manifest, self.check_files)
@@ -323,8 +319,7 @@ class Session:
         return run_graph(graph, graph_inputs(graph, inputs), device, device_id)
 
     def _batches(self, name: str, inputs: dict[str, Any], batch_size: int) -> dict[str, np.ndarray]:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size must be an integer of at least 1; got {batch_size!r}")
+        check_integer("batch_size", batch_size)
         n = len(next(iter(inputs.values())))
         parts = [
             self.run(name, {key: value[i : i + batch_size] for key, value in inputs.items()})

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_choice
 from attnflow_keras.core.files import check_free, replacing_folder
 from attnflow_keras.core.untrusted import is_plain_name
 from export import fixtures, manifest
@@ -68,8 +69,7 @@ def onnx(
 
     if not isinstance(flow, Flow):
         raise ExportError(f"flow must be a Flow of attnflow_keras; got {type(flow).__name__}")
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    check_choice("precision", precision, PRECISIONS)
     if flow.conditional and (images is None or condition is None):
         raise ValueError("a conditional flow needs images and condition to compare on")
     if not is_plain_name(flow.name):

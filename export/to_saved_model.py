@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.files import check_free, replacing_folder
 from export import fixtures
 from export.errors import ExportError
@@ -48,8 +49,7 @@ def saved_model(
             f"flow must be a Flow of attnflow_keras, not an exported folder; got "
             f"{type(flow).__name__}"
         )
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise ValueError(f"version must be an integer of at least 1; got {version!r}")
+    check_integer("version", version)
     check_free(Path(folder), overwrite)
     flow = copy_under(flow, "float32")
     found = {graph.name: graph for graph in graphs(flow)}

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.files import check_free, replacing_folder
 from export import manifest
 
@@ -43,12 +44,8 @@ def triton(
         FileExistsError: the folder exists and ``overwrite`` is False.
         ExportError: as in ``export.onnx``.
     """
-    for name, value, least in (
-        ("max_batch_size", max_batch_size, 1),
-        ("max_queue_delay_us", max_queue_delay_us, 0),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
+    check_integer("max_batch_size", max_batch_size)
+    check_integer("max_queue_delay_us", max_queue_delay_us, 0)
     check_free(Path(folder), overwrite)
     with replacing_folder(folder, overwrite) as part:
         if isinstance(flow, str | Path):

@@ -116,8 +116,8 @@ def test_the_network_sees_what_is_beyond_the_bound_at_the_bound():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"input_bound": 0}, "input_bound must be a positive number or None; got 0"),
-        ({"input_bound": "5"}, "input_bound must be a positive number or None; got '5'"),
+        ({"input_bound": 0}, "input_bound must be a positive number, or None; got 0"),
+        ({"input_bound": "5"}, "input_bound must be a positive number, or None; got '5'"),
         ({"component_bound": -9}, "component_bound must be a number above -9; got -9"),
         ({"final_range": [0.1, 1]}, "final_range must be two numbers, below and above 0, or None"),
         ({"final_range": 1}, "final_range must be two numbers, below and above 0, or None; got 1"),

@@ -157,7 +157,7 @@ def test_latents_are_ordered_from_the_first_split_to_the_top():
         ({"attention": "itrans", "grid": (1, 1)}, "grid must be"),
         ({"attention": "itrans", "grid": (5, 5)}, "does not divide the map of level 1"),
         ({"attention": None, "attention_options": {"floor": 0.1}}, "attention_options need"),
-        ({"attention_options": {"floor": 0.0}}, "floor must lie in"),
+        ({"attention_options": {"floor": 0.0}}, r"floor must be a number in \(0, 1\)"),
         ({"coupling": "additive"}, "coupling must be one of"),
         ({"components": 0}, "components must be integers of at least 1; got 0"),
         ({"prior": "uniform"}, "prior must be one of"),

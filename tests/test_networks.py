@@ -89,7 +89,7 @@ def test_keep_mask_keeps_the_mean_and_differs_between_draws():
     ("options", "message"),
     [
         ({"width": 6, "heads": 4}, "width must be even and divisible by heads; got width=6"),
-        ({"dropout": 1.0}, r"dropout must lie in \[0, 1\); got 1.0"),
+        ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\); got 1.0"),
         ({"blocks": -1}, "blocks must be at least 0"),
     ],
 )

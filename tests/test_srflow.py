@@ -299,7 +299,7 @@ BAD = [
     ({"attention": "imap", "attention_options": {"bias": "element"}}, "bias must be 'channel'"),
     ({"encoder_options": {"scale": 2}}, "encoder_options of RRDBNet must be out of"),
     ({"encoder_options": {"stacked": (9,)}}, "stacked must name blocks from 0 to 7"),
-    ({"scale_floor": 1.0}, "scale_floor must be a number from 0 to below 1; got 1.0"),
+    ({"scale_floor": 1.0}, r"scale_floor must be a number in \[0, 1); got 1.0"),
     ({"transition_steps": -1}, "transition_steps must be an integer of at least 0"),
     ({"attention": "itrans", "image_shape": (12, 8, 3)}, "does not divide the map of level 2"),
 ]

@@ -194,7 +194,7 @@ def test_arguments_of_the_wrong_kind(tiny_flow, tmp_path):
         ((tiny_flow, 5), "folder must be a path; got a int"),
         ((tiny_flow, path, "mnist"), "metadata must be a dict or None; got a str"),
         ((tiny_flow, path, {"a": np.zeros(2)}), "metadata must hold what JSON can; got one where"),
-        ((tiny_flow, path, None, 1), "overwrite must be True or False; got a int"),
+        ((tiny_flow, path, None, 1), "overwrite must be True or False; got 1"),
         ((tiny_flow, path, None, True, {"a": 1}), "extra must be a dict of file names .*; got"),
     ):
         with pytest.raises(ValueError, match=message):

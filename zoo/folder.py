@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from attnflow_keras.core.checks import check_flag
 from attnflow_keras.core.extras import install_command
 from attnflow_keras.core.files import replacing_folder, sha256, write_file, write_json
 from attnflow_keras.core.untrusted import is_plain_name, one_line, plain_name
@@ -187,8 +188,7 @@ def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extr
         schema.check({"format": FORMAT, **(metadata or {})}, schema.Metadata)
     except ValueError as error:
         raise ValueError(f"metadata: {error}") from error
-    if not isinstance(overwrite, bool):
-        raise wrong("overwrite", "True or False", overwrite)
+    check_flag("overwrite", overwrite)
     texts = extra is None or (
         isinstance(extra, dict) and all(isinstance(t, str) for pair in extra.items() for t in pair)
     )

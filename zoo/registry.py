@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from attnflow_keras.core.checks import check_flag, is_integer
 from attnflow_keras.core.files import restore_folder
 from attnflow_keras.core.untrusted import file_inside, one_line, plain_name, read_json
 from zoo.errors import ZooError
@@ -34,8 +35,7 @@ def list_entries(
     """
     if not isinstance(pattern, str):
         raise ValueError(f"pattern must be text, such as '*mnist*'; got {pattern!r}")
-    if pretrained is not None and not isinstance(pretrained, bool):
-        raise ValueError(f"pretrained must be True, False or None; got {pretrained!r}")
+    check_flag("pretrained", pretrained, none=True)
     if task not in (None, *TASKS):
         raise ValueError(
             f"task must be one of {', '.join(map(repr, TASKS))}, or None; got {task!r}"
@@ -153,7 +153,7 @@ def _read(folder: Path, file: str, kind: str, name: str | Path) -> dict[str, Any
     except (OSError, ValueError) as error:
         raise ZooError(f"entry {str(name)!r}: can't read {path}: {one_line(error)}") from error
     version = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(version, int) or isinstance(version, bool):
+    if not is_integer(version):
         raise ZooError(f"entry {str(name)!r}: {path} names no format version")
     if version > FORMAT:
         raise ZooError(

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_integer, check_number
+
 # Streams of one seed that must differ from each other.
 DEQUANTIZATION, LATENTS, SUBSET = range(3)
 
@@ -36,8 +38,7 @@ def generator(seed: int | None, stream: int) -> np.random.Generator:
     """
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be an integer of at least 0, or None; got {seed!r}")
+    check_integer("seed", seed, 0, none=True)
     return np.random.Generator(np.random.Philox(key=[int(seed) % 2**64, stream]))
 
 
@@ -102,11 +103,8 @@ def draw_latents(
     Raises:
         ValueError: n below 1, a temperature that is no finite number of at least 0, a bad seed.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"n must be an integer of at least 1; got {n!r}")
-    number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
-    if not number or not np.isfinite(temperature) or temperature < 0:
-        raise ValueError(f"temperature must be a number of at least 0; got {temperature!r}")
+    check_integer("n", n)
+    check_number("temperature", temperature)
     drawn = normal_latents(generator(seed, LATENTS), int(n), shapes)
     return tuple(np.float32(temperature) * z for z in drawn)
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_integer
+
 
 class Preprocess:
     """Zero padding and replication of channels, before dequantization.
@@ -17,13 +19,8 @@ class Preprocess:
     """
 
     def __init__(self, pad: int = 0, replicate: int = 1) -> None:
-        for name, value, least in (("pad", pad, 0), ("replicate", replicate, 1)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"preprocess: {name} must be an integer of at least {least}; got {value!r}"
-                )
-        self.pad = pad
-        self.replicate = replicate
+        self.pad = check_integer("preprocess: pad", pad, 0)
+        self.replicate = check_integer("preprocess: replicate", replicate)
 
     @classmethod
     def from_config(cls, config: Any) -> "Preprocess":

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.core import noise
+from attnflow_keras.core.checks import check_integer
 
 
 def check_tiles(tile: int, overlap: int, step: int) -> None:
     """Raise ValueError unless tiles and their overlap are multiples of ``step`` that fit."""
-    for name, value, least in (("tile", tile, 1), ("overlap", overlap, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
+    check_integer("tile", tile)
+    check_integer("overlap", overlap, 0)
     if tile % step or overlap % step:
         raise ValueError(f"tile and overlap must be divisible by {step}; got {tile} and {overlap}")
     if 2 * overlap > tile:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_integer
+
 BLOCK = 32  # output rows a matrix product: few, as each reads only the input near its own
 CHUNK = 2**21  # floating-point numbers of the input converted at a time, 16 MiB
 
@@ -37,8 +39,8 @@ def bicubic_matrix(size: int, new_size: int) -> np.ndarray:
     Raises:
         ValueError: a size that is not an integer of at least 1.
     """
-    _check_positive("size", size)
-    _check_positive("new_size", new_size)
+    check_integer("size", size)
+    check_integer("new_size", new_size)
     return _rows(int(size), int(new_size), 0, int(new_size))
 
 
@@ -61,8 +63,8 @@ def bicubic_resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
         ValueError: images of another dtype or shape, a side that is not an integer of at least 1.
     """
     _check_images(images)
-    _check_positive("height", height)
-    _check_positive("width", width)
+    check_integer("height", height)
+    check_integer("width", width)
     resized = _resize_axis(images, images.ndim - 3, int(height))
     return np.ascontiguousarray(_resize_axis(resized, images.ndim - 2, int(width)))
 
@@ -82,7 +84,7 @@ def downscale(images: np.ndarray, scale: int) -> np.ndarray:
             1, or that does not divide the sides.
     """
     _check_images(images)
-    _check_positive("scale", scale)
+    check_integer("scale", scale)
     height, width = images.shape[-3:-1]
     if height % scale or width % scale:
         raise ValueError(
@@ -105,7 +107,7 @@ def upscale(images: np.ndarray, scale: int) -> np.ndarray:
         ValueError: images of another dtype or shape, a scale that is not an integer of at least 1.
     """
     _check_images(images)
-    _check_positive("scale", scale)
+    check_integer("scale", scale)
     height, width = images.shape[-3:-1]
     return bicubic_resize(images, height * scale, width * scale)
 
@@ -116,11 +118,6 @@ def _check_images(images: Any) -> None:
         raise ValueError(f"images must have shape (n, h, w, c) or (h, w, c); got {shape}")
     if images.dtype != np.uint8:
         raise ValueError(f"images must be uint8; got dtype {images.dtype}")
-
-
-def _check_positive(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
 
 
 def _kernel(distance: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.core import noise
+from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.data.datasets import SPLITS
 from attnflow_keras.data.pictures import open_picture
 
@@ -121,9 +122,8 @@ def bluemarble_tiles(split: str, size: int = 64) -> tuple[np.ndarray, np.ndarray
         ValueError: an unknown split, a bad size, or a file that is not what it should be.
         OSError: there are no local files, see :func:`load_bluemarble`.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
-    _check_size(size)
+    check_choice("split", split, SPLITS)
+    check_integer("size", size, 1, BAND)
     picture, land_cover = load_bluemarble()
     corners = _corners(land_cover, BANDS[split], size, step=size)
     return _cut(picture, corners, size), _cut(land_cover, corners, size)
@@ -144,7 +144,7 @@ class BlueMarbleCrops:
     """
 
     def __init__(self, size: int = 64, flip: bool = True) -> None:
-        _check_size(size)
+        check_integer("size", size, 1, BAND)
         self.size = int(size)
         self.flip = bool(flip)
         self._picture, self._land_cover = load_bluemarble()
@@ -171,8 +171,7 @@ class BlueMarbleCrops:
             ValueError: a count below 1, a step or a seed below 0, or one that is not an integer.
         """
         for name, value, least in (("count", count, 1), ("seed", seed, 0), ("step", step, 0)):
-            if not isinstance(value, int | np.integer) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
+            check_integer(name, value, least)
         rng = noise.generator(seed, CROPS + int(step))
         corners = self._corners[rng.integers(0, len(self._corners), count)]
         images = _cut(self._picture, corners, self.size)
@@ -197,12 +196,6 @@ class BlueMarbleCrops:
             "size": self.size,
             "flip": self.flip,
         }
-
-
-def _check_size(size: Any) -> None:
-    integer = isinstance(size, int | np.integer) and not isinstance(size, bool)
-    if not integer or not 1 <= size <= BAND:
-        raise ValueError(f"size must be an integer from 1 to {BAND}; got {size!r}")
 
 
 @functools.lru_cache(maxsize=1)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_choice
+
 FILES = {
     "mnist": "mnist_test_256.npz",
     "fashion_mnist": "fashion_mnist_test_128.npz",
@@ -38,8 +40,7 @@ def bundled_sample(name: str) -> np.ndarray:
     Raises:
         ValueError: a data set of which none do.
     """
-    if name not in FILES:
-        raise ValueError(f"data set must be one of {', '.join(FILES)}; got {name!r}")
+    check_choice("data set", name, FILES)
     return _read(name, "images")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.core.files import check_free, replacing_folder, restore_folder
 from attnflow_keras.data.bicubic import bicubic_resize
 from attnflow_keras.data.datasets import SPLITS
@@ -33,9 +34,7 @@ def celeba_split(number: int) -> str:
     Raises:
         ValueError: a number that CelebA does not have.
     """
-    integer = isinstance(number, int | np.integer) and not isinstance(number, bool)
-    if not integer or not 1 <= number <= LAST["test"]:
-        raise ValueError(f"number must be an integer from 1 to {LAST['test']}; got {number!r}")
+    check_integer("number", number, 1, LAST["test"])
     return next(split for split, last in LAST.items() if number <= last)
 
 
@@ -86,9 +85,9 @@ def prepare_celeba(
         ValueError: no picture in the source, a name that is not a picture's number, two pictures
             of one number, an unreadable picture or one of another size, a bad size or crop.
     """
-    _check_side("size", size)
+    check_integer("size", size)
     if crop is not None:
-        _check_side("crop", crop, WIDTH)
+        check_integer("crop", crop, 1, WIDTH)
     check_free(Path(target), overwrite)
     files = _numbered_files(Path(source))
     numbers: dict[str, list[int]] = {split: [] for split in SPLITS}
@@ -130,8 +129,7 @@ def load_celeba(folder: str | Path, split: str) -> np.ndarray:
         FileNotFoundError: the folder holds no such split.
         ValueError: an unknown split, or a file that is not what it should be.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
+    check_choice("split", split, SPLITS)
     restore_folder(folder)
     path = Path(folder) / split / "images.npy"
     if not path.is_file():
@@ -146,13 +144,6 @@ def load_celeba(folder: str | Path, split: str) -> np.ndarray:
             f"shape {images.shape}"
         )
     return images
-
-
-def _check_side(name: str, side: Any, most: int | None = None) -> None:
-    integer = isinstance(side, int | np.integer) and not isinstance(side, bool)
-    if not integer or side < 1 or (most is not None and side > most):
-        expected = "of at least 1" if most is None else f"from 1 to {most}"
-        raise ValueError(f"{name} must be an integer {expected}; got {side!r}")
 
 
 def _numbered_files(source: Path) -> dict[int, Path]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.core.files import check_free, replacing_folder, restore_folder
 from attnflow_keras.data.datasets import SPLITS
 from attnflow_keras.data.picture_files import is_hidden
@@ -60,9 +61,7 @@ def prepare_cityscapes(
         FileExistsError: the target exists and ``overwrite`` is False.
         ValueError: no picture in the source, an unreadable file, two sizes in a pair, a bad size.
     """
-    integer = isinstance(size, int | np.integer) and not isinstance(size, bool)
-    if not integer or size < 1:
-        raise ValueError(f"size must be an integer of at least 1; got {size!r}")
+    check_integer("size", size)
     check_free(Path(target), overwrite)
     found = {split: _pairs(Path(source), split, boundaries) for split in SPLITS}
     total = sum(map(len, found.values()))
@@ -109,8 +108,7 @@ def load_cityscapes(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndar
         FileNotFoundError: the folder holds no such split.
         ValueError: an unknown split, or a file that is not what it should be.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
+    check_choice("split", split, SPLITS)
     restore_folder(folder)
     arrays = []
     for name in ("images", "labels"):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_choice
+
 DATASETS = ("mnist", "fashion_mnist", "cifar10")
 SPLITS = ("train", "validation", "test")
 VALIDATION = 5000
@@ -53,10 +55,8 @@ def load_dataset(name: str, split: str) -> np.ndarray:
         ValueError: an unknown data set or split, or a file that is not what it should be.
         OSError: no local file, and the download failed.
     """
-    if name not in DATASETS:
-        raise ValueError(f"data set must be one of {', '.join(DATASETS)}; got {name!r}")
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
+    check_choice("data set", name, DATASETS)
+    check_choice("split", split, SPLITS)
     images = _load(name, "test" if split == "test" else "train")
     train_count, test_count, shape = SIZES[name]
     count = test_count if split == "test" else train_count

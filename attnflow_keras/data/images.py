@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_integer, check_sides
 from attnflow_keras.core.files import write_file
 from attnflow_keras.data.picture_files import Notes, find_pictures, fitted, read_pixels
 from attnflow_keras.data.pictures import MODES, SUFFIXES, as_colour, one_line
@@ -42,7 +43,7 @@ def load_images(
             picture of more than 8 bits a channel, or transparent pixels and no background.
     """
     if image_shape is not None:
-        image_shape = _check_shape(image_shape)
+        image_shape = check_sides("image_shape", image_shape)
     if background is not None:
         as_colour(background)
     path = Path(path)
@@ -105,8 +106,7 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
 def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.ndarray:
     """Tile images ``(n, h, w, c)`` into one, row by row, with a grey gap between them."""
     _check_images("images", images, 4)
-    if columns is not None and (not isinstance(columns, int) or columns < 1):
-        raise ValueError(f"columns must be an integer of at least 1, or None; got {columns!r}")
+    check_integer("columns", columns, none=True)
     n, h, w, c = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
@@ -125,13 +125,6 @@ def _check_images(name: str, images: np.ndarray, rank: int) -> None:
         raise ValueError(f"{name} must have shape {sides} with c = 1 or 3; got {shape}")
     if images.dtype != np.uint8:
         raise ValueError(f"{name} must be uint8; got dtype {images.dtype}. See flow.quantize")
-
-
-def _check_shape(shape: Any) -> tuple[int, int, int]:
-    sides = tuple(shape) if isinstance(shape, list | tuple) else ()
-    if len(sides) != 3 or not all(isinstance(s, int | np.integer) and s > 0 for s in sides):
-        raise ValueError(f"image_shape must be (height, width, channels); got {shape!r}")
-    return sides[0], sides[1], sides[2]
 
 
 def _read(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_choice
 from attnflow_keras.data import bluemarble, celeba, cityscapes
 from attnflow_keras.data.bicubic import downscale
 from attnflow_keras.data.picture_files import Notes, find_pictures, read_pixels
@@ -122,7 +123,5 @@ def _prepared(folder: str, name: str, source: str) -> Path:
 
 
 def _check(name: str, split: str) -> None:
-    if name not in PAIRED:
-        raise ValueError(f"data set must be one of {', '.join(PAIRED)}; got {name!r}")
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
+    check_choice("data set", name, PAIRED)
+    check_choice("split", split, SPLITS)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from attnflow_keras.core.checks import is_integer
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -272,7 +274,7 @@ def as_colour(background: Any) -> tuple[int, int, int]:
             found = ()
     else:
         found = tuple(background) if isinstance(background, list | tuple | np.ndarray) else ()
-    whole = all(isinstance(level, int | np.integer) and 0 <= level <= 255 for level in found)
+    whole = all(is_integer(level) and 0 <= level <= 255 for level in found)
     if len(found) != 3 or not whole:
         raise ValueError(
             "background must be a colour: white, #rrggbb, or (red, green, blue) of 0 to 255; got "

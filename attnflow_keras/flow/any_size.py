@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.tiles import check_tiles, draw_in_tiles
 from attnflow_keras.flow import inputs as checks
 
@@ -137,10 +138,9 @@ class AnySizeMixin:
                 f"picture must be one small picture, uint8 (h, w, {channels}); got "
                 f"{picture.dtype} of shape {picture.shape}{hint}"
             )
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise ValueError(f"n must be an integer of at least 1; got {n!r}")
+        n = check_integer("n", n)
         if max(picture.shape[:2]) <= tile:
-            at_once = self.sample(int(n), picture[None], temperature=temperature, seed=seed)
+            at_once = self.sample(n, picture[None], temperature=temperature, seed=seed)
             if progress is not None:
                 progress(1, 1)
             return at_once

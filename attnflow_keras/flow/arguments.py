@@ -4,13 +4,8 @@ from collections.abc import Iterable
 from inspect import signature
 from typing import Any
 
+from attnflow_keras.core.checks import is_integer
 from attnflow_keras.layers.itrans import valid_grids
-
-
-def choose(name: str, value: Any, allowed: Iterable[Any]) -> None:
-    """Raise ValueError unless the value is one of those."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}")
 
 
 def check_options(name: str, options: Any, kind: Any, own: Iterable[str] = ()) -> None:
@@ -70,6 +65,6 @@ def check_grids(grids: list[tuple[int, int]], image_shape: tuple[int, int, int])
 def counts_by_level(name: str, value: Any, levels: int) -> list[int]:
     """One integer of at least 1 a level, from one for all or a list of them."""
     counts = by_level(name, value, levels)
-    if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in counts):
+    if not all(is_integer(n) and n > 0 for n in counts):
         raise ValueError(f"{name} must be integers of at least 1; got {value!r}")
     return counts

@@ -3,7 +3,8 @@
 from typing import Any
 
 from attnflow_keras import layers
-from attnflow_keras.flow.arguments import check_options, choose
+from attnflow_keras.core.checks import check_choice
+from attnflow_keras.flow.arguments import check_options
 from attnflow_keras.layers.masks import MASKS
 
 ATTENTIONS: dict[Any, Any] = {"imap": layers.IMapAttention, "itrans": layers.ITransAttention}
@@ -16,9 +17,9 @@ def check_attention(
     attention: Any, position: Any, mask: Any, heads: Any, options: dict[str, Any] | None
 ) -> None:
     """Raise ValueError for a wrong choice, or for options of an attention that is not there."""
-    choose("attention", attention, (None, *ATTENTIONS))
-    choose("position", position, POSITIONS)
-    choose("mask", mask, MASKS)
+    check_choice("attention", attention, (None, *ATTENTIONS))
+    check_choice("position", position, POSITIONS)
+    check_choice("mask", mask, MASKS)
     if attention != "itrans" and heads != 1:
         raise ValueError(f"heads is an option of attention='itrans'; got heads={heads}")
     if attention is None and options:

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from attnflow_keras.core.checks import check_integer
+
 Tensor = Any
 
 
@@ -48,8 +50,7 @@ class CompiledMethods:
             batch_size: greatest number of samples at a time.
             progress: called with the number of samples done after each batch.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size must be an integer of at least 1; got {batch_size!r}")
+        check_integer("batch_size", batch_size)
         if _in_graph(inputs):
             return function(*inputs)
         n = tree.flatten(inputs)[0].shape[0]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.palettes import as_classes
 from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow.palette import as_palette, check_labels, colours
@@ -67,9 +68,7 @@ class ClassCondition(Condition):
 
     def __init__(self, classes: int, **common: Any) -> None:
         super().__init__(**common)
-        if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
-            raise ValueError(f"classes must be an integer of at least 2; got {classes!r}")
-        self.classes = classes
+        self.classes = check_integer("classes", classes, 2)
         self.shape = ()
         self.feature_scale = None
         self.encoder = keras.layers.Embedding(
@@ -114,8 +113,7 @@ class PictureCondition(Condition):
     def __init__(self, scale: int, **common: Any) -> None:
         super().__init__(**common)
         height, width, channels = self.image_shape
-        if isinstance(scale, bool) or not isinstance(scale, int) or scale < 2:
-            raise ValueError(f"scale must be an integer of at least 2; got {scale!r}")
+        check_integer("scale", scale, 2)
         if height % scale or width % scale:
             raise ValueError(f"scale must divide {height} and {width}; got {scale}")
         self.scale = scale

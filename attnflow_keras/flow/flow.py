@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
+from attnflow_keras.core.checks import check_integer, check_sides
 from attnflow_keras.core.preprocess import Preprocess
 from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow.compiled import CompiledMethods
@@ -76,18 +76,13 @@ class Flow(
         # sees them, which alone costs bits.
         super().__init__(autocast=False, **kwargs)
         check_policy(self.dtype_policy.name)
-        shape = tuple(image_shape) if isinstance(image_shape, list | tuple) else ()
-        if len(shape) != 3 or not all(isinstance(s, int | np.integer) and s > 0 for s in shape):
-            raise ValueError(f"image_shape must be (height, width, channels); got {image_shape!r}")
-        self.image_shape = (int(shape[0]), int(shape[1]), int(shape[2]))
+        self.image_shape = check_sides("image_shape", image_shape)
         self.preprocess = Preprocess.from_config(preprocess)
         self.float_shape = self.preprocess.float_shape(self.image_shape)
         # Bits are counted a dimension of the data; the flow may work in more of them.
         self.num_dims = math.prod(self.image_shape)
         self.float_dims = math.prod(self.float_shape)
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(f"seed must be an integer of at least 0; got {seed!r}")
-        self.seed = int(seed)
+        self.seed = check_integer("seed", seed, 0)
         self.input_bound = check_input_bound(input_bound)
         self.noise_seed = self.seed
         self._compiled = CompiledMethods()

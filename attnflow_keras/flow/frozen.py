@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from attnflow_keras.core.checks import is_integer
+
 Ranges = list[list[int]]
 
 
@@ -28,7 +30,7 @@ def freeze(flow: Any, ranges: Any) -> None:
     weights = _weights(flow)
     for pair in ranges:
         good = isinstance(pair, list | tuple) and len(pair) == 2
-        good = good and all(isinstance(i, int) and not isinstance(i, bool) for i in pair)
+        good = good and all(map(is_integer, pair))
         if not good or not 0 <= pair[0] < pair[1] <= len(weights):
             raise ValueError(
                 f"frozen must be pairs [start, stop] of positions in {len(weights)} weights; got "

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from attnflow_keras.core import noise
+from attnflow_keras.core.checks import check_integer, is_integer
 from attnflow_keras.core.exactness import level_errors, require_exact
 from attnflow_keras.core.preprocess import Preprocess
 from attnflow_keras.flow import inputs as checks
@@ -272,8 +273,7 @@ class InferenceMixin:
         Returns:
             ``(steps, h, w, c)``, or ``(n, steps, h, w, c)`` for batches.
         """
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
-            raise ValueError(f"steps must be an integer of at least 2; got {steps!r}")
+        check_integer("steps", steps, 2)
         a, b = np.asarray(a), np.asarray(b)
         if a.shape != b.shape:
             raise ValueError(f"a and b must have the same shape; got {a.shape} and {b.shape}")
@@ -364,7 +364,7 @@ class InferenceMixin:
 
 def _matched(n: Any, count: int, features: Any) -> tuple[Any, Any]:
     """The number of images to draw, and features of one condition each."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer):
+    if not is_integer(n):
         return n, features
     if count != 1:
         raise ValueError(

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.core.checks import check_choice, check_number
 from attnflow_keras.layers.coupling import NetworkCoupling
 from attnflow_keras.ops.numerics import check_scale_floor, sigmoid_log_scale, soft_clamp
 
@@ -35,10 +36,8 @@ class AffineCoupling(NetworkCoupling):
         **kwargs: Any,
     ) -> None:
         super().__init__(conditioner, **kwargs)
-        if log_scale_bound <= 0:
-            raise ValueError(f"log_scale_bound must be positive; got {log_scale_bound}")
-        if scale not in SCALES:
-            raise ValueError(f"scale must be one of {', '.join(SCALES)}; got {scale!r}")
+        check_number("log_scale_bound", log_scale_bound, "(0, inf)")
+        check_choice("scale", scale, SCALES)
         self.log_scale_bound = log_scale_bound if scale == "exp" else None
         self._bound = log_scale_bound
         if scale_floor and scale != "sigmoid":

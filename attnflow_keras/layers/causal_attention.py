@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import FlowBijector, LogisticToNormal, MixtureLogisticCDF, ShiftScale
+from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_integer
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.token_order import CONTEXTS, ORDERS, TokenOrder
 from attnflow_keras.networks.causal_transformer import CausalTransformer
@@ -113,26 +114,19 @@ class CausalAttention(FlowLayer):
             ("group", group, 0),
             ("components", components, 1),
         ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
+            check_integer(name, value, least)
         if width % heads:
             raise ValueError(f"width must be divisible by heads; got width={width}, heads={heads}")
-        for name, choice, allowed in (
-            ("order", order, ORDERS),
-            ("context", context, CONTEXTS),
-            ("transform", transform, TRANSFORMS),
-        ):
-            if choice not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {choice!r}")
+        check_choice("order", order, ORDERS)
+        check_choice("context", context, CONTEXTS)
+        check_choice("transform", transform, TRANSFORMS)
         bins = tuple(bins)
-        if not all(isinstance(b, int | np.integer) and 0 <= b <= 255 for b in bins):
+        if not all(is_integer(b) and 0 <= b <= 255 for b in bins):
             raise ValueError(f"bins must be grey levels, integers from 0 to 255; got {bins}")
         if bins and transform != "mixture":
             raise ValueError(f"bins go with transform='mixture'; got transform={transform!r}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1); got {dropout}")
-        if not 0 < floor < 1:
-            raise ValueError(f"floor must lie between 0 and 1; got {floor}")
+        check_number("dropout", dropout, "[0, 1)")
+        check_number("floor", floor, "(0, 1)")
         self.patch = patch
         self.order = order
         self.context = context

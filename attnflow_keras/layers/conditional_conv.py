@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import SampleChannelMatmul
+from attnflow_keras.core.checks import check_choice
 from attnflow_keras.layers.conditioner import ConditionerLayer
 from attnflow_keras.layers.invertible_conv import LAYOUTS, random_rotation
 from attnflow_keras.ops.numerics import soft_clamp
@@ -47,8 +48,7 @@ class ConditionalConv1x1(ConditionerLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(conditioner, **kwargs)
-        if layout not in LAYOUTS:
-            raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}; got {layout!r}")
+        check_choice("layout", layout, LAYOUTS)
         self.layout = layout
         if not self.condition_channels:
             raise ValueError(

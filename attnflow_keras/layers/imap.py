@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.core.checks import check_choice, check_number
 from attnflow_keras.layers.coupling import Coupling
 from attnflow_keras.layers.masks import MASKS, make_mask
 from attnflow_keras.layers.partition import MaskSplit
@@ -65,16 +66,11 @@ class IMapAttention(Coupling):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if mask not in MASKS:
-            raise ValueError(f"mask must be one of {', '.join(MASKS)}; got {mask!r}")
-        if form not in FORMS:
-            raise ValueError(f"form must be one of {', '.join(FORMS)}; got {form!r}")
-        if pool not in POOLS:
-            raise ValueError(f"pool must be one of {', '.join(POOLS)}; got {pool!r}")
-        if not 0 < floor < 1:
-            raise ValueError(f"floor must lie in (0, 1); got {floor}")
-        if bias not in BIASES:
-            raise ValueError(f"bias must be one of {', '.join(BIASES)}; got {bias!r}")
+        check_choice("mask", mask, MASKS)
+        check_choice("form", form, FORMS)
+        check_choice("pool", pool, POOLS)
+        check_number("floor", floor, "(0, 1)")
+        check_choice("bias", bias, BIASES)
         self.mask = mask
         self.form = form
         self.pool = pool

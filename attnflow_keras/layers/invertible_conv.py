@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import ChannelMatmul
+from attnflow_keras.core.checks import check_choice
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.ops.numerics import inverse_soft_clamp, soft_clamp
 
@@ -42,9 +43,8 @@ class InvertibleConv1x1(FlowLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value, allowed in (("layout", layout, LAYOUTS), ("init", init, INITS)):
-            if value not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
+        check_choice("layout", layout, LAYOUTS)
+        check_choice("init", init, INITS)
         self.layout = layout
         self.init = init
         self.seed = seed

@@ -9,6 +9,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import TokenMixing
 from attnflow_keras.bijectors.token_mixing import to_tokens
+from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.layers.coupling import Coupling
 from attnflow_keras.layers.masks import MASKS, make_mask
 from attnflow_keras.layers.partition import MaskSplit
@@ -76,18 +77,12 @@ class ITransAttention(Coupling):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if mask not in MASKS:
-            raise ValueError(f"mask must be one of {', '.join(MASKS)}; got {mask!r}")
-        if isinstance(heads, bool) or not isinstance(heads, int) or heads < 1:
-            raise ValueError(f"heads must be an integer of at least 1; got {heads!r}")
-        if form not in FORMS:
-            raise ValueError(f"form must be one of {', '.join(FORMS)}; got {form!r}")
-        if combine not in COMBINES:
-            raise ValueError(f"combine must be one of {', '.join(COMBINES)}; got {combine!r}")
-        if isinstance(expansion, bool) or not isinstance(expansion, int) or expansion < 1:
-            raise ValueError(f"expansion must be an integer of at least 1; got {expansion!r}")
-        if activation not in GAMMA_MAX:
-            raise ValueError(f"activation must be one of sigmoid, softmax; got {activation!r}")
+        check_choice("mask", mask, MASKS)
+        check_integer("heads", heads)
+        check_choice("form", form, FORMS)
+        check_choice("combine", combine, COMBINES)
+        check_integer("expansion", expansion)
+        check_choice("activation", activation, GAMMA_MAX)
         if len(grid) != 2 or min(grid) < 1 or not 2 <= grid[0] * grid[1] <= MAX_TOKENS:
             raise ValueError(
                 f"grid must be (rows, columns) of 2 to {MAX_TOKENS} cells in all; got {tuple(grid)}"

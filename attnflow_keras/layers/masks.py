@@ -6,6 +6,8 @@ Masks are NumPy arrays, so that a graph holds them as constants.
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_choice, check_integer, check_sides
+
 MASKS = ("spatial", "channel", "channel_alternating", "random", "spatial_channel")
 
 
@@ -26,10 +28,8 @@ def make_mask(kind: str, shape: tuple[int, int, int], seed: int = 0) -> np.ndarr
     Raises:
         ValueError: an unknown kind, or a shape where nothing is kept or nothing transformed.
     """
-    sides = tuple(shape) if isinstance(shape, list | tuple) else ()
-    if len(sides) != 3 or not all(isinstance(s, int | np.integer) and s > 0 for s in sides):
-        raise ValueError(f"shape must be (height, width, channels); got {shape!r}")
-    h, w, c = sides
+    check_choice("mask", kind, MASKS)
+    h, w, c = sides = check_sides("shape", shape)
     i, j, k = np.ogrid[:h, :w, :c]
     if kind == "spatial":
         mask = (i + j + 0 * k) % 2
@@ -39,16 +39,13 @@ def make_mask(kind: str, shape: tuple[int, int, int], seed: int = 0) -> np.ndarr
         mask = k % 2 + 0 * (i + j)
     elif kind == "spatial_channel":
         mask = (i + j + k) % 2
-    elif kind == "random":
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(f"seed must be an integer of at least 0; got {seed!r}")
+    else:
+        check_integer("seed", seed, 0)
         # Raw Philox output is stable between NumPy versions, which permutation() is not.
         draws = np.random.Philox(key=seed).random_raw(h * w * c)
         mask = np.zeros(h * w * c, dtype=int)
         mask[np.argsort(draws, kind="stable")[: h * w * c // 2]] = 1
         mask = mask.reshape(sides)
-    else:
-        raise ValueError(f"mask must be one of {', '.join(MASKS)}; got {kind!r}")
     kept = int(mask.sum())
     if kept in (0, mask.size):
         raise ValueError(

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import MixtureLogisticCDF
+from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_number
 from attnflow_keras.layers.coupling import NetworkCoupling
 from attnflow_keras.ops.numerics import soft_clamp
 
@@ -70,14 +71,10 @@ class MixtureCoupling(NetworkCoupling):
         **kwargs: Any,
     ) -> None:
         super().__init__(conditioner, **kwargs)
-        if form not in FORMS:
-            raise ValueError(f"form must be one of {', '.join(FORMS)}; got {form!r}")
-        if not 0 <= floor < 1:
-            raise ValueError(f"floor must lie in [0, 1); got {floor}")
-        if components < 1:
-            raise ValueError(f"components must be at least 1; got {components}")
-        if log_scale_bound <= 0:
-            raise ValueError(f"log_scale_bound must be positive; got {log_scale_bound}")
+        check_choice("form", form, FORMS)
+        check_number("floor", floor, "[0, 1)")
+        check_integer("components", components)
+        check_number("log_scale_bound", log_scale_bound, "(0, inf)")
         self.component_bound = check_component_bound(component_bound)
         self.final_range = check_final_range(final_range)
         self.components = components
@@ -166,12 +163,7 @@ class MixtureCoupling(NetworkCoupling):
 
 def check_component_bound(bound: Any) -> float:
     """Raise ValueError unless a greatest log-scale is a number above the smallest one."""
-    number = isinstance(bound, int | float) and not isinstance(bound, bool)
-    if not number or not SMALLEST_LOG_SCALE < bound < np.inf:
-        raise ValueError(
-            f"component_bound must be a number above {SMALLEST_LOG_SCALE:g}; got {bound!r}"
-        )
-    return float(bound)
+    return check_number("component_bound", bound, f"({SMALLEST_LOG_SCALE}, inf)")
 
 
 def check_final_range(ends: Any) -> tuple[float, float] | None:
@@ -179,8 +171,7 @@ def check_final_range(ends: Any) -> tuple[float, float] | None:
     if ends is None:
         return None
     pair = list(ends) if isinstance(ends, list | tuple) else []
-    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in pair)
-    if len(pair) != 2 or not numbers or not -np.inf < pair[0] < 0 < pair[1] < np.inf:
+    if len(pair) != 2 or not all(map(is_number, pair)) or not pair[0] < 0 < pair[1]:
         raise ValueError(
             f"final_range must be two numbers, below and above 0, or None; got {ends!r}"
         )

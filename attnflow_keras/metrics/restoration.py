@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_number
 from attnflow_keras.metrics.bits_per_dim import evaluate_bits_per_dim
 from attnflow_keras.metrics.image_quality import (
     check_pair,
@@ -108,8 +109,8 @@ def evaluate_restoration(
     if not isinstance(temperatures, Sequence | np.ndarray) or not len(temperatures):
         raise ValueError(f"temperatures must be one number or more; got {temperatures!r}")
     for temperature in temperatures:
-        _check_temperature("each of temperatures", temperature)
-    _check_temperature("diversity_temperature", diversity_temperature)
+        check_number("each of temperatures", temperature)
+    check_number("diversity_temperature", diversity_temperature)
     check_counts(
         seed=(seed, 0),
         samples=(samples, 1),
@@ -198,9 +199,3 @@ def _spread(n: int, wanted: int) -> np.ndarray:
     """Evenly spaced indices, as many as wanted or ``n``."""
     count = min(n, wanted)
     return np.arange(count) * n // count
-
-
-def _check_temperature(name: str, temperature: Any) -> None:
-    number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
-    if not number or not np.isfinite(temperature) or temperature < 0:
-        raise ValueError(f"{name} must be a number of at least 0; got {temperature!r}")

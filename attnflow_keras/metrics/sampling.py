@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_integer
+
 # Pictures sampled in one call, which holds the features of that many conditions.
 BLOCK = 128
 
@@ -63,6 +65,4 @@ def summary(values: np.ndarray) -> dict[str, Any]:
 def check_counts(**least: tuple[Any, int]) -> None:
     """Raise ValueError unless each is an integer of at least the number beside it."""
     for name, (value, minimum) in least.items():
-        integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not integer or value < minimum:
-            raise ValueError(f"{name} must be an integer of at least {minimum}; got {value!r}")
+        check_integer(name, value, minimum)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.weights_file import save_weights
 
 # Of the defaults of `Segmenter.train`.
@@ -28,10 +29,8 @@ class Segmenter:
     """
 
     def __init__(self, classes: int, width: int = 24) -> None:
-        for name, value in (("classes", classes), ("width", width)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
-        self.classes = classes
+        check_integer("width", width)
+        self.classes = check_integer("classes", classes)
         self.model = _unet(classes, width)
 
     def train(

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from attnflow_keras import layers
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.flow.arguments import check_options
 from attnflow_keras.flow.conditions import make_condition
 from attnflow_keras.flow.flow import Flow
@@ -85,8 +86,7 @@ class CausalFlow(Flow):
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, preprocess=preprocess, seed=seed, **kwargs)
-        if isinstance(blocks, bool) or not isinstance(blocks, int) or blocks < 1:
-            raise ValueError(f"blocks must be an integer of at least 1; got {blocks!r}")
+        check_integer("blocks", blocks)
         check_options("later", later, _Block, OWN)
         self._config: dict[str, Any] = {
             "patch": patch,

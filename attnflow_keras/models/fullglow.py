@@ -6,10 +6,10 @@ import keras
 from keras import ops
 
 from attnflow_keras import layers
+from attnflow_keras.core.checks import check_choice
 from attnflow_keras.flow.arguments import (
     check_grids,
     check_options,
-    choose,
     counts_by_level,
     grids_by_level,
     plain,
@@ -104,7 +104,7 @@ class FullGlow(SourcedFlow):
             **kwargs,
         )
         check_attention(attention, position, mask, heads, attention_options)
-        choose("attention_in", attention_in, ("target", "both"))
+        check_choice("attention_in", attention_in, ("target", "both"))
         check_levels(levels, self.float_shape)
         least = LEAST_SIDE * 2**levels
         if min(self.float_shape[:2]) < least:

@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 import keras
 
 from attnflow_keras import layers
+from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.flow.arguments import (
     check_grids,
     check_options,
-    choose,
     counts_by_level,
     grids_by_level,
     plain,
@@ -77,7 +77,7 @@ class Glow(Flow):
     ) -> None:
         super().__init__(image_shape, **kwargs)
         check_attention(attention, position, mask, heads, attention_options)
-        choose("variant", variant, tuple(CONDITIONERS))
+        check_choice("variant", variant, tuple(CONDITIONERS))
         check_options("conditioner_options", conditioner_options, CONDITIONERS[variant], OWN)
         check_levels(levels, self.float_shape)
         self._config = {
@@ -172,8 +172,7 @@ def _step(
 
 def check_levels(levels: Any, shape: tuple[int, int, int]) -> None:
     """Raise ValueError unless ``levels`` is a number of levels that the map can be squeezed to."""
-    if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
-        raise ValueError(f"levels must be an integer of at least 1; got {levels!r}")
+    check_integer("levels", levels)
     multiple = 2**levels
     if shape[0] % multiple or shape[1] % multiple:
         raise ValueError(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from attnflow_keras.core.checks import check_integer, check_number
 from attnflow_keras.core.palettes import as_classes
 from attnflow_keras.core.tiles import check_tiles, draw_in_tiles
 from attnflow_keras.flow import inputs as checks
@@ -117,10 +118,9 @@ class LabelFlow(Flow):
         size, classes = self.image_shape[:2], label.ndim == 2 and self.palette is not None
         if not classes and (label.ndim != 3 or label.shape[-1] != 3 + self.extra_channels):
             raise ValueError(f"label must be one label map, (h, w) or (h, w, 3); got {label.shape}")
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise ValueError(f"n must be an integer of at least 1; got {n!r}")
+        n = check_integer("n", n)
         if label.shape[:2] == size:
-            photos = self.sample(int(n), label[None], temperature=temperature, seed=seed)
+            photos = self.sample(n, label[None], temperature=temperature, seed=seed)
             if progress is not None:
                 progress(1, 1)
             return photos
@@ -185,10 +185,7 @@ class SourcedFlow(LabelFlow):
         self, image_shape: tuple[int, int, int], source_weight: float = 1e-4, **kwargs: Any
     ) -> None:
         super().__init__(image_shape, **kwargs)
-        number = isinstance(source_weight, int | float) and not isinstance(source_weight, bool)
-        if not number or not 0 <= source_weight < float("inf"):
-            raise ValueError(f"source_weight must be a number of at least 0; got {source_weight!r}")
-        self.source_weight = float(source_weight)
+        self.source_weight = check_number("source_weight", source_weight)
 
     def make_source(self) -> Glow:
         """The flow of label maps."""

@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 import keras
 
 from attnflow_keras import layers
+from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.flow.arguments import (
     by_level,
     check_grids,
     check_options,
-    choose,
     counts_by_level,
     grids_by_level,
     plain,
@@ -131,11 +131,10 @@ class MARFlow(Flow):
     ) -> None:
         super().__init__(image_shape, preprocess=preprocess, seed=seed, **kwargs)
         check_attention(attention, position, mask, heads, attention_options)
-        choose("coupling", coupling, COUPLINGS)
-        choose("prior", prior, PRIORS)
-        choose("conditioner", conditioner, CONDITIONERS)
-        if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
-            raise ValueError(f"levels must be an integer of at least 1; got {levels!r}")
+        check_choice("coupling", coupling, COUPLINGS)
+        check_choice("prior", prior, PRIORS)
+        check_choice("conditioner", conditioner, CONDITIONERS)
+        check_integer("levels", levels)
         height, width_, _ = self.float_shape
         if height % 2**levels or width_ % 2**levels:
             fits = next(k for k in range(levels, -1, -1) if not (height % 2**k or width_ % 2**k))
@@ -187,8 +186,8 @@ class MARFlow(Flow):
             "grid": grids,
         }
         for init in self._by_level["conv_init"]:
-            choose("conv_init", init, INITS)
-        choose("conv_layout", conv_layout, LAYOUTS)
+            check_choice("conv_init", init, INITS)
+        check_choice("conv_layout", conv_layout, LAYOUTS)
         self.build()
 
     def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:

@@ -8,11 +8,11 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras import layers
+from attnflow_keras.core.checks import check_choice, check_integer, check_power_of_two
 from attnflow_keras.flow.any_size import AnySizeMixin, SizeCopies
 from attnflow_keras.flow.arguments import (
     check_grids,
     check_options,
-    choose,
     counts_by_level,
     grids_by_level,
     plain,
@@ -113,21 +113,12 @@ class SRFlow(AnySizeMixin, Flow):
     ) -> None:
         super().__init__(image_shape, seed=seed, **kwargs)
         check_attention(attention, position, mask, heads, attention_options)
-        choose("split", split, SPLITS)
-        choose("noise_levels", noise_levels, NOISE_LEVELS)
-        if (
-            isinstance(transition_steps, bool)
-            or not isinstance(transition_steps, int)
-            or transition_steps < 0
-        ):
-            raise ValueError(
-                f"transition_steps must be an integer of at least 0; got {transition_steps!r}"
-            )
-        if not isinstance(scale, int) or scale < 2 or scale & (scale - 1):
-            raise ValueError(f"scale must be a power of 2, at least 2; got {scale!r}")
+        check_choice("split", split, SPLITS)
+        check_choice("noise_levels", noise_levels, NOISE_LEVELS)
+        check_integer("transition_steps", transition_steps, 0)
+        check_power_of_two("scale", scale)
         doublings = int(math.log2(scale))
-        if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
-            raise ValueError(f"levels must be an integer of at least 1; got {levels!r}")
+        check_integer("levels", levels)
         if levels > doublings + 1:
             raise ValueError(
                 f"levels must be at most {doublings + 1} at scale {scale}; got {levels}"

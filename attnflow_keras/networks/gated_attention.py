@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.core.checks import check_number
 from attnflow_keras.networks.weight_norm import WeightNormConv2D
 from attnflow_keras.ops.step_noise import dropped
 
@@ -51,8 +52,7 @@ class GatedAttentionNet(keras.layers.Layer):
             raise ValueError(
                 f"width must be even and divisible by heads; got width={width}, heads={heads}"
             )
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1); got {dropout}")
+        check_number("dropout", dropout, "[0, 1)")
         self.width = width
         self.blocks = blocks
         self.heads = heads

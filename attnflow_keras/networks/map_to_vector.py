@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from attnflow_keras.core.checks import is_integer
 from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
@@ -103,6 +104,6 @@ class MapToVectorNet(keras.layers.Layer):
 
 def _counts(name: str, values: Any) -> tuple[int, ...]:
     counts = tuple(values) if isinstance(values, list | tuple) else ()
-    if not counts or not all(isinstance(count, int) and count >= 1 for count in counts):
+    if not counts or not all(is_integer(count) and count >= 1 for count in counts):
         raise ValueError(f"{name} must be integers of at least 1; got {values!r}")
     return counts

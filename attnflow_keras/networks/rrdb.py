@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.core.checks import check_integer, check_power_of_two
 from attnflow_keras.ops.channels_last import average_pool, conv2d
 
 Tensor = Any
@@ -73,10 +74,8 @@ class RRDBNet(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         for name, value in (("features", features), ("growth", growth), ("blocks", blocks)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
-        if not isinstance(scale, int) or scale < 2 or scale & (scale - 1):
-            raise ValueError(f"scale must be a power of 2, at least 2; got {scale!r}")
+            check_integer(name, value)
+        check_power_of_two("scale", scale)
         wrong = [block for block in stacked if block not in range(blocks)]
         if wrong:
             raise ValueError(

@@ -5,6 +5,8 @@ from typing import Any
 
 from keras import ops
 
+from attnflow_keras.core.checks import check_number
+
 Tensor = Any
 
 LN2 = math.log(2.0)
@@ -24,10 +26,7 @@ SCALE_FLOOR = 0.25
 
 def check_input_bound(bound: Any) -> float | None:
     """Raise ValueError unless a bound of networks' inputs is a positive number or None."""
-    number = isinstance(bound, int | float) and not isinstance(bound, bool)
-    if bound is not None and not (number and 0 < bound < math.inf):
-        raise ValueError(f"input_bound must be a positive number or None; got {bound!r}")
-    return None if bound is None else float(bound)
+    return check_number("input_bound", bound, "(0, inf)", none=True)
 
 
 def clipped(x: Tensor, bound: float | None) -> Tensor:
@@ -53,11 +52,8 @@ def sigmoid_log_scale(raw: Tensor, floor: float = 0.0) -> Tensor:
 
 
 def check_scale_floor(floor: float) -> float:
-    """Raise ValueError unless a smallest scale is a number from 0 to below 1."""
-    number = isinstance(floor, int | float) and not isinstance(floor, bool)
-    if not number or not 0 <= floor < 1:
-        raise ValueError(f"scale_floor must be a number from 0 to below 1; got {floor!r}")
-    return float(floor)
+    """Raise ValueError unless a smallest scale is a number in [0, 1)."""
+    return check_number("scale_floor", floor, "[0, 1)")
 
 
 def sum_event(x: Tensor) -> Tensor:

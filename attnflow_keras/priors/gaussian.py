@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.core.checks import check_choice
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 from attnflow_keras.ops.channels_last import conv2d
@@ -44,8 +45,7 @@ class GaussianPrior(FlowLayer):
     ) -> None:
         super().__init__(**kwargs)
         self.input_bound = check_input_bound(input_bound)
-        if network not in NETWORKS:
-            raise ValueError(f"network must be one of {', '.join(NETWORKS)}; got {network!r}")
+        check_choice("network", network, NETWORKS)
         if network == "element" and self.condition_channels:
             raise ValueError("network 'element' takes no condition; condition_channels must be 0")
         self.kind = network

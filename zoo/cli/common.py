@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from attnflow_keras.core import checks
 from attnflow_keras.core.files import followed, is_special
 from zoo.cli.console import working
 
@@ -69,8 +70,8 @@ def check_precision(precision: str | None) -> None:
 
 def check_choice(option: str, value: Any, allowed: Iterable[str]) -> None:
     """Raise ValueError, which names the option, unless the value is None or allowed."""
-    if value is not None and value not in allowed:
-        raise ValueError(f"{option} must be one of {', '.join(allowed)}; got {value!r}")
+    if value is not None:
+        checks.check_choice(option, value, allowed)
 
 
 def check_out(path: Path, endings: Sequence[str] = ()) -> None:

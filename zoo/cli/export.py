@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from attnflow_keras.core.checks import check_choice
 from zoo.cli.common import (
     DATA_HELP,
     LABEL_TO_PHOTO,
@@ -58,12 +59,10 @@ def export_command(
 
     Takes minutes for ONNX: the graphs of both directions are converted and optimized.
     """
-    if to not in FORMATS:
-        raise ValueError(f"--to must be one of {', '.join(FORMATS)}; got {to!r}")
+    check_choice("--to", to, FORMATS)
     if to == "saved-model" and (images is not None or precision != "float32"):
         raise ValueError("--images and --precision are options of ONNX, not of saved-model")
-    if precision not in PRECISIONS:
-        raise ValueError(f"--precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    check_choice("--precision", precision, PRECISIONS)
     from attnflow_keras.core.files import check_free
 
     check_out_folder(out)

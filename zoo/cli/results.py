@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from zoo.cli.common import check_not_inputs, check_out, check_out_folder
+from zoo.cli.common import check_choice, check_not_inputs, check_out, check_out_folder
 from zoo.cli.console import console, notes, print_json, working
 from zoo.cli.interrupts import on_interrupt
 
@@ -70,8 +70,7 @@ class Results:
         ending: str | None,
         samples: int = 1,
     ) -> None:
-        if ending is not None and ending not in FORMATS:
-            raise ValueError(f"--format must be one of {', '.join(FORMATS)}; got {ending!r}")
+        check_choice("--format", ending, FORMATS)
         self.pictures = find(given)
         self.folder = separate or len(given) > 1 or given[0].is_dir()
         self.separate = separate
