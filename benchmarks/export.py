@@ -214,16 +214,17 @@ def report(rows: list[dict[str, Any]], given: Any) -> str:
     lines = [
         "# Exports of the pretrained entries",
         "",
-        f"Made by `python -m benchmarks.export --write docs/export.md` on {os.cpu_count()} CPU "
+        f"Written by `python -m benchmarks.export --write docs/export.md` on {os.cpu_count()} CPU "
         f"cores ({platform.machine()}); {versions}.",
         "",
         "## Agreement with Keras",
         "",
-        f"Each entry was exported to ONNX in float32, its folder verified, and compared with "
-        f"Keras on {given.images} real test images and as many drawn latents. Differences are "
-        "over max(1, |value|). log_prob: the greatest, in bits per dimension. Latents and images: "
-        "for 99.9 % of the elements. Round trip: greatest |decode(encode(x)) - x| in onnxruntime, "
-        "and elements that move by half a grey level or more.",
+        f"Each entry was exported to ONNX in float32, verified, and compared with Keras on "
+        f"{given.images} real test images and {given.images} latents drawn from the prior. "
+        "Differences are relative to max(1, |value|). log_prob: maximum, in bits per dimension. "
+        "Latents and images: 99.9th percentile of the elements. Round trip: maximum of "
+        "|decode(encode(x)) - x| in onnxruntime; wrong levels: elements that change by half a "
+        "grey level or more.",
         "",
         "| entry | verified | log_prob | latents | images | round trip | wrong levels | size "
         "| nodes (encode, decode, log_prob) | export |",
@@ -244,10 +245,10 @@ def report(rows: list[dict[str, Any]], given: Any) -> str:
         "",
         "## Speed",
         "",
-        f"Images a second at batch {given.batch} with {given.threads} threads, from uint8 to "
-        f"bits/dim and from a seed to uint8; medians of {given.rounds} rounds in which the "
-        "contenders take turns. The ratio is the median over rounds of onnxruntime over the "
-        "faster Keras.",
+        f"Images per second at batch size {given.batch} with {given.threads} threads, from uint8 "
+        f"to bits/dim and from a seed to uint8; medians of {given.rounds} rounds in which the "
+        "implementations take turns. The ratio is onnxruntime over the faster Keras, median over "
+        "rounds.",
         "",
         "| entry | task | Keras | Keras, XLA | onnxruntime | ratio |",
         "|---|---|---|---|---|---|",
@@ -263,10 +264,10 @@ def report(rows: list[dict[str, Any]], given: Any) -> str:
         "",
         "## Where onnxruntime's time goes",
         "",
-        "Kinds of nodes by their share of one run of that batch, with how many of them ran. XLA "
-        "makes one loop over memory of a chain of elementwise nodes (Mul, Add, Sub, Softplus, Exp, "
-        "Cast and their like); onnxruntime runs them one by one, and in the inverse of a mixture "
-        "coupling once for each step of Newton's method.",
+        "Node types by their share of the time of one run on that batch, with the number of nodes "
+        "executed. XLA fuses a chain of elementwise nodes (Mul, Add, Sub, Softplus, Exp, Cast and "
+        "similar) into one loop over memory; onnxruntime runs them one by one, and in the inverse "
+        "of a mixture coupling once for each step of Newton's method.",
         "",
         "| entry | graph | nodes run |",
         "|---|---|---|",

@@ -4,15 +4,10 @@ import importlib
 import importlib.util
 import inspect
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
-import typer
-
-import zoo
-from zoo.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 
@@ -161,36 +156,3 @@ def test_the_python_of_the_tutorial_runs(tmp_path, monkeypatch, capsys, eager, d
     printed = capsys.readouterr().out
     assert "level_2.step_3.actnorm/bias" in printed
     assert "upside down" in printed
-
-
-def test_the_commands_of_the_tutorial_exist():
-    command = typer.main.get_command(app)
-    lines = [line for block in blocks("sh") for line in block.splitlines() if line]
-    lines += re.findall(r"`(attnflow [^`]+)`", TUTORIAL)
-    assert len(lines) >= 5
-    for line in lines:
-        program, *arguments = shlex.split(line)
-        assert program == "attnflow"
-        context = command.make_context(program, list(arguments))
-        name, subcommand, rest = command.resolve_command(context, arguments)
-        if rest and not rest[0].startswith("-"):  # a sentence may leave the arguments out
-            subcommand.make_context(name, rest, parent=context)
-
-
-def test_the_links_of_the_tutorial_exist():
-    for path in re.findall(r"`((?:zoo|docs|attnflow_keras)/[\w./-]+)`", TUTORIAL):
-        assert (ROOT / path).exists(), path
-
-
-def test_the_readme_has_the_parameters_of_the_paper_s_entries():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    checked = 0
-    for line in readme.splitlines():
-        names = re.findall(r"`([a-z]+[\w-]*-(?:celeba|cityscapes))`", line)
-        if not names or not line.startswith("|"):
-            continue
-        counts = [int(c.replace(",", "")) for c in line.strip("| ").split("|")[-1].split("/")]
-        if len(counts) == len(names):
-            assert counts == [zoo.info(name)["parameters"] for name in names]
-            checked += len(names)
-    assert checked == 14
