@@ -13,6 +13,7 @@ from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.token_order import CONTEXTS, ORDERS, TokenOrder
 from attnflow_keras.networks.causal_transformer import CausalTransformer
 from attnflow_keras.networks.initializers import Normal
+from attnflow_keras.networks.linear_predictor import LinearPredictor
 from attnflow_keras.networks.masked_head import MaskedHead
 from attnflow_keras.ops import loops
 from attnflow_keras.ops.numerics import soft_clamp
@@ -78,6 +79,9 @@ class CausalAttention(FlowLayer):
         floor: weight of a wide logistic in the mixture, which keeps the inverse exact in float32
             between narrow components; costs at most ``-log2(1 - floor)`` bits a dimension.
         dropout: rate of the transformer's dropout in training.
+        linear: measure the means of a mixture from a linear prediction of the value, and their
+            spread in the size of its errors, see :class:`LinearPredictor`; ``adapt`` sets it by
+            least squares. Worth most on photographs.
         condition_scale: by how much the condition map is smaller than the input: 1, or another
             integer that divides ``patch`` or is a multiple of it; None where it is one vector
             ``(n, 1, 1, condition_channels)`` for the whole map, such as an embedded class.
@@ -102,6 +106,7 @@ class CausalAttention(FlowLayer):
         spread: float = 0.5,
         floor: float = 1e-3,
         dropout: float = 0.0,
+        linear: bool = False,
         condition_scale: int | None = 1,
         **kwargs: Any,
     ) -> None:
@@ -125,6 +130,8 @@ class CausalAttention(FlowLayer):
             raise ValueError(f"bins must be grey levels, integers from 0 to 255; got {bins}")
         if bins and transform != "mixture":
             raise ValueError(f"bins go with transform='mixture'; got transform={transform!r}")
+        if linear and transform != "mixture":
+            raise ValueError(f"linear goes with transform='mixture'; got transform={transform!r}")
         check_number("dropout", dropout, "[0, 1)")
         check_number("floor", floor, "(0, 1)")
         self.patch = patch
@@ -137,6 +144,7 @@ class CausalAttention(FlowLayer):
         self.spread = float(spread)
         self.floor = float(floor)
         self.condition_scale = condition_scale
+        self.linear = LinearPredictor(dtype=self.variable_dtype, name="linear") if linear else None
         self.trunk = CausalTransformer(
             width, layers, heads, dropout=dropout, dtype=self.dtype_policy, name="trunk"
         )
@@ -178,7 +186,20 @@ class CausalAttention(FlowLayer):
             )
         if not self.trunk.built:
             self.trunk.build((None, self.tokens.tokens, self.trunk.width))
-        self.head.build_for(self.trunk.width, self.tokens.values)
+        inputs = self.trunk.width
+        if self.linear is not None:
+            if self.condition_channels:
+                seen += self._condition_factor()[0] ** 2 * self.condition_channels
+            self.linear.build_for(seen, self.tokens.values, self.tokens.kinds)
+            # Whether a place is smooth or busy must be seen as sharply as the prediction is made.
+            inputs += seen
+        self.head.build_for(inputs, self.tokens.values)
+
+    def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        if self.linear is not None:
+            scaled = self._seen(self.tokens.split(ops.convert_to_tensor(x)))
+            self.linear.fit(self._all_seen(scaled, condition)[1], scaled)
+        return super().adapt(x, condition)
 
     def transform(
         self, x: Tensor, condition: Tensor | None, inverse: bool
@@ -203,15 +224,41 @@ class CausalAttention(FlowLayer):
             return 2
         return 3 * self.components + len(self.bins)
 
-    def _parameters(self, tokens: Tensor, condition: Tensor | None) -> Tensor:
-        """Parameters ``(n, tokens, values, outputs)`` of all values at once."""
+    def _parameters(self, tokens: Tensor, condition: Tensor | None) -> Any:
+        """Parameters ``(n, tokens, values, outputs)`` of all values at once, and predictions."""
         scaled = self._seen(tokens)
-        h = self.embedding(self.tokens.contexts(scaled))
+        near, seen = self._all_seen(scaled, condition)
+        h = self.embedding(near)
         h = h + ops.cast(ops.convert_to_tensor(self.positions), h.dtype)
         if condition is not None:
-            h = h + self._condition_tokens(condition)
-        context = ops.cast(self.trunk(h), self.variable_dtype)
-        return self.head(context, scaled)
+            h = h + self.condition_in(self._condition_tokens(condition))
+        h = ops.cast(self.trunk(h), self.variable_dtype)
+        if self.linear is None:
+            return self.head(h, scaled), None
+        head = self.head(ops.concatenate([h, seen], axis=-1), scaled)
+        return head, self.linear(seen, scaled)
+
+    def _all_seen(self, scaled: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What each token sees directly of the map, and of the map and the condition."""
+        near = self.tokens.contexts(scaled)
+        if condition is None:
+            return near, near
+        told = self._condition_tokens(condition)
+        told = ops.broadcast_to(told, (*ops.shape(near)[:2], told.shape[-1]))
+        return near, ops.concatenate([near, ops.cast(told, near.dtype)], axis=-1)
+
+    def _start(self, h: Tensor, seen: Tensor, t: Any) -> tuple[Any, Any]:
+        """What the trunk's output and what token t sees contribute to its parameters."""
+        h = ops.cast(h, self.variable_dtype)
+        if self.linear is None:
+            return self.head.start(h), None
+        started = self.head.start(ops.concatenate([h, seen], axis=-1))
+        return started, self.linear.start(seen, t)
+
+    def _finish(self, started: tuple[Any, Any], known: Tensor) -> tuple[Tensor, Any]:
+        """Parameters ``(n, values, outputs)`` of one token, and predictions."""
+        raw = self.head.finish(started[0], known)
+        return raw, self.linear.finish(started[1], known) if self.linear is not None else None
 
     def _seen(self, x: Tensor) -> Tensor:
         """What the networks see of values."""
@@ -227,8 +274,9 @@ class CausalAttention(FlowLayer):
         up = ops.relu(1.0 - (1.0 - share) / EDGE)
         return ((below + 0.5 + 0.5 * (up - down)) * GREY_LEVEL - 0.5) / self.spread
 
-    def _bijectors(self, raw: Tensor) -> list[FlowBijector]:
+    def _bijectors(self, given: tuple[Tensor, Any]) -> list[FlowBijector]:
         """The maps of values ``(n, t, 1, d)`` for parameters ``(n, t, d, outputs)``."""
+        raw, predicted = given
         raw = ops.expand_dims(ops.transpose(raw, (0, 1, 3, 2)), 2)
         if self.transform_name == "affine":
             shift, log_scale = ops.split(raw, 2, axis=-2)
@@ -237,8 +285,16 @@ class CausalAttention(FlowLayer):
         k = self.components
         logits, means, log_scales = ops.split(raw, (k + len(self.bins), 2 * k + len(self.bins)), -2)
         places = np.linspace(-1.0, 1.0, k)[:, None] if k > 1 else np.zeros((1, 1))
-        means = soft_clamp(means + ops.cast(places, raw.dtype), MEAN_BOUND)
-        log_scales = _limit(log_scales + math.log(1.0 / (k + 1.0)))
+        start = math.log(1.0 / (k + 1.0))
+        if self.linear is None:
+            means = soft_clamp(means + ops.cast(places, raw.dtype), MEAN_BOUND)
+        else:
+            prediction, unit = (ops.expand_dims(ops.expand_dims(p, 2), 2) for p in predicted)
+            means = soft_clamp(means + ops.cast(2.0 * places, raw.dtype), 4.0 * MEAN_BOUND)
+            means = ops.clip(unit * means, -MEAN_BOUND, MEAN_BOUND)
+            means = means + prediction
+            start = ops.log(unit) + math.log(2.0) + start
+        log_scales = _limit(log_scales + start)
         return [
             MixtureLogisticCDF(
                 logits=logits,
@@ -268,11 +324,11 @@ class CausalAttention(FlowLayer):
 
     def _condition_tokens(self, condition: Tensor) -> Tensor:
         if self.condition_scale is None:
-            return self.condition_in(ops.reshape(condition, (-1, 1, self.condition_channels)))
+            return ops.reshape(condition, (-1, 1, self.condition_channels))
         patch, times = self._condition_factor()
         if times > 1:
             condition = ops.repeat(ops.repeat(condition, times, axis=1), times, axis=2)
-        return self.condition_in(self.tokens.split(condition, patch))
+        return self.tokens.split(condition, patch)
 
     # --- the inverse ---------------------------------------------------------------------
 
@@ -284,11 +340,11 @@ class CausalAttention(FlowLayer):
         positions = ops.convert_to_tensor(self.positions)
         like = ops.zeros((n, self.trunk.width), dtype=self.trunk.compute_dtype)
         before = order.before
-        added = None
+        told = None
         if condition is not None:
-            added = self._condition_tokens(condition)
-            shape = (n, count, self.trunk.width)
-            added = ops.transpose(ops.broadcast_to(added, shape), (1, 0, 2))
+            told = self._condition_tokens(condition)
+            told = ops.broadcast_to(told, (n, count, told.shape[-1]))
+            told = ops.transpose(told, (1, 0, 2))
 
         def token(t: Any, state: Any) -> Any:
             done, known, log_det, *cache = state
@@ -296,11 +352,12 @@ class CausalAttention(FlowLayer):
             seen = ops.reshape(ops.transpose(seen, (1, 0, 2)), (n, -1))
             h = self.embedding(seen)
             h = h + ops.cast(loops.at(positions, t), h.dtype)
-            if added is not None:
-                h = h + loops.at(added, t)
+            if told is not None:
+                own = loops.at(told, t)
+                h = h + self.condition_in(own)
+                seen = ops.concatenate([seen, ops.cast(own, seen.dtype)], axis=-1)
             h, cache = self.trunk.step(h, t, tuple(cache))
-            started = self.head.start(ops.cast(h, self.variable_dtype))
-            x, inner = self._invert_patch(started, loops.at(targets, t))
+            x, inner = self._invert_patch(self._start(h, seen, t), loops.at(targets, t))
             return (
                 loops.put(done, t, x),
                 loops.put(known, t, self._seen(x)),
@@ -320,13 +377,15 @@ class CausalAttention(FlowLayer):
         """The values ``(n, d)`` of one patch, and the log-determinant ``(n,)``."""
         zeros = ops.zeros_like(target)
         if not self.head.group:
-            return self._invert(self.head.finish(started, zeros), target)
+            return self._invert(self._finish(started, zeros), target)
 
         def value(i: Any, state: Any) -> Any:
             x, known, log_det = state
-            raw = self.head.finish(started, known)
+            raw, predicted = self._finish(started, known)
             raw = ops.expand_dims(loops.at(ops.transpose(raw, (1, 0, 2)), i), 1)
-            found, inner = self._invert(raw, ops.expand_dims(loops.at(columns, i), 1))
+            if predicted is not None:
+                predicted = tuple(_column(p, i) for p in predicted)
+            found, inner = self._invert((raw, predicted), ops.expand_dims(loops.at(columns, i), 1))
             place = ops.one_hot(i, self.tokens.values, dtype=x.dtype)
             known = known + self._seen(found) * place
             return x + found * place, known, log_det + inner
@@ -337,11 +396,15 @@ class CausalAttention(FlowLayer):
         )
         return x, log_det
 
-    def _invert(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def _invert(self, given: tuple[Tensor, Any], target: Tensor) -> tuple[Tensor, Tensor]:
         """Values ``(n, d)`` and log-determinant for parameters ``(n, d, outputs)``."""
+        raw, predicted = given
+        if predicted is not None:
+            predicted = tuple(ops.expand_dims(p, 1) for p in predicted)
+        given = (ops.expand_dims(raw, 1), predicted)
         x = ops.expand_dims(ops.expand_dims(target, 1), 1)
         log_dets = []
-        for bijector in reversed(self._bijectors(ops.expand_dims(raw, 1))):
+        for bijector in reversed(self._bijectors(given)):
             x, log_det = bijector.inverse_and_log_det(x)
             log_dets.append(log_det)
         return ops.reshape(x, ops.shape(target)), sum(log_dets)
@@ -381,6 +444,7 @@ class CausalAttention(FlowLayer):
             "spread": self.spread,
             "floor": self.floor,
             "dropout": self.trunk.dropout,
+            "linear": self.linear is not None,
             "condition_scale": self.condition_scale,
         }
 
@@ -389,3 +453,8 @@ def _limit(log_scales: Tensor) -> Tensor:
     """Keep log-scales in range; smooth at the lower end, where training goes."""
     low, high = LOG_SCALE_RANGE
     return ops.minimum(low + ops.softplus(log_scales - low), high)
+
+
+def _column(x: Tensor, i: Any) -> Tensor:
+    """Column i ``(n, 1)`` of ``(n, d)``."""
+    return ops.expand_dims(loops.at(ops.transpose(x), i), 1)

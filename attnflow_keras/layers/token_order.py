@@ -45,6 +45,9 @@ class TokenOrder:
         self.raster = place.reshape(-1).astype("int32")
         self.number = np.argsort(self.raster).astype("int32")
         self.before = _before(place.shape, context)
+        # Tokens with the same neighbours missing are of one kind.
+        missing = self.before == self.tokens
+        self.kinds = np.unique(missing, axis=0, return_inverse=True)[1].reshape(-1)
 
     def split(self, x: Tensor, patch: int | None = None) -> Tensor:
         """``(n, height, width, c)`` to tokens ``(n, tokens, values)`` in this order.

@@ -14,7 +14,7 @@ from attnflow_keras.priors import StandardPrior
 Tensor = Any
 
 # What CausalFlow sets itself in each block, so that the options can't.
-OWN = ("condition_channels", "condition_scale", "order", "spread", "bins", "see_levels")
+OWN = ("condition_channels", "condition_scale", "order", "spread", "bins", "see_levels", "linear")
 ORDERS = ("raster", "reversed")
 
 
@@ -47,6 +47,8 @@ class CausalFlow(Flow):
         see_levels: let the first block see grey levels without dequantization noise, see
             :class:`CausalAttention`; scores are better for it, and the inverse is exact.
         dropout: rate of dropout in training.
+        linear: let the first block predict values linearly, see :class:`CausalAttention`; set by
+            ``adapt``.
         later: arguments of :class:`CausalAttention` in which blocks after the first differ;
             ``{"transform": "affine"}`` unless given.
         classes: the condition is a class, an integer below this number; of ``classes``,
@@ -75,6 +77,7 @@ class CausalFlow(Flow):
         bins: tuple[int, ...] = (0, 255),
         see_levels: bool = True,
         dropout: float = 0.0,
+        linear: bool = False,
         later: dict[str, Any] | None = None,
         classes: int | None = None,
         scale: int | None = None,
@@ -101,6 +104,7 @@ class CausalFlow(Flow):
             "bins": list(bins),
             "see_levels": see_levels,
             "dropout": dropout,
+            "linear": bool(linear),
             "later": later,
             "condition_width": condition_width,
             "condition_blocks": condition_blocks,
@@ -149,10 +153,11 @@ class CausalFlow(Flow):
             common["condition_scale"] = self._condition.feature_scale
         parts: dict[str, layers.FlowLayer] = {}
         for i in range(config["blocks"]):
-            own: dict[str, Any] = {"spread": 1.0}
+            own: dict[str, Any] = {"spread": 1.0, "linear": False}
             if i == 0:
                 seen = config["see_levels"]
                 own = {"bins": tuple(config["bins"]), "see_levels": seen, "spread": 0.5}
+                own["linear"] = config["linear"]
             options = {**first, **own, **(later if i else {}), "order": ORDERS[i % 2]}
             parts[f"block_{i + 1}"] = _Block(**options, **common)
         common.pop("condition_scale", None)

@@ -8,6 +8,7 @@ from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.gated_attention import GatedAttentionNet
 from attnflow_keras.networks.gated_conv import GatedConvNet
 from attnflow_keras.networks.glow_conv import GlowConvNet
+from attnflow_keras.networks.linear_predictor import LinearPredictor
 from attnflow_keras.networks.map_to_vector import MapToVectorNet
 from attnflow_keras.networks.masked_head import MaskedHead
 from attnflow_keras.networks.resized_condition import ResizedConditionNet
@@ -24,6 +25,7 @@ __all__ = [
     "GatedAttentionNet",
     "GatedConvNet",
     "GlowConvNet",
+    "LinearPredictor",
     "MapToVectorNet",
     "MaskedHead",
     "RRDBNet",
