@@ -1,14 +1,13 @@
 """Causal attention, whose mask is an order."""
 
-import math
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from attnflow_keras.bijectors import FlowBijector, LogisticToNormal, MixtureLogisticCDF, ShiftScale
+from attnflow_keras.bijectors import FlowBijector
 from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_integer
+from attnflow_keras.layers.causal_values import AFFINE_BOUND, CausalValues
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.token_order import CONTEXTS, ORDERS, TokenOrder
 from attnflow_keras.networks.causal_transformer import CausalTransformer
@@ -16,23 +15,12 @@ from attnflow_keras.networks.initializers import Normal
 from attnflow_keras.networks.linear_predictor import LinearPredictor
 from attnflow_keras.networks.masked_head import MaskedHead
 from attnflow_keras.ops import loops
-from attnflow_keras.ops.numerics import soft_clamp
 
 Tensor = Any
 
 TRANSFORMS = ("mixture", "affine")
 
-# Of a component, relative to ``spread``: exp(-7) of 0.5 resolves a grey level some nine times,
-# which float32 can still invert.
-LOG_SCALE_RANGE = (-7.0, 2.0)
-MEAN_BOUND = 4.0
-AFFINE_BOUND = 3.0
-GREY_LEVEL = 1.0 / 256.0
 MOST_TOKENS = 2**14
-# How far out, in units of ``spread``, values are told apart by the networks.
-SEEN = 3.0
-# Part of a grey level at each of its edges in which what the networks see goes to the next one.
-EDGE = 1.0 / 64.0
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -137,12 +125,7 @@ class CausalAttention(FlowLayer):
         self.patch = patch
         self.order = order
         self.context = context
-        self.transform_name = transform
-        self.components = components
-        self.bins = tuple(int(b) for b in bins)
-        self.see_levels = bool(see_levels)
-        self.spread = float(spread)
-        self.floor = float(floor)
+        self.values = CausalValues(transform, components, bins, see_levels, spread, floor)
         self.condition_scale = condition_scale
         self.linear = LinearPredictor(dtype=self.variable_dtype, name="linear") if linear else None
         self.trunk = CausalTransformer(
@@ -150,12 +133,12 @@ class CausalAttention(FlowLayer):
         )
         # Its output decides the values directly, so it works in the variable dtype.
         self.head = MaskedHead(
-            group, self._parameters_per_value(), dtype=self.variable_dtype, name="head"
+            group, self.values.parameters, dtype=self.variable_dtype, name="head"
         )
 
     @property
     def log_scale_bound(self) -> float | None:
-        return AFFINE_BOUND if self.transform_name == "affine" else None
+        return AFFINE_BOUND if self.values.affine else None
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         height, width, _ = shape
@@ -197,7 +180,7 @@ class CausalAttention(FlowLayer):
 
     def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         if self.linear is not None:
-            scaled = self._seen(self.tokens.split(ops.convert_to_tensor(x)))
+            scaled = self.values.seen(self.tokens.split(ops.convert_to_tensor(x)))
             self.linear.fit(self._all_seen(scaled, condition)[1], scaled)
         return super().adapt(x, condition)
 
@@ -209,24 +192,19 @@ class CausalAttention(FlowLayer):
         tokens = self.tokens.split(x)
         y = ops.expand_dims(tokens, 2)
         log_dets = []
-        for bijector in self._bijectors(self._parameters(tokens, condition)):
+        for bijector in self.values.bijectors(self._parameters(tokens, condition)):
             y, log_det = bijector.forward_and_log_det(y)
             log_dets.append(log_det)
         return self.tokens.join(ops.squeeze(y, 2)), sum(log_dets)
 
     def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
-        return self._bijectors(self._parameters(self.tokens.split(x), condition))[:1]
+        return self.values.bijectors(self._parameters(self.tokens.split(x), condition))[:1]
 
     # --- parameters ----------------------------------------------------------------------
 
-    def _parameters_per_value(self) -> int:
-        if self.transform_name == "affine":
-            return 2
-        return 3 * self.components + len(self.bins)
-
     def _parameters(self, tokens: Tensor, condition: Tensor | None) -> Any:
         """Parameters ``(n, tokens, values, outputs)`` of all values at once, and predictions."""
-        scaled = self._seen(tokens)
+        scaled = self.values.seen(tokens)
         near, seen = self._all_seen(scaled, condition)
         h = self.embedding(near)
         h = h + ops.cast(ops.convert_to_tensor(self.positions), h.dtype)
@@ -259,54 +237,6 @@ class CausalAttention(FlowLayer):
         """Parameters ``(n, values, outputs)`` of one token, and predictions."""
         raw = self.head.finish(started[0], known)
         return raw, self.linear.finish(started[1], known) if self.linear is not None else None
-
-    def _seen(self, x: Tensor) -> Tensor:
-        """What the networks see of values."""
-        # Far values are all alike: what the networks make of them stays bounded.
-        x = ops.clip(x, -SEEN * self.spread, SEEN * self.spread)
-        if not self.see_levels:
-            return x / self.spread
-        level = (x + 0.5) / GREY_LEVEL
-        below = ops.floor(level)
-        share = level - below
-        # A staircase without jumps: a rounding error next to an edge must not become a level.
-        down = ops.relu(1.0 - share / EDGE)
-        up = ops.relu(1.0 - (1.0 - share) / EDGE)
-        return ((below + 0.5 + 0.5 * (up - down)) * GREY_LEVEL - 0.5) / self.spread
-
-    def _bijectors(self, given: tuple[Tensor, Any]) -> list[FlowBijector]:
-        """The maps of values ``(n, t, 1, d)`` for parameters ``(n, t, d, outputs)``."""
-        raw, predicted = given
-        raw = ops.expand_dims(ops.transpose(raw, (0, 1, 3, 2)), 2)
-        if self.transform_name == "affine":
-            shift, log_scale = ops.split(raw, 2, axis=-2)
-            log_scale = -soft_clamp(log_scale[..., 0, :], AFFINE_BOUND)
-            return [ShiftScale(-self.spread * shift[..., 0, :], log_scale)]
-        k = self.components
-        logits, means, log_scales = ops.split(raw, (k + len(self.bins), 2 * k + len(self.bins)), -2)
-        places = np.linspace(-1.0, 1.0, k)[:, None] if k > 1 else np.zeros((1, 1))
-        start = math.log(1.0 / (k + 1.0))
-        if self.linear is None:
-            means = soft_clamp(means + ops.cast(places, raw.dtype), MEAN_BOUND)
-        else:
-            prediction, unit = (ops.expand_dims(ops.expand_dims(p, 2), 2) for p in predicted)
-            means = soft_clamp(means + ops.cast(2.0 * places, raw.dtype), 4.0 * MEAN_BOUND)
-            means = ops.clip(unit * means, -MEAN_BOUND, MEAN_BOUND)
-            means = means + prediction
-            start = ops.log(unit) + math.log(2.0) + start
-        log_scales = _limit(log_scales + start)
-        return [
-            MixtureLogisticCDF(
-                logits=logits,
-                means=self.spread * means,
-                log_scales=log_scales + math.log(self.spread),
-                floor=self.floor,
-                floor_scale=0.5 * self.spread,
-                bins=[b * GREY_LEVEL - 0.5 for b in self.bins],
-                bin_width=GREY_LEVEL,
-            ),
-            LogisticToNormal(),
-        ]
 
     def _condition_factor(self) -> tuple[int, int]:
         """Side of the patches of the condition map, and by how much it is repeated."""
@@ -360,7 +290,7 @@ class CausalAttention(FlowLayer):
             x, inner = self._invert_patch(self._start(h, seen, t), loops.at(targets, t))
             return (
                 loops.put(done, t, x),
-                loops.put(known, t, self._seen(x)),
+                loops.put(known, t, self.values.seen(x)),
                 log_det + inner,
                 *cache,
             )
@@ -387,7 +317,7 @@ class CausalAttention(FlowLayer):
                 predicted = tuple(_column(p, i) for p in predicted)
             found, inner = self._invert((raw, predicted), ops.expand_dims(loops.at(columns, i), 1))
             place = ops.one_hot(i, self.tokens.values, dtype=x.dtype)
-            known = known + self._seen(found) * place
+            known = known + self.values.seen(found) * place
             return x + found * place, known, log_det + inner
 
         columns = ops.transpose(target)
@@ -404,7 +334,7 @@ class CausalAttention(FlowLayer):
         given = (ops.expand_dims(raw, 1), predicted)
         x = ops.expand_dims(ops.expand_dims(target, 1), 1)
         log_dets = []
-        for bijector in reversed(self._bijectors(given)):
+        for bijector in reversed(self.values.bijectors(given)):
             x, log_det = bijector.inverse_and_log_det(x)
             log_dets.append(log_det)
         return ops.reshape(x, ops.shape(target)), sum(log_dets)
@@ -437,22 +367,11 @@ class CausalAttention(FlowLayer):
             "group": self.head.group,
             "order": self.order,
             "context": self.context,
-            "transform": self.transform_name,
-            "components": self.components,
-            "bins": list(self.bins),
-            "see_levels": self.see_levels,
-            "spread": self.spread,
-            "floor": self.floor,
+            **self.values.get_config(),
             "dropout": self.trunk.dropout,
             "linear": self.linear is not None,
             "condition_scale": self.condition_scale,
         }
-
-
-def _limit(log_scales: Tensor) -> Tensor:
-    """Keep log-scales in range; smooth at the lower end, where training goes."""
-    low, high = LOG_SCALE_RANGE
-    return ops.minimum(low + ops.softplus(log_scales - low), high)
 
 
 def _column(x: Tensor, i: Any) -> Tensor:

@@ -1,0 +1,113 @@
+"""How causal attention sees the values of a patch, and how it maps them."""
+
+import math
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from attnflow_keras.bijectors import FlowBijector, LogisticToNormal, MixtureLogisticCDF, ShiftScale
+from attnflow_keras.ops.numerics import soft_clamp
+
+Tensor = Any
+
+# Of a component, relative to ``spread``: exp(-7) of 0.5 resolves a grey level some nine times,
+# which float32 can still invert.
+LOG_SCALE_RANGE = (-7.0, 2.0)
+MEAN_BOUND = 4.0
+AFFINE_BOUND = 3.0
+GREY_LEVEL = 1.0 / 256.0
+# How far out, in units of ``spread``, values are told apart by the networks.
+SEEN = 3.0
+# Part of a grey level at each of its edges in which what the networks see goes to the next one.
+EDGE = 1.0 / 64.0
+
+
+class CausalValues:
+    """The map of one value, given its parameters; see :class:`CausalAttention` for arguments."""
+
+    def __init__(
+        self,
+        transform: str,
+        components: int,
+        bins: tuple[int, ...],
+        see_levels: bool,
+        spread: float,
+        floor: float,
+    ) -> None:
+        self.affine = transform == "affine"
+        self.components = components
+        self.bins = tuple(int(b) for b in bins)
+        self.see_levels = bool(see_levels)
+        self.spread = float(spread)
+        self.floor = float(floor)
+
+    @property
+    def parameters(self) -> int:
+        """How many a value has."""
+        return 2 if self.affine else 3 * self.components + len(self.bins)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """What the networks see of values."""
+        # Far values are all alike: what the networks make of them stays bounded.
+        x = ops.clip(x, -SEEN * self.spread, SEEN * self.spread)
+        if not self.see_levels:
+            return x / self.spread
+        level = (x + 0.5) / GREY_LEVEL
+        below = ops.floor(level)
+        share = level - below
+        # A staircase without jumps: a rounding error next to an edge must not become a level.
+        down = ops.relu(1.0 - share / EDGE)
+        up = ops.relu(1.0 - (1.0 - share) / EDGE)
+        return ((below + 0.5 + 0.5 * (up - down)) * GREY_LEVEL - 0.5) / self.spread
+
+    def bijectors(self, given: tuple[Tensor, Any]) -> list[FlowBijector]:
+        """The maps of values ``(n, t, 1, d)`` for parameters ``(n, t, d, outputs)``."""
+        raw, predicted = given
+        raw = ops.expand_dims(ops.transpose(raw, (0, 1, 3, 2)), 2)
+        if self.affine:
+            shift, log_scale = ops.split(raw, 2, axis=-2)
+            log_scale = -soft_clamp(log_scale[..., 0, :], AFFINE_BOUND)
+            return [ShiftScale(-self.spread * shift[..., 0, :], log_scale)]
+        k = self.components
+        logits, means, log_scales = ops.split(raw, (k + len(self.bins), 2 * k + len(self.bins)), -2)
+        places = np.linspace(-1.0, 1.0, k)[:, None] if k > 1 else np.zeros((1, 1))
+        start = math.log(1.0 / (k + 1.0))
+        if predicted is None:
+            means = soft_clamp(means + ops.cast(places, raw.dtype), MEAN_BOUND)
+        else:
+            prediction, unit = (ops.expand_dims(ops.expand_dims(p, 2), 2) for p in predicted)
+            means = soft_clamp(means + ops.cast(2.0 * places, raw.dtype), 4.0 * MEAN_BOUND)
+            means = ops.clip(unit * means, -MEAN_BOUND, MEAN_BOUND)
+            means = means + prediction
+            start = ops.log(unit) + math.log(2.0) + start
+        log_scales = _limit(log_scales + start)
+        return [
+            MixtureLogisticCDF(
+                logits=logits,
+                means=self.spread * means,
+                log_scales=log_scales + math.log(self.spread),
+                floor=self.floor,
+                floor_scale=0.5 * self.spread,
+                bins=[b * GREY_LEVEL - 0.5 for b in self.bins],
+                bin_width=GREY_LEVEL,
+            ),
+            LogisticToNormal(),
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as ``CausalAttention`` records them."""
+        return {
+            "transform": "affine" if self.affine else "mixture",
+            "components": self.components,
+            "bins": list(self.bins),
+            "see_levels": self.see_levels,
+            "spread": self.spread,
+            "floor": self.floor,
+        }
+
+
+def _limit(log_scales: Tensor) -> Tensor:
+    """Keep log-scales in range; smooth at the lower end, where training goes."""
+    low, high = LOG_SCALE_RANGE
+    return ops.minimum(low + ops.softplus(log_scales - low), high)
