@@ -1,10 +1,9 @@
 """Export flows for deployment.
 
->>> import export
->>> export.onnx(flow, "out/onnx")                 # graphs and manifest.json
->>> export.saved_model(flow, "out/saved_model")   # encode, decode, log_prob, sample
->>> export.triton(flow, "model_repository")       # for NVIDIA Triton
->>> from export.runtime import Session            # NumPy and onnxruntime only
+    export.onnx(flow, "out/onnx")                # graphs and manifest.json
+    export.saved_model(flow, "out/saved_model")  # encode, decode, log_prob, sample
+    export.triton(flow, "model_repository")      # for NVIDIA Triton
+    from export.runtime import Session           # NumPy and onnxruntime only
 
 Importing this package does not import TensorFlow.
 """

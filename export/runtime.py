@@ -1,10 +1,4 @@
-"""Run an export with NumPy and onnxruntime alone.
-
->>> from export.runtime import Session
->>> s = Session("out/onnx")                 # CUDA where it is there, else CPU
->>> s.bits_per_dim(images)                  # the figures of the Keras flow, same noise
->>> s.sample(64, temperature=0.8, seed=0)   # uint8
-"""
+"""Run an export with NumPy and onnxruntime alone."""
 
 from pathlib import Path
 from typing import Any
@@ -29,6 +23,12 @@ class Session:
     Graphs are loaded when they are first used, and anew by what a session is pickled or copied
     to, which needs the same folder. Arrays are NumPy; :meth:`run` also takes and gives
     onnxruntime's own values, which may live on a GPU.
+
+    >>> flow = models.Glow((8, 8, 1), levels=1, steps=1, width=8)
+    >>> differences = export.onnx(flow, "out/onnx")
+    >>> session = Session("out/onnx", providers="cpu")
+    >>> session.sample(4, temperature=0.8, seed=0).shape
+    (4, 8, 8, 1)
 
     Args:
         folder: a folder that ``export.onnx`` wrote.

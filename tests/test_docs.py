@@ -1,5 +1,6 @@
 """The documentation is complete, and its code runs."""
 
+import doctest
 import importlib
 import importlib.util
 import inspect
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+
+from export.runtime import Session
 
 ROOT = Path(__file__).parent.parent
 
@@ -78,6 +81,52 @@ def test_arguments_of_public_names_are_documented(name):
             return
     named = [argument for argument in documented or [] if not argument.startswith("*")]
     assert named == accepted
+
+
+# What the examples of docstrings take for imported.
+EXAMPLE_NAMES = {
+    "np": "numpy",
+    "keras": "keras",
+    **{
+        name: f"attnflow_keras.{name}"
+        for name in (
+            "bijectors",
+            "data",
+            "layers",
+            "metrics",
+            "models",
+            "networks",
+            "priors",
+            "training",
+        )
+    },
+    "zoo": "zoo",
+    "export": "export",
+}
+# Their data or weights don't come with the package.
+NOT_RUN = {"attnflow_keras.data.BlueMarbleCrops", "attnflow_keras.metrics.LPIPS"}
+
+EXAMPLES = {
+    **{name: thing for name, thing in PUBLIC.items() if inspect.isclass(thing)},
+    "export.runtime.Session": Session,
+    "zoo": importlib.import_module("zoo"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_the_example_of_a_public_class_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {short: importlib.import_module(path) for short, path in EXAMPLE_NAMES.items()}
+    text = inspect.cleandoc(vars(EXAMPLES[name])["__doc__"])  # its own, not its base's
+    names = {**names, "Session": Session}
+    test = doctest.DocTestParser().get_doctest(text, names, name, None, 0)
+    ran = [example for example in test.examples if not example.options.get(doctest.SKIP)]
+    assert test.examples, f"{name} has no example"
+    assert bool(ran) == (name not in NOT_RUN)
+    printed = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
+    failed = runner.run(test, out=printed.append).failed
+    assert not failed, "".join(printed)
 
 
 @pytest.fixture(scope="module")

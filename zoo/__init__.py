@@ -1,7 +1,7 @@
 """Pretrained flows by name.
 
 >>> import zoo
->>> zoo.list("*mnist*")
+>>> names = zoo.list("*mnist*", pretrained=True)
 >>> flow = zoo.load("attnflow-imap-mnist")
 
 Importing this package and listing entries does not import TensorFlow.

@@ -15,6 +15,17 @@ class ChannelMatmul(FlowBijector):
     The determinant is read off U's diagonal and cannot reach zero, because the diagonal is
     given by its logarithm and sign.
 
+    >>> swap = bijectors.ChannelMatmul(
+    ...     permutation=np.eye(2, dtype="float32")[::-1],
+    ...     lower=np.eye(2, dtype="float32"),
+    ...     strict_upper=np.zeros((2, 2), "float32"),
+    ...     sign=np.ones(2, "float32"),
+    ...     log_abs_diag=np.zeros(2, "float32"),
+    ... )
+    >>> y, log_det = swap.forward_and_log_det(np.array([[[[1.0, 2.0]]]], "float32"))
+    >>> np.array(y).ravel().tolist()
+    [2.0, 1.0]
+
     Args:
         permutation: ``(c, c)``, the fixed permutation matrix P.
         lower: ``(c, c)``, unit lower triangular L.

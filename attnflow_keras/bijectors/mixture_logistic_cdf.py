@@ -39,6 +39,13 @@ class MixtureLogisticCDF(FlowBijector):
     the solution lies between the least and the greatest component quantile
     ``mean + exp(log_scale) t``.
 
+    >>> zeros = np.zeros((1, 2, 2, 3, 1), "float32")  # 3 components
+    >>> cdf = bijectors.MixtureLogisticCDF(logits=zeros, means=zeros, log_scales=zeros)
+    >>> x = np.full((1, 2, 2, 1), 0.5, "float32")
+    >>> y, log_det = cdf.forward_and_log_det(x)  # one standard logistic: the identity
+    >>> bool(np.allclose(y, x, atol=1e-5))
+    True
+
     Args:
         logits: ``(n, h, w, k + b, c)``, unnormalized log-weights of the k logistics and, after
             them, of the b bins.

@@ -17,6 +17,17 @@ class SampleChannelMatmul(FlowBijector):
     As :class:`ChannelMatmul`, of any batch size. The inverse matrices come from forward and back
     substitution over the channels.
 
+    >>> zeros = np.zeros((3, 2, 2), "float32")
+    >>> halve = bijectors.SampleChannelMatmul(
+    ...     rotation=np.eye(2, dtype="float32"),
+    ...     strict_lower=zeros,
+    ...     log_diag=np.full((3, 2), np.log(0.5), "float32"),
+    ...     strict_upper=zeros,
+    ... )
+    >>> y, log_det = halve.forward_and_log_det(np.ones((3, 4, 4, 2), "float32"))
+    >>> np.array(y[0, 0, 0]).tolist()
+    [0.5, 0.5]
+
     Args:
         rotation: ``(c, c)``, a fixed orthogonal matrix R.
         strict_lower: ``(n, c, c)``, L below its diagonal, which is 1; zero elsewhere.

@@ -16,6 +16,11 @@ class ShiftScale(FlowBijector):
     Actnorm, affine coupling, the Gaussian priors and iMap are this map with parameters
     from different places.
 
+    >>> double = bijectors.ShiftScale(shift=None, log_scale=np.log([2.0]).astype("float32"))
+    >>> y, log_det = double.forward_and_log_det(np.ones((1, 2, 2, 1), "float32"))
+    >>> float(y[0, 0, 0, 0]), round(float(log_det[0]), 3)
+    (2.0, 2.773)
+
     Args:
         shift: broadcastable to ``x``, or None for no shift.
         log_scale: broadcastable to ``x``; of rank 4 with the batch first, or of rank 1

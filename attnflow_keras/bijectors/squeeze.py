@@ -15,6 +15,11 @@ class Squeeze(FlowBijector):
     Output channel ``c f^2 + dy f + dx`` holds channel ``c`` at offset ``(dy, dx)`` of each
     cell, which differs from the order of ``space_to_depth``.
 
+    >>> squeeze = bijectors.Squeeze(factor=2)
+    >>> y, log_det = squeeze.forward_and_log_det(np.zeros((2, 4, 4, 3), "float32"))
+    >>> tuple(y.shape)
+    (2, 2, 2, 12)
+
     Args:
         factor: side ``f`` of the cells.
         name: name of the bijector.
@@ -41,6 +46,11 @@ class Squeeze(FlowBijector):
 
 class FlipHalves(FlowBijector):
     """Swap the two halves of the channels ("tuple flip").
+
+    >>> flip = bijectors.FlipHalves()
+    >>> y, log_det = flip.forward_and_log_det(np.arange(4, dtype="float32").reshape(1, 1, 1, 4))
+    >>> np.array(y).ravel().tolist()
+    [2.0, 3.0, 0.0, 1.0]
 
     Args:
         name: name of the bijector.

@@ -18,6 +18,12 @@ class TokenMixing(FlowBijector):
     cells, then row, column and channel inside the cell). Columns that belong to no head stay
     as they are. ``log|det| = sum_r n_r log|det W_r|`` with ``n_r`` the columns of head r.
 
+    >>> matrix = np.broadcast_to(0.9 * np.eye(4, dtype="float32") + 0.01, (2, 1, 4, 4))
+    >>> mix = bijectors.TokenMixing(matrix, head_of_column=np.zeros(12, int), grid=(2, 2))
+    >>> y, log_det = mix.forward_and_log_det(np.ones((2, 4, 4, 3), "float32"))
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 4, 4, 3), (2,))
+
     Args:
         matrix: ``(n, heads, N, N)``.
         head_of_column: ``(P,)`` integers, the head of each column or -1.

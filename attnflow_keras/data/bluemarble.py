@@ -134,6 +134,9 @@ class BlueMarbleCrops:
 
     Each crop that the rule keeps is as likely as any other.
 
+    >>> crops = data.BlueMarbleCrops(size=64)  # doctest: +SKIP
+    >>> images, classes = crops.draw(16, seed=0, step=0)  # doctest: +SKIP
+
     Args:
         size: side of a crop in pixels, 1 to 675.
         flip: whether a crop is mirrored, west to east, with probability 1/2.

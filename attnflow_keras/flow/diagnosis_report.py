@@ -34,6 +34,11 @@ LEFT = 2  # text columns; the others are figures
 class LayerDiagnosis:
     """What one layer did to the images.
 
+    >>> flow = models.Glow((8, 8, 1), levels=1, steps=1, width=8)
+    >>> row = flow.diagnose(np.zeros((2, 8, 8, 1), "uint8")).layers[1]
+    >>> row.path, row.kind
+    ('level_1.step_1.actnorm', 'ActNorm')
+
     Args:
         path: where the layer stands, such as ``level_1.step_2.conv1x1``.
         kind: the layer's class.
@@ -98,6 +103,11 @@ class LayerDiagnosis:
 @dataclasses.dataclass(frozen=True)
 class FlowDiagnosis:
     """What ``flow.diagnose`` found; ``print`` shows it as a table.
+
+    >>> flow = models.Glow((8, 8, 1), levels=1, steps=1, width=8)
+    >>> report = flow.diagnose(np.zeros((2, 8, 8, 1), "uint8"))
+    >>> report.ok, len(report.layers)
+    (True, 5)
 
     Args:
         name: name of the flow.

@@ -45,6 +45,13 @@ class Flow(
     A subclass gives :meth:`make_levels`; after every level with a prior, except the last, the
     second half of the channels is left as a latent and the first half goes on.
 
+    >>> images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), "uint8")
+    >>> flow = models.Glow((8, 8, 1), levels=1, steps=1, width=8)  # a subclass
+    >>> flow.compile(optimizer=keras.optimizers.Adam(1e-3))
+    >>> history = flow.fit(images, batch_size=8, verbose=0)
+    >>> tuple(flow.bits_per_dim(images).shape)
+    (8,)
+
     Args:
         image_shape: ``(height, width, channels)`` of the images, as the data set has them.
         preprocess: what makes them the flow's own, such as ``{"pad": 2, "replicate": 3}``, see

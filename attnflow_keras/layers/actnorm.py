@@ -23,6 +23,13 @@ class ActNorm(FlowLayer):
     (Glow, arXiv:1807.03039, section 3.1). Until then the layer is the identity.
 
     The log-scale is softly bounded by +-12. Args are those of :class:`FlowLayer`.
+
+    >>> layer = layers.ActNorm()
+    >>> x = np.random.default_rng(0).normal(size=(2, 4, 4, 6)).astype("float32")
+    >>> layer.build(x.shape)
+    >>> y = layer.adapt(5 * x + 3)  # y has mean 0 and variance 1
+    >>> round(float(np.std(y)), 3)
+    1.0
     """
 
     log_scale_bound = LOG_SCALE_BOUND

@@ -18,6 +18,12 @@ SCALES = ("exp", "sigmoid")
 class AffineCoupling(NetworkCoupling):
     """``y_a = (x_a + shift(x_b)) * scale(x_b)``, ``y_b = x_b`` (RealNVP, Glow).
 
+    >>> layer = layers.AffineCoupling(networks.GatedConvNet(width=8))
+    >>> x = np.ones((2, 4, 4, 6), "float32")
+    >>> y, log_det = layer(x)
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args:
         conditioner: the network for shift and scale, 2 outputs a moved channel.
         log_scale_bound: soft bound of the log-scale; of no effect on a sigmoid.

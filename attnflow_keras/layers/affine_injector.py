@@ -17,6 +17,12 @@ class AffineInjector(ConditionerLayer):
 
     ``scale = sigmoid(raw + 2) + 1e-4``, so that the inverse amplifies by 10,000 at most.
 
+    >>> layer = layers.AffineInjector(networks.ActNormConvNet(width=8), condition_channels=3)
+    >>> x = np.ones((2, 4, 4, 6), "float32")
+    >>> y, log_det = layer(x, condition=np.zeros((2, 4, 4, 3), "float32"))
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args:
         conditioner: the network for shift and scale on the condition, 2 outputs a channel.
         scale_floor: smallest scale, see :class:`AffineCoupling`.

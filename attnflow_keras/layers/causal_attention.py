@@ -42,8 +42,10 @@ class CausalAttention(FlowLayer):
     In half precision the two passes round differently, so decoding is approximate there: train in
     mixed precision, decode in float32.
 
-    >>> layer = CausalAttention(patch=4, width=32, layers=1)
-    >>> eps, log_det = layer(np.zeros((2, 8, 8, 1)))
+    >>> layer = layers.CausalAttention(patch=4, width=32, layers=1)
+    >>> eps, log_det = layer(np.zeros((2, 8, 8, 1), "float32"))
+    >>> tuple(eps.shape), tuple(log_det.shape)
+    ((2, 8, 8, 1), (2,))
 
     Args:
         patch: side of a patch; divides height and width.

@@ -16,6 +16,11 @@ class Chain(FlowLayer):
     The names are the paths under which the weights are saved, so a file stays readable when a
     class is renamed.
 
+    >>> layer = layers.Chain({"squeeze": layers.Squeeze(), "actnorm": layers.ActNorm()})
+    >>> y, log_det = layer(np.ones((2, 4, 4, 6), "float32"))
+    >>> tuple(y.shape)
+    (2, 2, 2, 24)
+
     Args:
         flow_layers: name -> layer, in forward order. A name must be a Python identifier.
         **kwargs: arguments of :class:`FlowLayer`. A condition goes to every layer that takes

@@ -16,6 +16,16 @@ class ConditionSlice(FlowLayer):
     In Full-Glow every layer of a step has a map of its own as condition; the maps of a level lie
     side by side in one.
 
+    >>> layer = layers.ConditionSlice(
+    ...     layers.AffineCoupling(networks.GatedConvNet(width=8), condition_channels=2),
+    ...     start=1,
+    ...     condition_channels=3,
+    ... )
+    >>> x = np.ones((2, 4, 4, 6), "float32")
+    >>> y, log_det = layer(x, condition=np.zeros((2, 4, 4, 3), "float32"))
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args:
         layer: the layer; it takes as many channels as its ``condition_channels``.
         start: the first of them.

@@ -22,6 +22,12 @@ class ConditionalActNorm(ConditionerLayer):
     :meth:`adapt` lets both start as those of :class:`ActNorm`, for any condition. The log-scale
     is softly bounded by +-12; the reference's factor may pass through 0.
 
+    >>> layer = layers.ConditionalActNorm(networks.MapToVectorNet(), condition_channels=3)
+    >>> x = np.ones((2, 8, 8, 6), "float32")
+    >>> y, log_det = layer(x, condition=np.zeros((2, 8, 8, 3), "float32"))
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 8, 8, 6), (2,))
+
     Args:
         conditioner: a network from the condition to 2 numbers a channel, such as
             :class:`MapToVectorNet`.

@@ -29,6 +29,12 @@ class ConditionalConv1x1(ConditionerLayer):
     logarithm is softly bounded by 2 and the entries beside it by 1 / sqrt(c), which keeps the
     inverse small at any number of channels c. The number of parameters is the same.
 
+    >>> layer = layers.ConditionalConv1x1(networks.MapToVectorNet(), condition_channels=3)
+    >>> x = np.ones((2, 8, 8, 6), "float32")
+    >>> y, log_det = layer(x, condition=np.zeros((2, 8, 8, 3), "float32"))
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 8, 8, 6), (2,))
+
     Args:
         conditioner: a network from the condition to ``2 c^2 + c`` numbers for c channels, or
             ``c^2`` with ``layout="packed"``, such as :class:`MapToVectorNet`.

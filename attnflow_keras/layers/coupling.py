@@ -20,6 +20,9 @@ class Coupling(FlowLayer):
     :meth:`moved_bijector`; it may also scale the kept part by :meth:`kept_bijector`, whose
     parameters must not depend on the input. The conditioner runs once in each call, in either
     direction.
+
+    >>> isinstance(layers.IMapAttention(), layers.Coupling)
+    True
     """
 
     def partition(self, shape: tuple[int, int, int]) -> HalfSplit | MaskSplit:
@@ -64,6 +67,10 @@ class Coupling(FlowLayer):
 
 class NetworkCoupling(ConditionerLayer, Coupling):
     """A coupling on channel halves whose parameters come from a conditioner network.
+
+    >>> layer = layers.AffineCoupling(networks.GatedConvNet(width=8), input_bound=5.0)
+    >>> isinstance(layer, layers.NetworkCoupling)
+    True
 
     Args:
         conditioner: see :class:`ConditionerLayer`.

@@ -18,15 +18,19 @@ POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 class FlowLayer(keras.layers.Layer):
     """An invertible map between ``(batch, height, width, channels)`` tensors.
 
-    Calling a layer gives the output and the log-determinant of the map that was applied:
-
-    >>> y, log_det = layer(x)                       # log|det dy/dx|, shape (batch,)
-    >>> x, log_det = layer(y, inverse=True)         # log|det dx/dy|, minus the forward one
+    Calling a layer gives the output and the log-determinant of the map that was applied.
 
     Variables are created in ``build`` and stay in the policy's variable dtype, in which all of
     the layer's arithmetic runs; only conditioner networks use half precision. A subclass
     implements :meth:`transform`, or :meth:`bijector` when its parameters do not depend on the
     input.
+
+    >>> layer = layers.InvertibleConv1x1()
+    >>> x = np.random.default_rng(0).normal(size=(2, 4, 4, 6)).astype("float32")
+    >>> y, log_det = layer(x)  # log|det dy/dx|, shape (batch,)
+    >>> x2, inverse_log_det = layer(y, inverse=True)  # log|det dx/dy|, minus the forward one
+    >>> bool(np.allclose(x2, x, atol=1e-4)), bool(np.allclose(inverse_log_det, -log_det))
+    (True, True)
 
     Args:
         condition_channels: channels of the condition map that the layer takes; 0 for none.

@@ -41,6 +41,12 @@ class IMapAttention(Coupling):
     With ``mask="spatial"`` and ``pool="channel"`` all channels of a transformed position are
     hidden from the attention, which is then a constant that does not depend on the data.
 
+    >>> layer = layers.IMapAttention(mask="channel")
+    >>> x = np.ones((2, 4, 4, 6), "float32")
+    >>> y, log_det = layer(x)
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args:
         mask: ``"spatial"``, ``"channel"``, ``"channel_alternating"``, ``"random"`` or
             ``"spatial_channel"``.

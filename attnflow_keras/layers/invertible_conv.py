@@ -23,6 +23,12 @@ class InvertibleConv1x1(FlowLayer):
     P and the signs of U's diagonal are fixed and saved; log|diagonal| is softly bounded by
     +-8, so that the determinant can't reach zero.
 
+    >>> layer = layers.InvertibleConv1x1(layout="packed", seed=1)
+    >>> x = np.ones((2, 4, 4, 6), "float32")
+    >>> y, log_det = layer(x)
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args:
         layout: ``"full_lu"`` keeps L, U and log|diagonal| in full arrays (2 c^2 + c
             parameters, as mAR-SCF and Full-Glow count them), ``"packed"`` keeps all three in

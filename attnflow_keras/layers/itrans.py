@@ -48,6 +48,12 @@ class ITransAttention(Coupling):
     ``det A = 0``, which separates data with a positive determinant from data with a negative
     one; its sign is ignored. The layer says so in a warning, and solves with partial pivoting.
 
+    >>> layer = layers.ITransAttention(heads=2, grid=(2, 2))
+    >>> x = np.ones((2, 4, 4, 6), "float32")
+    >>> y, log_det = layer(x)
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args:
         mask: ``"spatial"``, ``"channel"``, ``"channel_alternating"``, ``"random"`` or
             ``"spatial_channel"``, drawn for one cell and tiled.

@@ -41,6 +41,12 @@ class MixtureCoupling(NetworkCoupling):
     below, means and scales else without bound, no floor. Far from all components, or between
     narrow ones, its inverse in float32 is not exact.
 
+    >>> layer = layers.MixtureCoupling(networks.GatedConvNet(width=8), components=3)
+    >>> x = np.zeros((2, 4, 4, 6), "float32")
+    >>> y, log_det = layer(x)
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args:
         conditioner: the network, ``2 + 3 components`` outputs a moved channel, with the
             parameter index as the slow axis: a, b, weights, means, log-scales.

@@ -12,6 +12,12 @@ from attnflow_keras.layers.flow_layer import FlowLayer
 class Squeeze(FlowLayer):
     """``(h, w, c)`` to ``(h / factor, w / factor, c factor^2)``, channel-major.
 
+    >>> layer = layers.Squeeze()
+    >>> x = np.ones((2, 4, 4, 6), "float32")
+    >>> y, log_det = layer(x)
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 2, 2, 24), (2,))
+
     Args:
         factor: side of the cells that become channels.
         **kwargs: arguments of :class:`FlowLayer`.
@@ -52,7 +58,14 @@ class Squeeze(FlowLayer):
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class FlipHalves(FlowLayer):
-    """Swap the two halves of the channels, so that the next coupling transforms the other."""
+    """Swap the two halves of the channels, so that the next coupling transforms the other.
+
+    >>> layer = layers.FlipHalves()
+    >>> x = np.ones((2, 4, 4, 6), "float32")
+    >>> y, log_det = layer(x)
+    >>> tuple(y.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+    """
 
     def bijector(self, condition: Any = None) -> bijectors.FlipHalves:
         return bijectors.FlipHalves()

@@ -58,6 +58,9 @@ class LPIPS:
     ``AlexNet_0/Conv_{0..4}/kernel`` and ``bias``, kernels as ``(height, width, in, out)``, and
     ``NetLinLayer_{0..4}/Conv_0/kernel``, ``(1, 1, channels, 1)``.
 
+    >>> lpips = metrics.LPIPS()  # doctest: +SKIP
+    >>> distances = lpips(restored, images)  # doctest: +SKIP
+
     Args:
         weights: that file; None for ``lpips/alexnet.npz`` in the folder that the environment
             variable ``ATTNFLOW_DATA`` names.

@@ -23,6 +23,10 @@ class Segmenter:
     looks like the generator has learned (the idea of Full-Glow, arXiv:2012.05846, section 4.2,
     which takes a large network trained elsewhere).
 
+    >>> segmenter = metrics.Segmenter(classes=3, width=4)
+    >>> segmenter.predict(np.zeros((2, 8, 8, 3), "uint8")).shape
+    (2, 8, 8)
+
     Args:
         classes: number of classes.
         width: channels at full size; twice and three times as many at a half and a quarter.

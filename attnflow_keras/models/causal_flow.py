@@ -30,7 +30,9 @@ class CausalFlow(Flow):
 
     Encoding and scores are one pass; decoding goes token by token.
 
-    >>> flow = CausalFlow((8, 8, 1), patch=4, width=32, layers=1)
+    >>> flow = models.CausalFlow((8, 8, 1), patch=4, width=32, layers=1)
+    >>> flow.sample(1, seed=0).shape
+    (1, 8, 8, 1)
 
     Args:
         image_shape: ``(height, width, channels)``; both sides divisible by ``patch``.

@@ -32,6 +32,10 @@ class CGlow(LabelFlow):
 
     An argument marked "by level" takes one value for all levels or a list with one a level.
 
+    >>> flow = models.CGlow((16, 16, 3), levels=1, steps=1, width=8)
+    >>> flow.sample(1, condition=np.zeros((1, 16, 16, 3), "uint8"), seed=0).shape
+    (1, 16, 16, 3)
+
     Args:
         image_shape: ``(height, width, 3)`` of photos; both sides divisible by ``2 ** levels`` and
             by 8.

@@ -46,6 +46,10 @@ class FullGlow(SourcedFlow):
 
     An argument marked "by level" takes one value for all levels or a list with one a level.
 
+    >>> flow = models.FullGlow((16, 16, 3), levels=1, steps=1, width=8, condition_width=8)
+    >>> flow.sample(1, condition=np.zeros((1, 16, 16, 3), "uint8"), seed=0).shape
+    (1, 16, 16, 3)
+
     Args:
         image_shape: ``(height, width, 3)`` of photos; both sides divisible by ``2 ** levels``, and
             at least 5 times that, for the networks for actnorm and 1x1 convolution.

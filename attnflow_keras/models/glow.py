@@ -35,6 +35,10 @@ class Glow(Flow):
 
     An argument marked "by level" takes one value for all levels or a list with one a level.
 
+    >>> flow = models.Glow((8, 8, 1), levels=1, steps=1, width=8)
+    >>> flow.sample(1, seed=0).shape
+    (1, 8, 8, 1)
+
     Args:
         image_shape: ``(height, width, channels)``; both sides divisible by ``2 ** levels``.
         levels: number of levels.

@@ -59,6 +59,18 @@ class MARFlow(Flow):
 
     An argument marked "by level" takes one value for all levels or a list with one a level.
 
+    >>> flow = models.MARFlow(
+    ...     (8, 8, 1),
+    ...     levels=1,
+    ...     steps=1,
+    ...     width=8,
+    ...     attention="imap",
+    ...     conditioner="gated_conv",
+    ...     prior="gaussian",
+    ... )
+    >>> flow.sample(1, seed=0).shape
+    (1, 8, 8, 1)
+
     Args:
         image_shape: ``(height, width, channels)``; both sides, with the padding of
             ``preprocess``, divisible by ``2 ** levels``.

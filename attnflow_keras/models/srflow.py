@@ -48,6 +48,17 @@ class SRFlow(AnySizeMixin, Flow):
 
     An argument marked "by level" takes one value for all levels or a list with one a level.
 
+    >>> flow = models.SRFlow(
+    ...     (16, 16, 3),
+    ...     scale=4,
+    ...     levels=1,
+    ...     steps=1,
+    ...     width=8,
+    ...     encoder_options={"features": 8, "growth": 4, "blocks": 1, "stacked": (0,)},
+    ... )
+    >>> flow.sample(1, condition=np.zeros((1, 4, 4, 3), "uint8"), seed=0).shape
+    (1, 16, 16, 3)
+
     Args:
         image_shape: ``(height, width, channels)`` of the large pictures; both sides divisible by
             ``scale`` and by ``2 ** levels``.

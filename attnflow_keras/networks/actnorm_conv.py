@@ -20,6 +20,10 @@ class ActNormConvNet(keras.layers.Layer):
     The actnorms are ordinary layers of a network, one bias and one factor a channel;
     :meth:`adapt` sets them so that a batch has mean 0 and variance 1 behind them.
 
+    >>> network = networks.ActNormConvNet(width=8, out_channels=4)
+    >>> tuple(network(np.zeros((2, 4, 4, 6), "float32")).shape)
+    (2, 4, 4, 4)
+
     Args:
         width: channels of the hidden maps.
         edges: mark the padding of the 3x3 convolutions by a channel of its own, as in Glow's own

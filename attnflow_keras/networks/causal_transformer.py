@@ -26,6 +26,10 @@ class CausalTransformer(keras.layers.Layer):
     token from the keys and values of those before it, so that a sequence can be made token by
     token at the cost of one pass.
 
+    >>> network = networks.CausalTransformer(width=8, layers=1, heads=2)
+    >>> tuple(network(np.zeros((2, 5, 8), "float32")).shape)
+    (2, 5, 8)
+
     Args:
         width: channels; divisible by ``heads``.
         layers: number of layers, 0 for none but the last norm.

@@ -17,6 +17,10 @@ class ConditionMap(keras.layers.Layer):
     A map with more cells than there are tokens is first read by a 3x3 convolution at its own
     resolution and then cut into patches; one with fewer is repeated after half of the blocks.
 
+    >>> network = networks.ConditionMap(grid=(2, 2), width=8)
+    >>> tuple(network(np.zeros((2, 8, 8, 3), "float32")).shape)
+    (2, 2, 2, 8)
+
     Args:
         grid: ``(rows, columns)`` of tokens.
         width: channels of the features.

@@ -22,6 +22,10 @@ class ConvLSTM(keras.layers.Layer):
     A whole sequence (:meth:`call`) and single steps (:meth:`step`) give the same result; with
     a sequence the convolutions of the inputs of all steps run at once.
 
+    >>> network = networks.ConvLSTM(width=4, depth=1)
+    >>> tuple(network(np.zeros((3, 2, 4, 4, 4), "float32")).shape)
+    (3, 2, 4, 4, 4)
+
     Args:
         width: channels of input, state and output.
         depth: number of layers.

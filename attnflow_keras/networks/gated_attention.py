@@ -22,6 +22,10 @@ class GatedAttentionNet(keras.layers.Layer):
     ``conv3x3`` to ``out_channels``. All convolutions and linear maps are weight-normalized. It
     runs in the policy's compute dtype.
 
+    >>> network = networks.GatedAttentionNet(width=8, blocks=1, heads=2, out_channels=4)
+    >>> tuple(network(np.zeros((2, 4, 4, 6), "float32")).shape)
+    (2, 4, 4, 4)
+
     Args:
         width: channels of the hidden maps; even and divisible by ``heads``.
         blocks: number of pairs of gated convolution and attention.

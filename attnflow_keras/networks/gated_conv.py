@@ -18,6 +18,10 @@ class GatedConvNet(keras.layers.Layer):
     ``(p, q) = conv1x1(act(conv3x3(act(h))))``, then a convolution to ``out_channels`` whose
     kernel starts small. It runs in the policy's compute dtype.
 
+    >>> network = networks.GatedConvNet(width=8, out_channels=4)
+    >>> tuple(network(np.zeros((2, 4, 4, 6), "float32")).shape)
+    (2, 4, 4, 4)
+
     Args:
         width: channels of the hidden maps.
         blocks: number of gated blocks.

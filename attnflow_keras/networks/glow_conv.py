@@ -19,6 +19,10 @@ class GlowConvNet(keras.layers.Layer):
     through ``conv3x3, ReLU, conv3x3, ReLU`` of its own first (Full-Glow, arXiv:2012.05846,
     section 3.1).
 
+    >>> network = networks.GlowConvNet(width=8, condition_channels=2, out_channels=4)
+    >>> tuple(network(np.zeros((2, 4, 4, 6), "float32")).shape)
+    (2, 4, 4, 4)
+
     Args:
         width: channels of the hidden maps.
         condition_channels: how many of the input's channels are the condition.

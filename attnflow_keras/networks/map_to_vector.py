@@ -26,6 +26,10 @@ class MapToVectorNet(keras.layers.Layer):
     :meth:`start_at` sets. The first dense layer ties the
     network to the size of the map.
 
+    >>> network = networks.MapToVectorNet(out_channels=5)
+    >>> tuple(network(np.zeros((2, 8, 8, 3), "float32")).shape)
+    (2, 5)
+
     Args:
         filters: filters of the three convolutions.
         units: units of the hidden dense layers.

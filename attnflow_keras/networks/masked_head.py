@@ -19,6 +19,11 @@ class MaskedHead(keras.layers.Layer):
     ``group`` units belong to a value each, group i sees the context and the values x_<i, and
     output i the groups up to i. Two hidden layers. The output starts at zero.
 
+    >>> head = networks.MaskedHead(group=3, outputs=2)
+    >>> head.build_for(context=8, values=4)
+    >>> tuple(head(np.zeros((5, 8), "float32"), np.zeros((5, 4), "float32")).shape)
+    (5, 4, 2)
+
     Args:
         group: hidden units of a value; 0 for none, then outputs see the context alone.
         outputs: parameters of a value.

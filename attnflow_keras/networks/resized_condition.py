@@ -23,6 +23,12 @@ class ResizedConditionNet(keras.layers.Layer):
     map. The branch spreads it out, then takes ``conv3x3, ReLU``, a convolution whose kernel and
     stride bring it back to the map's size, ``ReLU, conv3x3, ReLU``.
 
+    >>> network = networks.ResizedConditionNet(
+    ...     width=8, condition_channels=12, factor=2, out_channels=4
+    ... )
+    >>> tuple(network(np.zeros((2, 4, 4, 15), "float32")).shape)
+    (2, 4, 4, 4)
+
     Args:
         width: channels of the hidden maps.
         condition_channels: how many of the input's channels are the condition.

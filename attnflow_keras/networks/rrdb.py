@@ -54,6 +54,10 @@ class RRDBNet(keras.layers.Layer):
     :meth:`encode` gives SRFlow's features at several resolutions, calling the layer a restored
     picture, for which it is trained alone at first.
 
+    >>> encoder = networks.RRDBNet(features=8, growth=4, blocks=1, stacked=(0,), scale=2)
+    >>> tuple(encoder(np.zeros((1, 4, 4, 3), "float32")).shape)
+    (1, 8, 8, 3)
+
     Args:
         features: channels of the maps.
         growth: channels that a convolution of a dense block adds.

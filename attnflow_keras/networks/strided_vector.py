@@ -28,6 +28,10 @@ class StridedVectorNet(keras.layers.Layer):
     The reference starts the hidden weights at zero, behind ReLU, where at first only biases can
     learn; here they start as Keras starts them.
 
+    >>> network = networks.StridedVectorNet(3, 4, factor=2, out_channels=5)
+    >>> tuple(network(np.zeros((2, 4, 4, 12), "float32")).shape)
+    (2, 5)
+
     Args:
         filters: filters of the convolutions.
         units: units of the hidden dense layers.

@@ -20,6 +20,10 @@ class WeightNormConv2D(keras.layers.Layer):
     uniform in ``+-1 / sqrt(fan_in)``, and the gain equal to ``|v|``. The kernel is normalized
     in the variable dtype and applied in the compute dtype.
 
+    >>> network = networks.WeightNormConv2D(4, kernel_size=3)
+    >>> tuple(network(np.zeros((2, 4, 4, 6), "float32")).shape)
+    (2, 4, 4, 4)
+
     Args:
         filters: output channels.
         kernel_size: side of the kernel; 1 is a linear map of the channels.

@@ -18,6 +18,10 @@ RATE = 3.0
 class ZeroConv2D(keras.layers.Layer):
     """``(conv3x3(x) + bias) * exp(3 log_gain)`` that starts at zero (Glow, arXiv:1807.03039).
 
+    >>> network = networks.ZeroConv2D(4)
+    >>> tuple(network(np.zeros((2, 4, 4, 6), "float32")).shape)
+    (2, 4, 4, 4)
+
     Args:
         filters: output channels.
         pad_value: what the map is padded with; 1 in Full-Glow.

@@ -29,6 +29,12 @@ class AutoregressivePrior(FlowLayer):
     at once; the inverse, which samples use, goes channel by channel. The log-sd is softly
     bounded by +-5.
 
+    >>> prior = priors.AutoregressivePrior(width=4, depth=1)
+    >>> z = np.ones((2, 4, 4, 6), "float32")
+    >>> eps, log_det = prior(z)
+    >>> tuple(eps.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args:
         width: channels of the ConvLSTM.
         depth: its layers.

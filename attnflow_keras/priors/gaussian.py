@@ -27,6 +27,12 @@ class GaussianPrior(FlowLayer):
     Without, it is a top prior with one learned mean and log-sd a channel. The log-sd is softly
     bounded by +-5.
 
+    >>> prior = priors.GaussianPrior(condition_channels=3)
+    >>> z = np.ones((2, 4, 4, 6), "float32")
+    >>> eps, log_det = prior(z, condition=np.zeros((2, 4, 4, 3), "float32"))
+    >>> tuple(eps.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args:
         network: of a split prior, ``"conv"``, or ``"zero_conv"`` (:class:`ZeroConv2D`, as Glow
             and SRFlow have it). ``"one_padded"`` is Full-Glow's, which pads with ones; its top

@@ -38,6 +38,12 @@ class _TopPrior(FlowLayer):
 class LearnedTopPrior(_TopPrior):
     """Top prior of Glow's own code: one mean and log-sd a channel, others at the border.
 
+    >>> prior = priors.LearnedTopPrior()
+    >>> z = np.ones((2, 4, 4, 6), "float32")
+    >>> eps, log_det = prior(z)
+    >>> tuple(eps.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args are those of :class:`FlowLayer`.
     """
 
@@ -52,6 +58,12 @@ class LearnedTopPrior(_TopPrior):
 class LinkedPrior(_TopPrior):
     """``z ~ N(leaky_relu(conv5x5(c)), 1)``, for c the latents of another flow at the same level
     (Dual-Glow, arXiv:1908.08074, section 3.2).
+
+    >>> prior = priors.LinkedPrior(condition_channels=3)
+    >>> z = np.ones((2, 4, 4, 6), "float32")
+    >>> eps, log_det = prior(z, condition=np.zeros((2, 4, 4, 3), "float32"))
+    >>> tuple(eps.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
 
     Args:
         top: add the learned mean of :class:`LearnedTopPrior`, and take its log-sd.

@@ -14,6 +14,12 @@ Tensor = Any
 class StandardPrior(FlowLayer):
     """``eps = z``: the latents are N(0, I) as the flow leaves them (SRFlow's top prior).
 
+    >>> prior = priors.StandardPrior()
+    >>> z = np.ones((2, 4, 4, 6), "float32")
+    >>> eps, log_det = prior(z)
+    >>> tuple(eps.shape), tuple(log_det.shape)
+    ((2, 4, 4, 6), (2,))
+
     Args are those of :class:`FlowLayer`.
     """
 

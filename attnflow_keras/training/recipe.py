@@ -25,6 +25,10 @@ SEED_LIMIT = 2**32 - 1
 class Recipe:
     """Settings of one training run; together with the model's configuration it is the run.
 
+    >>> recipe = training.Recipe("mnist", batch_size=32, steps=2000, learning_rate=3e-4)
+    >>> type(recipe.make_optimizer()).__name__
+    'Adam'
+
     Args:
         dataset: name of a data set, or a path to the user's images.
         batch_size: images a step.
