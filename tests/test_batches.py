@@ -85,6 +85,42 @@ def test_a_wrong_batch_late_in_a_source(flow, batches, kind):
     assert np.isfinite(flow.evaluate(make(batches[:3]), verbose=0)).all()
 
 
+@pytest.mark.parametrize("kind", [k for k in SOURCES if k != "tf.data"])
+def test_batches_of_two_dtypes(flow, batches, tiny_images, kind):
+    mixed = [*batches[:2], (tiny_images[:8],)]
+    message = "x must give batches of the same dtypes; got float32 first, uint8 later"
+    raises(message, lambda: flow.evaluate(SOURCES[kind](mixed), verbose=0))
+
+
+def test_a_wrong_batch_that_is_not_asked_for(flow, batches):
+    for make in (data_set, Batches, generator):
+        expected = flow.predict(batches[0][0], verbose=0)
+        found = flow.predict(make([batches[0], batches[1], batches[-1]]), steps=2, verbose=0)
+        np.testing.assert_allclose(found[:8], expected, rtol=1e-5)
+        assert len(found) == 16
+        flow.evaluate(make([batches[0], batches[1], batches[-1]]), steps=2, verbose=0)
+        short = make([batches[0], batches[1], batches[-1]])
+        raises(WITHIN, lambda short=short: flow.predict(short, steps=3, verbose=0))
+
+
+def test_nothing_is_done_after_the_wrong_batch(flow, batches):
+    seen = []
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append("epoch"))
+    for make in SOURCES.values():
+        options = {"validation_data": make(batches[:1]), "callbacks": [callback], "verbose": 0}
+        raises(WITHIN, lambda make=make, options=options: flow.fit(make(batches), **options))
+    assert not seen
+
+
+def test_the_number_of_steps_is_still_known(flow, batches):
+    seen = []
+    callback = keras.callbacks.LambdaCallback()
+    callback.on_train_begin = lambda logs: seen.append(callback.params["steps"])
+    for make in (lambda b: tf.data.Dataset.from_tensor_slices(b[0][0]).batch(4), Batches):
+        flow.fit(make(batches[:3]), verbose=0, callbacks=[callback])
+    assert seen == [2, 3]
+
+
 def test_single_batches_and_arrays(flow, batches):
     wrong = batches[-1][0]
     for call in (
@@ -242,7 +278,7 @@ def test_conditions_without_static_shapes():
 def test_batches_of_worker_processes(flow, batches, method, monkeypatch):
     context = multiprocessing.get_context(method)
     executor = functools.partial(ProcessPoolExecutor, mp_context=context)
-    monkeypatch.setattr("attnflow_keras.flow.batches.ProcessPoolExecutor", executor)
+    monkeypatch.setattr("attnflow_keras.flow.checked_pydataset.ProcessPoolExecutor", executor)
     options = {"workers": 1 if method == "spawn" else 2, "use_multiprocessing": True}
     raises(WITHIN, lambda: flow.predict(Batches(batches, **options), verbose=0))
     if method == "spawn":

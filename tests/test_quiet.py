@@ -45,6 +45,41 @@ def test_import_distribution_and_many_sizes_write_nothing():
     assert done.stdout == ""
 
 
+WRONG_BATCHES = """
+import attnflow_keras.models
+import keras
+import numpy as np
+from tests.conftest import make_tiny_flow
+from tests.test_batches import SOURCES
+
+flow = make_tiny_flow(levels=1)
+images = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 1), "uint8")
+flow.adapt(images)
+flow.compile(keras.optimizers.SGD(1e-4))
+good = [(flow.dequantize(images[i : i + 8]),) for i in (0, 8, 16)]
+batches = [*good, ((images[:8] / 255).astype("float32"),)]
+for make in SOURCES.values():
+    for method in (flow.fit, flow.evaluate, flow.predict):
+        try:
+            method(make(batches), verbose=0)
+        except ValueError as error:
+            print(error)
+"""
+
+
+def test_a_wrong_batch_is_an_error_and_nothing_on_standard_error():
+    # Keras' own word on a data set that ends early, in predict.
+    ended = "ignore:Your input ran out of data:UserWarning"
+    command = [sys.executable, "-W", ended, "-c", WRONG_BATCHES]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 12
+    assert len(set(lines)) == 1
+    assert "float images must lie in" in lines[0]
+    assert done.stderr == ""
+
+
 def test_a_failing_import_of_tensorflow_is_seen():
     code = (
         "import os, sys\n"

@@ -1,16 +1,23 @@
-"""Check every batch of a data source on the host, before it reaches a graph."""
+"""Check every batch of a data source on the host, before it reaches a graph.
+
+An exception within a data set of TensorFlow is logged with its traceback, whoever catches it. So a
+source ends there at a batch that fails, and the step that finds the end raises the error.
+"""
 
 import contextlib
-import threading
 import types
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
 import keras
 from keras import tree
 
-from attnflow_keras.flow.inputs import unpack
+from attnflow_keras.flow import loaders
+from attnflow_keras.flow.checked_pydataset import CheckedPyDataset
+from attnflow_keras.flow.inputs import dtype_name, unpack
+
+# Batches that Keras takes from a generator to see what they are.
+PEEKED = 2
 
 Check = Callable[[Any], None]
 ImageShape = Callable[[Any], tuple[int, ...]]
@@ -32,41 +39,70 @@ class CheckedBatches:
         self._check = check
         self._image_shape = image_shape
         self._error: ValueError | None = None
-        self._opened: list[_CheckedPyDataset] = []
+        self._opened: list[CheckedPyDataset] = []
 
     def wrap(self, x: Any) -> Any:
-        """A tf.data data set, ``PyDataset`` or generator as one of its kind that is checked."""
+        """A data set as one of its kind that is checked; a loader as a data set of tf.data."""
         if hasattr(x, "map") and hasattr(x, "element_spec"):
             return self._data_set(x)
         if isinstance(x, keras.utils.PyDataset):
-            self._opened.append(_CheckedPyDataset(x, self.check))
+            self._opened.append(CheckedPyDataset(x, self._of_one_kind(), self.raise_error))
             return self._opened[-1]
         if isinstance(x, types.GeneratorType):
             return self._generator(x)
+        if loaders.is_loader(x) and keras.backend.backend() == "tensorflow":
+            return loaders.as_data_set(x, self._of_one_kind(), self.raise_error)
         return x
 
-    def check(self, batch: Any) -> None:
-        """Check one batch, and remember its error.
-
-        Raises:
-            ValueError: what the check says.
-        """
+    def passes(self, batch: Any) -> bool:
+        """Check one batch, and remember its error."""
         try:
             self._check(batch)
         except ValueError as error:
             self._error = error
-            raise
+            return False
+        return True
+
+    def _of_one_kind(self) -> Callable[[Any], bool]:
+        """:meth:`passes` for arrays of Python, of which TensorFlow casts all to the first's dtypes.
+
+        Grey levels and floats in one source would be silently mixed up.
+        """
+        first: list[str] = []
+
+        def passes(batch: Any) -> bool:
+            if not self.passes(batch):
+                return False
+            x, _, weight = keras.utils.unpack_x_y_sample_weight(batch)
+            kinds = [dtype_name(a) for a in tree.flatten((x, weight)) if a is not None]
+            if not first:
+                first.extend(kinds)
+            if kinds != first:
+                self._error = ValueError(
+                    "x must give batches of the same dtypes; got "
+                    f"{', '.join(first)} first, {', '.join(kinds)} later"
+                )
+            return kinds == first
+
+        return passes
+
+    def raise_error(self) -> None:
+        """Raise the error of the batch that did not pass, if there was one.
+
+        Raises:
+            ValueError: what the check said.
+        """
+        if self._error is not None:
+            raise self._error from None
 
     @contextlib.contextmanager
     def plain_errors(self) -> Iterator[None]:
-        """Within the block, the check's error takes the place of that of a graph."""
+        """Within the block, the check's error takes the place of that of a source that ends."""
         try:
             yield
         except Exception as error:
-            # TensorFlow packs an exception of Python code into one of its own.
-            packed = type(error).__module__.startswith("tensorflow.")
-            if packed and self._error is not None:
-                raise self._error from None
+            if is_end(error):
+                self.raise_error()
             raise
         finally:
             for data in self._opened:
@@ -83,21 +119,27 @@ class CheckedBatches:
             parts = [part for part in tree.flatten(seen) if part is not None]
             if not all(isinstance(part, tf.Tensor) for part in parts):
                 self._check(seen)
-                return whole  # ragged or sparse, which the model itself refuses
+                return tf.constant(True), whole  # ragged or sparse, which the model itself refuses
             shaped = self._known_shapes(x, weight)
             self._check_static(tree.map_structure(shaped, seen))
 
-            def look(*arrays: Any) -> None:
+            def look(*arrays: Any) -> bool:
                 left = iter(arrays)
-                self.check(tree.map_structure(lambda a: None if a is None else next(left), seen))
-
-            with tf.control_dependencies([tf.numpy_function(look, parts, [])]):
-                return tree.map_structure(
-                    lambda a: tf.identity(shaped(a)) if isinstance(a, tf.Tensor) else a, whole
+                return self.passes(
+                    tree.map_structure(lambda a: None if a is None else next(left), seen)
                 )
 
+            good = tf.ensure_shape(tf.numpy_function(look, parts, tf.bool), ())
+            return good, tree.map_structure(
+                lambda a: shaped(a) if isinstance(a, tf.Tensor) else a, whole
+            )
+
+        good = data.map(checked).take_while(lambda good, _: good).map(lambda _, whole: whole)
         # The next batch is checked while the step runs.
-        return data.map(checked).prefetch(1)
+        good = good.prefetch(1)
+        # What may end early has no length to TensorFlow; Keras shows that of the source.
+        good.cardinality = data.cardinality
+        return good
 
     def _known_shapes(self, x: Any, weight: Any) -> Callable[[Any], Any]:
         """What gives images and weights the static shapes that the check will find them to have."""
@@ -136,76 +178,18 @@ class CheckedBatches:
             raise
 
     def _generator(self, batches: Any) -> Iterator[Any]:
-        for batch in batches:
+        passes = self._of_one_kind()
+        for number, batch in enumerate(batches):
             # Keras asks for tuples.
             whole = batch if isinstance(batch, tuple) else (batch,)
-            self.check(whole)
+            if not passes(whole):
+                # At first there is no data set yet.
+                if number < PEEKED or keras.backend.backend() != "tensorflow":
+                    self.raise_error()
+                return
             yield whole
 
 
-class _CheckedPyDataset(keras.utils.PyDataset):
-    """Checks here, in the process of the flow, whatever worker a batch comes from.
-
-    To Keras its workers are threads. Where the data set asks for processes, these threads wait
-    for them.
-    """
-
-    def __init__(self, data: keras.utils.PyDataset, check: Check) -> None:
-        super().__init__(data.workers, False, data.max_queue_size)
-        self._data = data
-        self._check = check
-        self._processes: ProcessPoolExecutor | None = None
-        self._closed = False
-        self._lock = threading.Lock()
-
-    def __getitem__(self, index: int) -> Any:
-        if self._data.use_multiprocessing and self._data.workers > 0:
-            batch = self._submit(index).result()
-        else:
-            batch = self._data[index]
-        self._check(batch)
-        return batch
-
-    def _submit(self, index: int) -> Future[Any]:
-        with self._lock:
-            if self._closed:  # asked by a thread that looks ahead
-                raise RuntimeError("the data set is closed")
-            if self._processes is None:
-                self._processes = ProcessPoolExecutor(
-                    self._data.workers, initializer=_start_worker, initargs=(self._data,)
-                )
-            return self._processes.submit(_worker_batch, index)
-
-    def close(self) -> None:
-        """End the processes for good."""
-        with self._lock:
-            self._closed = True
-            if self._processes is not None:
-                self._processes.shutdown(wait=False, cancel_futures=True)
-
-    @property
-    def num_batches(self) -> int | None:
-        return self._data.num_batches
-
-    def on_epoch_begin(self) -> None:
-        self._data.on_epoch_begin()
-
-    def on_epoch_end(self) -> None:
-        self._data.on_epoch_end()
-        with self._lock:
-            if self._processes is not None:
-                # Those of the next epoch get the data set as it is then.
-                self._processes.shutdown(wait=False)
-                self._processes = None
-
-
-_worker_data: Any = None
-
-
-def _start_worker(data: keras.utils.PyDataset) -> None:
-    global _worker_data
-    _worker_data = data
-
-
-def _worker_batch(index: int) -> Any:
-    return _worker_data[index]
+def is_end(error: Exception) -> bool:
+    """Whether this is what TensorFlow raises where a data set ends or breaks off."""
+    return isinstance(error, StopIteration) or type(error).__module__.startswith("tensorflow.")

@@ -7,13 +7,14 @@ import numpy as np
 from keras import tree
 
 from attnflow_keras.core import noise
+from attnflow_keras.flow import loaders
 
 
 def first_batch(x: Any, count: int) -> Any:
     """A batch for ``Flow.adapt`` from training data.
 
-    Arrays give ``count`` images drawn with a fixed seed; a tf.data data set or PyDataset its
-    first batch.
+    Arrays give ``count`` images drawn with a fixed seed; a tf.data data set, a PyDataset or
+    a loader its first batch.
 
     Raises:
         ValueError: a generator, which can't be read twice, or no data.
@@ -34,6 +35,8 @@ def first_batch(x: Any, count: int) -> Any:
         if batch is None:
             raise ValueError("x is an empty data set")
         batch = tree.map_structure(keras.ops.convert_to_numpy, batch)
+    elif loaders.is_loader(x):
+        batch = loaders.first(x)
     else:
         raise ValueError(
             "fit can't look ahead into a generator without using it up: call flow.adapt(batch) "

@@ -1,7 +1,10 @@
 """What a flow does in ``compile``, ``fit``, ``evaluate`` and ``predict``."""
 
+import contextlib
+import functools
 import inspect
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -10,7 +13,8 @@ from keras import ops, tree
 
 from attnflow_keras.core import noise
 from attnflow_keras.flow import inputs as checks
-from attnflow_keras.flow.batches import CheckedBatches
+from attnflow_keras.flow import loaders
+from attnflow_keras.flow.batches import CheckedBatches, is_end
 from attnflow_keras.flow.peek import first_batch
 from attnflow_keras.ops import replicas
 from attnflow_keras.ops.numerics import LN2
@@ -46,9 +50,14 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
     _bits_per_dim: keras.metrics.Mean
     _mode_error: keras.metrics.Mean
     traced_mode_error: Any
+    # What Keras provides.
+    train_function: Any
+    test_function: Any
 
     mode_weight = 0.0
     _traced_step: Any = None
+    #: What is being read, by "train" and "test".
+    _sources: Mapping[str, CheckedBatches] = types.MappingProxyType({})
 
     @property
     def is_adapted(self) -> bool:
@@ -162,6 +171,7 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
                 f"{options['class_weight']!r}. Weight images with sample_weight"
             )
         checked, x = self._checked_source(x, options.pop("sample_weight", None), options)
+        held_out = CheckedBatches(self._check_batch, self._shape_of)
         if not getattr(self, "compiled", False):
             raise ValueError(
                 "call flow.compile(optimizer) before fit, such as "
@@ -171,14 +181,16 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
             self.adapt(first_batch(x, ADAPT_IMAGES))
         validation = options.get("validation_data")
         if validation is not None:
-            options["validation_data"] = self._checked_validation(validation, checked)
+            options["validation_data"] = self._checked_validation(validation, held_out)
         if self.optimizer is not None and not self.optimizer.built:
             # Else the step is traced twice: once to create the optimizer's variables.
             self.optimizer.build(self.trainable_variables)
         callbacks = options.get("callbacks")
         if callbacks is None or isinstance(callbacks, list | tuple):
             options["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(callbacks or [])]
-        with checked.plain_errors():
+        if not isinstance(x, dict | np.ndarray | keras.utils.PyDataset):
+            options.setdefault("shuffle", False)  # of which Keras warns where it can't
+        with self._reading(train=checked, test=held_out):
             return super().fit(**{**options, "x": checked.wrap(x)})
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -187,38 +199,94 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
             return super().evaluate(x, *args, **kwargs)
         options = _named(super().evaluate, x, *args, **kwargs)
         checked, x = self._checked_source(x, options.pop("sample_weight", None), options)
-        with checked.plain_errors():
+        with self._reading(test=checked):
             return super().evaluate(**{**options, "x": checked.wrap(self._with_noise(x))})
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Log-probabilities ``(n,)``; uint8 arrays get the noise of seed 0, as in log_prob."""
+        options = _named(super().predict, x, *args, **kwargs)
         self._check_data(x)
+        x = self._with_noise(loaders.as_arrays(x))
         checked = CheckedBatches(self._check_batch, self._shape_of)
+        counter = _Batches()
+        callbacks = options.get("callbacks")
+        if callbacks is None or isinstance(callbacks, list | tuple):
+            options["callbacks"] = [counter, *(callbacks or [])]
         with checked.plain_errors():
-            return super().predict(checked.wrap(self._with_noise(x)), *args, **kwargs)
+            result = super().predict(**{**options, "x": checked.wrap(x)})
+        # Keras takes an early end for that of the data.
+        steps = options.get("steps")
+        if steps is None or counter.count < steps:
+            checked.raise_error()
+        return result
+
+    def make_train_function(self, force: bool = False) -> Any:
+        before = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not before:
+            self.train_function = self._with_error(self.train_function, "train")
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        before = self.test_function
+        super().make_test_function(force)
+        if self.test_function is not before:
+            self.test_function = self._with_error(self.test_function, "test")
+        return self.test_function
 
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
+        x = loaders.as_arrays(x)
         self._check_data(x, sample_weight)
         return super().train_on_batch(x, y, sample_weight, *args, **kwargs)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
+        x = loaders.as_arrays(x)
         self._check_data(x, sample_weight)
         return super().test_on_batch(x, y, sample_weight, *args, **kwargs)
 
     def predict_on_batch(self, x: Any) -> Any:
+        x = loaders.as_arrays(x)
         self._check_data(x)
         return super().predict_on_batch(x)
 
     # --- helpers -------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def _reading(self, **sources: CheckedBatches) -> Iterator[None]:
+        """Within the block, steps of these names read these sources."""
+        before = self._sources
+        self._sources = {**before, **sources}
+        try:
+            with contextlib.ExitStack() as stack:
+                for source in sources.values():
+                    stack.enter_context(source.plain_errors())
+                yield
+        finally:
+            self._sources = before
+
+    def _with_error(self, step: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """``step`` that, where its source ends at a bad batch, raises the error of that."""
+
+        @functools.wraps(step)
+        def checked(*args: Any) -> Any:
+            try:
+                return step(*args)
+            except Exception as error:
+                if is_end(error) and name in self._sources:
+                    self._sources[name].raise_error()
+                raise
+
+        return checked
+
     def _checked_source(
         self, x: Any, weight: Any, options: dict[str, Any]
     ) -> tuple[CheckedBatches, Any]:
         """Check arrays, put weights where they belong, and explain the loss that they give."""
+        x = loaders.as_arrays(x)
         self._check_data(x)
         x = self._with_weight(x, weight)
         spec = getattr(x, "element_spec", None)
@@ -310,3 +378,12 @@ def _named(method: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, A
     options = dict(inspect.signature(method).bind(*args, **kwargs).arguments)
     others = options.pop("kwargs", {})
     return {**options, **others}
+
+
+class _Batches(keras.callbacks.Callback):
+    """Counts the batches of ``predict``."""
+
+    count = 0
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.count = batch + 1
