@@ -9,6 +9,7 @@
     curl localhost:8000/model
     curl -F images=@a.png -F images=@b.png localhost:8000/score
     curl -F images=@a.png "localhost:8000/score?check=true"
+    curl -F images=@a.png "localhost:8000/score?background=white"    # behind transparent pixels
     curl -F images=@a.png "localhost:8000/round-trip?output=list"
     curl --json '{"n": 16, "temperature": 0.8, "seed": 0}' localhost:8000/sample -o samples.png
 
@@ -29,11 +30,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import FastAPI, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from starlette.exceptions import HTTPException
 
 from attnflow_keras.core.exactness import EXACT, level_errors
 from attnflow_keras.core.noise import NotFiniteError
+from attnflow_keras.core.wording import counted
+from attnflow_keras.data.pictures import as_colour
 from export.errors import ExportError
 from export.http_connections import settings
 from export.http_pictures import picture_response, read_pngs
@@ -41,10 +44,28 @@ from export.http_requests import Limits, Refusal, Worker, guard, refusal_of
 from export.runtime import Session
 
 
-class Output(BaseModel):
-    """How images come back: one PNG with all of them, or JSON with a base64 PNG for each."""
+class Options(BaseModel):
+    """What a request may state beside its files."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Pictures(Options):
+    """The colour behind transparent pixels of the files; without it those are refused."""
+
+    background: str | None = None
+
+    @field_validator("background")
+    @classmethod
+    def _is_colour(cls, value: str | None) -> str | None:
+        if value is not None:
+            as_colour(value)
+        return value
+
+
+class Output(Options):
+    """How images come back: one PNG with all of them, or JSON with a base64 PNG for each."""
+
     output: Literal["grid", "list"] = "grid"
 
 
@@ -56,10 +77,17 @@ class Draw(Output):
     seed: int | None = Field(None, ge=0, lt=2**63)
 
 
-class Seed(BaseModel):
+class RoundTrip(Output, Pictures):
+    """How the images of a round trip come back."""
+
+
+class Restore(Draw, Pictures):
+    """What to draw for conditions."""
+
+
+class Score(Pictures):
     """The seed of the dequantization noise, and whether to check the round trip too."""
 
-    model_config = ConfigDict(extra="forbid")
     seed: int = Field(0, ge=0, lt=2**63)
     check: bool = False
 
@@ -87,11 +115,11 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
         return {**{key: session.manifest[key] for key in keys}, "limits": limits._asdict()}
 
     @api.post("/score")
-    async def score(request: Request, options: Annotated[Seed, Query()]) -> dict[str, Any]:
+    async def score(request: Request, options: Annotated[Score, Query()]) -> dict[str, Any]:
         uploads = await _uploads(request, _fields(session), limits)
 
         def work() -> Any:
-            images, given = _images(session, uploads, limits)
+            images, given = _images(session, uploads, limits, options.background)
             features = session.features(given, len(images)) or None
             errors = _round_trip(session, images, features)[1] if options.check else None
             return session.log_prob(images, features, options.seed), errors
@@ -114,11 +142,11 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
         return {"images": rows}
 
     @api.post("/round-trip")
-    async def round_trip(request: Request, options: Annotated[Output, Query()]) -> Response:
+    async def round_trip(request: Request, options: Annotated[RoundTrip, Query()]) -> Response:
         uploads = await _uploads(request, _fields(session), limits)
 
         def work() -> Response:
-            images, given = _images(session, uploads, limits)
+            images, given = _images(session, uploads, limits, options.background)
             features = session.features(given, len(images)) or None
             back = session.quantize(_round_trip(session, images, features)[0])
             wrong = (back != images).reshape(len(images), -1).sum(axis=1)
@@ -144,7 +172,7 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
 
     @api.post("/restore")
     @api.post("/translate")
-    async def restore(request: Request, options: Annotated[Draw, Query()]) -> Response:
+    async def restore(request: Request, options: Annotated[Restore, Query()]) -> Response:
         if not condition:
             expected = "an unconditional export takes POST /sample or /round-trip"
             raise Refusal(400, "conditions", "a request that needs conditions", expected)
@@ -153,7 +181,7 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
         _at_most(total, limits)
 
         def work() -> Response:
-            given = _conditions(session, uploads["conditions"], limits)
+            given = _conditions(session, uploads["conditions"], limits, options.background)
             # The features of a condition are made once for all of its images.
             features = {
                 name: np.repeat(part, options.n, axis=0)
@@ -183,7 +211,9 @@ def _fields(session: Session) -> tuple[str, ...]:
 
 def _at_most(n: int, limits: Limits) -> None:
     if n > limits.images:
-        raise Refusal(422, "n", f"{n} images", f"at most {limits.images} images a request")
+        raise Refusal(
+            422, "n", counted(n, "image"), f"at most {counted(limits.images, 'image')} a request"
+        )
 
 
 async def _json(request: Request, model: type[Draw]) -> Draw:
@@ -218,31 +248,37 @@ async def _uploads(
                 found[field].append((value.filename or "", await value.read()))
     except HTTPException as error:
         status = 413 if str(error.detail).startswith("Too many") else 400
-        expected = f"multipart/form-data with at most {limits.images} files in a field"
+        expected = f"multipart/form-data with at most {counted(limits.images, 'file')} in a field"
         raise Refusal(status, "body", error.detail, expected) from error
     for field, files in found.items():
         if not files:
             raise Refusal(422, field, "no file", f"1 to {limits.images} PNG files")
         if len(files) > limits.images:
-            raise Refusal(413, field, f"{len(files)} files", f"at most {limits.images}")
+            raise Refusal(413, field, counted(len(files), "file"), f"at most {limits.images}")
     return found
 
 
 def _images(
-    session: Session, uploads: dict[str, list[tuple[str, bytes]]], limits: Limits
+    session: Session,
+    uploads: dict[str, list[tuple[str, bytes]]],
+    limits: Limits,
+    background: str | None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The images, and their conditions where the export takes some."""
-    images = read_pngs("images", uploads["images"], session.image_shape, limits)
+    shape = session.image_shape
+    images = read_pngs("images", uploads["images"], shape, limits, background=background)
     if not session.conditional:
         return images, None
-    conditions = _conditions(session, uploads["conditions"], limits)
+    conditions = _conditions(session, uploads["conditions"], limits, background)
     if len(conditions) not in (1, len(images)):
-        expected = f"1 file, or one for each of {len(images)} images"
-        raise Refusal(422, "conditions", f"{len(conditions)} files", expected)
+        expected = f"1 file, or one for each of {counted(len(images), 'image')}"
+        raise Refusal(422, "conditions", counted(len(conditions), "file"), expected)
     return images, conditions
 
 
-def _conditions(session: Session, files: list[tuple[str, bytes]], limits: Limits) -> np.ndarray:
+def _conditions(
+    session: Session, files: list[tuple[str, bytes]], limits: Limits, background: str | None
+) -> np.ndarray:
     """Conditions as the manifest describes them: pictures, or grey pictures of classes."""
     given = session.manifest["condition"]
     shape = tuple(given["shape"])
@@ -256,7 +292,7 @@ def _conditions(session: Session, files: list[tuple[str, bytes]], limits: Limits
     if given["dtype"] != "uint8" or len(shape) != 3 or shape[-1] not in (1, 3):
         got = f"an export with conditions of shape {shape} and dtype {given['dtype']}"
         raise Refusal(501, "conditions", got, "conditions that are uint8 pictures, grey or RGB")
-    return read_pngs("conditions", files, shape, limits)
+    return read_pngs("conditions", files, shape, limits, background=background)
 
 
 # --- start -------------------------------------------------------------------------------

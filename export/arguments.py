@@ -1,5 +1,6 @@
 """Checks of the arrays that a session is given, with errors that name the argument."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -77,13 +78,18 @@ def graph_inputs(graph: Any, inputs: dict[str, Any]) -> dict[str, Any]:
         inputs: NumPy arrays or ``onnxruntime.OrtValue``, by name.
 
     Raises:
-        ValueError: other names than the graph's, something that is neither kind of array,
+        ValueError: no dict, other names than the graph's, something that is neither kind of array,
             another shape, an empty batch or several sizes of it, or a dtype that can't be
             converted.
     """
     import onnxruntime
 
     wanted = {value.name: value for value in graph.get_inputs()}
+    if not isinstance(inputs, Mapping):
+        raise ValueError(
+            f"inputs must be a dict of arrays named {', '.join(wanted)}; got "
+            f"{type(inputs).__name__}"
+        )
     if set(inputs) != set(wanted):
         raise ValueError(
             f"inputs must be named {', '.join(wanted)}; got {', '.join(map(str, inputs)) or 'none'}"

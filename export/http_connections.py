@@ -74,7 +74,9 @@ class Connection(H11Protocol):
         """Answer what h11 can't parse; called where its error is caught."""
         error = sys.exception()
         status = getattr(error, "error_status_hint", 400)
-        self._refuse(Refusal(status, "request", error or msg, "a well-formed HTTP/1.1 request"))
+        # h11 quotes the bytes after a colon.
+        got = str(error or msg).partition(": bytearray(")[0]
+        self._refuse(Refusal(status, "request", got, "a well-formed HTTP/1.1 request"))
 
     # --- time ----------------------------------------------------------------------------
 

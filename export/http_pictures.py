@@ -13,12 +13,14 @@ from PIL import Image
 from attnflow_keras.data.pictures import (
     PictureError,
     TooLargeError,
+    TransparencyError,
     WrongKindError,
     decode_picture,
 )
 from export.http_requests import Limits, Refusal
 
-# What a PNG may be so that turning it into grey or RGB loses nothing. Label maps are grey.
+# What a PNG may be, but for transparency, so that turning it into grey or RGB loses nothing. Label
+# maps are grey.
 MODES = {"L": ("L", "1"), "RGB": ("RGB", "L", "1", "P")}
 
 
@@ -28,6 +30,7 @@ def read_pngs(
     shape: tuple[int, ...],
     limits: Limits,
     classes: bool = False,
+    background: str | None = None,
 ) -> np.ndarray:
     """PNG files as uint8 ``(n, *shape)``.
 
@@ -37,20 +40,26 @@ def read_pngs(
         shape: ``(h, w, c)`` that each must have.
         limits: their greatest number of pixels.
         classes: whether they are label maps, whose classes are the integers in the file.
+        background: colour behind transparent pixels; None refuses pictures that have some.
 
     Raises:
         Refusal: one that is no PNG, or another one than was expected.
     """
     return np.stack(
         [
-            _png(f"{field}[{i}]", content, shape, limits, classes)
+            _png(f"{field}[{i}]", content, shape, limits, classes, background)
             for i, (_, content) in enumerate(files)
         ]
     )
 
 
 def _png(
-    field: str, content: bytes, shape: tuple[int, ...], limits: Limits, classes: bool
+    field: str,
+    content: bytes,
+    shape: tuple[int, ...],
+    limits: Limits,
+    classes: bool,
+    background: str | None,
 ) -> np.ndarray:
     height, width, channels = shape
     mode = "L" if channels == 1 else "RGB"
@@ -59,15 +68,26 @@ def _png(
         # Its size is read first: a small file may hold a picture that fills the memory.
         picture = decode_picture(io.BytesIO(content), field, ("PNG",), limits.pixels)
         image = picture.image
-        if image.size != (width, height) or image.mode not in MODES[mode]:
+        kind = image.mode
+        if kind in ("RGBA", "LA", "PA"):
+            # Transparent pixels are looked for below; an opaque alpha channel says nothing.
+            kind = "L" if not picture.coloured else kind.removesuffix("A")
+        if image.size != (width, height) or kind not in MODES[mode]:
             got = f"{image.width}x{image.height} pixels, mode {image.mode}"
             raise Refusal(422, field, got, expected)
-        return (picture.stored() if classes else picture.pixels(channels)).reshape(shape)
+        return (picture.stored() if classes else picture.pixels(channels, background)).reshape(
+            shape
+        )
     except TooLargeError as error:
         most = f"at most {limits.pixels} pixels; {expected}"
         raise Refusal(413, field, error.reason, most) from error
     except WrongKindError as error:
         raise Refusal(415, field, f"{len(content)} bytes that are no PNG", expected) from error
+    except TransparencyError as error:
+        state = "state the colour behind transparent pixels (?background=white), or flatten it"
+        more = "a label map must be opaque: flatten it" if classes else state
+        got = "a PNG that has transparent pixels"
+        raise Refusal(422, field, got, f"{expected}; {more}") from error
     except PictureError as error:
         raise Refusal(422, field, f"a PNG that can't be read: {error.reason}", expected) from error
 

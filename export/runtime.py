@@ -10,6 +10,7 @@ from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.core.exactness import level_errors, require_exact
 from attnflow_keras.core.palettes import as_classes
 from attnflow_keras.core.preprocess import Preprocess
+from attnflow_keras.core.wording import counted
 from export import manifest
 from export.arguments import check_levels, check_shape, converted, floats, graph_inputs, sides
 from export.providers import choose_providers, load_graph, run_graph
@@ -279,7 +280,7 @@ class Session:
             return {name: np.repeat(part, n, axis=0) for name, part in condition.items()}
         if counts != {n}:
             found = " or ".join(map(str, sorted(counts)))
-            raise ValueError(f"condition holds {found} items for {n} images")
+            raise ValueError(f"condition holds {found} items for {counted(n, 'image')}")
         return condition
 
     # --- graphs --------------------------------------------------------------------------
@@ -311,9 +312,9 @@ class Session:
             Output name -> array.
 
         Raises:
-            ValueError: other names of inputs than the graph's, something that is neither kind
-                of array, another shape or dtype, an empty batch, or a device that no provider of
-                this session serves.
+            ValueError: no dict, other names than the graph's, something that is neither kind of
+                array, another shape or dtype, an empty batch, or a device that no provider of this
+                session serves.
         """
         graph = self.graph(name)
         return run_graph(graph, graph_inputs(graph, inputs), device, device_id)

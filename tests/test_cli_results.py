@@ -1,7 +1,10 @@
 """Folders in, files out: ``restore``, ``translate`` and ``sample`` on many pictures."""
 
+import csv
+import io
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -212,6 +215,77 @@ def test_no_result_replaces_an_input(restorer, translator, tmp_path, monkeypatch
         with pytest.raises(ValueError, match=message):
             results.partners(reference, "--reference")
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_damaged_picture_does_not_stop_the_others(restorer, translator, pictures, tmp_path):
+    def told(result, count):
+        assert result.exit_code == 1
+        assert result.stderr.count("as an image") == 1
+        assert "bad.png as an image" in " ".join(result.stderr.split())
+        assert f"left out 1 of {count} pictures, which can't be read" in result.stderr
+
+    small, large = tmp_path / "small", tmp_path / "large"
+    shutil.copytree(pictures / "small", small)
+    (small / "bad.png").write_bytes((small / "a.png").read_bytes()[:60])
+    result = attnflow("restore", restorer, small, "-o", tmp_path / "out")
+    assert files(tmp_path / "out") == ["a.png", "c.png", "sub/b.png"]
+    told(result, 4)
+    shutil.copytree(pictures / "large", large)
+    (large / "bad.png").write_bytes(b"")
+    given = ("--reference", large, "-o", tmp_path / "beside", "--json")
+    result = attnflow("restore", restorer, small, *given)
+    assert len(json.loads(result.stdout)["results"]) == 3
+    told(result, 4)
+
+    flow = zoo.load(translator)
+    for i, label in enumerate(pairs(flow, 2)[1]):
+        save_image(tmp_path / "maps" / f"{i}.png", label[..., None])
+    (tmp_path / "maps" / "bad.png").write_bytes(b"no picture")
+    result = attnflow("translate", translator, tmp_path / "maps", "-o", tmp_path / "photos")
+    assert files(tmp_path / "photos") == ["0.png", "1.png"]
+    told(result, 3)
+    with pytest.raises(ValueError, match="bad.png as an image"):
+        attnflow("restore", restorer, small / "bad.png", "-o", tmp_path / "one.png")
+
+
+def test_scores_of_a_folder_with_a_damaged_picture(tiny_images, tmp_path):
+    flow = make_tiny_flow(levels=1)
+    flow.adapt(tiny_images)
+    entry = zoo.save(flow, tmp_path / "entry", {"task": "unconditional"})
+    for i in range(3):
+        save_image(tmp_path / "in" / f"{i}.webp", tiny_images[i])
+    (tmp_path / "in" / "1.webp").write_bytes(b"RIFF")
+    result = attnflow("score", entry, tmp_path / "in", "-o", "-")
+    assert result.exit_code == 1
+    assert "1.webp as an image" in " ".join(result.stderr.split())
+    assert "left out 1 of 3 pictures" in result.stderr
+    # Nothing but the table on standard output.
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["file"] for row in rows] == ["0.webp", "2.webp"]
+    expected = flow.bits_per_dim(tiny_images[[0, 2]])
+    np.testing.assert_allclose([float(row["bits_per_dim"]) for row in rows], expected, atol=1e-4)
+    (tmp_path / "in" / "1.webp").unlink()
+    result = attnflow("score", entry, tmp_path / "in")
+    assert result.exit_code == 0
+    assert "2 images" in result.stdout
+    assert "1 image)\n" in attnflow("score", entry, tmp_path / "in" / "0.webp").stdout
+    with pytest.raises(ValueError, match="--json and --out - both write to standard output"):
+        attnflow("score", entry, tmp_path / "in", "-o", "-", "--json")
+
+
+def test_pictures_and_folders_do_not_go_to_standard_output(restorer, pictures, tmp_path):
+    entry = zoo.save(make_tiny_flow(levels=1), tmp_path / "entry", {"task": "unconditional"})
+    picture = pictures / "small" / "a.png"
+    message = "--out must be a file: pictures don't go to standard output; got -"
+    with pytest.raises(ValueError, match=message):
+        attnflow("restore", restorer, picture, "-o", "-")
+    with pytest.raises(ValueError, match=message):
+        attnflow("sample", entry, "-o", "-")
+    message = "--out must be a folder; got -, standard output"
+    with pytest.raises(ValueError, match=message):
+        attnflow("restore", restorer, pictures / "small", "-o", "-")
+    with pytest.raises(ValueError, match=message):
+        attnflow("export", restorer, "-o", "-")
 
 
 def test_progress_counts_the_tiles_of_all_samples():

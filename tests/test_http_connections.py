@@ -271,6 +271,7 @@ def test_what_can_not_be_parsed_gets_json(slow, caplog, case):
     found = slow.ask(sent)
     refused(found, status, "request", "", "a well-formed HTTP/1.1 request")
     assert found[2]["error"]["got"].isprintable()
+    assert "bytearray" not in found[2]["error"]["got"]
     time.sleep(0.05)
     assert [record.getMessage() for record in caplog.records] == ["Invalid HTTP request received."]
     assert not any(record.exc_info for record in caplog.records)

@@ -214,6 +214,28 @@ def test_transparent_pngs_are_refused(client, tiny_images):
     content = png(tiny_images[0], transparency=int(tiny_images[0, 0, 0, 0]))
     response = client.post("/score", files=[("images", ("a.png", content))])
     refused(response, 422, "images[0]", "has transparent pixels", "8x8 pixels, grey")
+    assert "(?background=white)" in response.json()["error"]["expected"]
+
+
+def test_a_background_is_laid_behind_transparent_pixels(client, session, tiny_images):
+    """As on the command line: a digit may live in the alpha channel alone."""
+    level = tiny_images[0, ..., 0]
+    ink = np.zeros_like(level)
+    for content in (
+        png(np.stack([ink, ink, ink, 255 - level], axis=-1)),
+        png(Image.merge("LA", [Image.fromarray(part) for part in (ink, 255 - level)])),
+    ):
+        sent = [("images", ("a.png", content))]
+        response = client.post("/round-trip?output=list&background=white", files=sent)
+        np.testing.assert_array_equal(listed(response), tiny_images[:1])
+        found = client.post("/score?background=%23ffffff", files=sent).json()["images"][0]
+        expected = session.bits_per_dim(tiny_images[:1])[0]
+        assert found["bits_per_dim"] == pytest.approx(float(expected), rel=1e-6)
+    opaque = png(np.dstack([tiny_images[0]] * 3 + [np.full_like(level, 255)]))
+    response = client.post("/round-trip?output=list", files=[("images", ("a.png", opaque))])
+    np.testing.assert_array_equal(listed(response), tiny_images[:1])
+    response = client.post("/score?background=whitish", files=files(tiny_images[:1]))
+    refused(response, 422, "background", "'whitish'", "background must be a colour: white, #rrggbb")
 
 
 # --- a conditional export ----------------------------------------------------------------
@@ -427,7 +449,8 @@ BAD_PICTURES = {
     "size": (png(np.zeros((8, 9), "uint8")), 422, "9x8 pixels, mode L", GREY),
     "colour": (png(np.zeros((8, 8, 3), "uint8")), 422, "8x8 pixels, mode RGB", GREY),
     "16 bits": (png(np.zeros((8, 8), "uint16")), 422, "mode I;16", GREY),
-    "alpha": (png(np.zeros((8, 8, 4), "uint8")), 422, "mode RGBA", GREY),
+    "alpha": (png(np.zeros((8, 8, 4), "uint8")), 422, "has transparent pixels", GREY),
+    "colours, alpha": (png(np.full((8, 8, 4), (1, 2, 3, 4), "uint8")), 422, "mode RGBA", GREY),
     "cut off": (WHOLE[:-30], 422, "can't be read", GREY),
     "altered": (WHOLE[:44] + b"\xff" * 8 + WHOLE[52:], 422, "can't be read", GREY),
     "no header": (WHOLE[:8] + bytes(40), 415, "no PNG", GREY),

@@ -11,6 +11,7 @@ from attnflow_keras.data import (
     load_picture,
     save_image,
 )
+from attnflow_keras.data.picture_files import Unreadable
 from tests.helpers import grey_png
 
 RNG = np.random.default_rng(0)
@@ -57,6 +58,30 @@ def test_label_maps_must_be_opaque(tmp_path):
             load_label_map(tmp_path / "clear.png")
 
 
+@pytest.mark.parametrize("mode", ["P", "L", "1", "RGB", "I;16"])
+def test_one_transparent_colour_is_transparency(tmp_path, mode):
+    """By the tRNS chunk of a PNG, without an alpha channel."""
+    arrays = {"1": CLASSES > 1, "RGB": COLOURS, "I;16": CLASSES.astype("uint16")}
+    image = Image.fromarray(arrays.get(mode, CLASSES))
+    colour = {"1": 0, "RGB": tuple(COLOURS[2, 3].tolist())}.get(mode, int(CLASSES[2, 3]))
+    if mode == "P":
+        image = Image.fromarray(CLASSES, "P")
+        image.putpalette([value for i in range(6) for value in (i, 200, 7)])
+    image.save(tmp_path / "clear.png", transparency=colour)
+    with pytest.raises(ValueError, match=r"clear.png has transparent pixels; a label map must"):
+        load_label_map(tmp_path / "clear.png")
+    unused = {"RGB": (1, 2, 3), "1": None}.get(mode, 5)
+    if unused is not None:
+        image.save(tmp_path / "opaque.png", transparency=unused)
+        expected = arrays.get(mode, CLASSES)
+        np.testing.assert_array_equal(load_label_map(tmp_path / "opaque.png"), expected)
+
+
+def test_webp_holds_colours(tmp_path):
+    save_image(tmp_path / "map.webp", COLOURS)
+    np.testing.assert_array_equal(load_label_map(tmp_path / "map.webp"), COLOURS)
+
+
 def test_bad_files(tmp_path):
     Image.fromarray(np.full((4, 4), 300, "uint16")).save(tmp_path / "many.png")
     with pytest.raises(ValueError, match="must hold classes of at most 255; got 300"):
@@ -67,7 +92,7 @@ def test_bad_files(tmp_path):
     with pytest.raises(ValueError, match="can't read .*text.png as an image"):
         load_label_map(tmp_path / "text.png")
     (tmp_path / "map.tif").write_bytes(b"")
-    with pytest.raises(ValueError, match="expected .png, .jpg, .jpeg; got '.tif'"):
+    with pytest.raises(ValueError, match="expected .png, .jpg, .jpeg, .webp; got '.tif'"):
         load_label_map(tmp_path / "map.tif")
 
 
@@ -110,6 +135,21 @@ def test_transparent_photos_need_a_background(folders):
     with pytest.warns(UserWarning, match="photos: laid 1 on the background white"):
         pairs = load_labelled_folder(*folders, (6, 8, 3), background="white")
     assert pairs["image"][1, 0, 0].tolist() == [255, 255, 255]
+
+
+def test_a_pair_that_cannot_be_read_is_left_out_where_that_is_asked_for(folders):
+    (folders[0] / "0.png").write_bytes(b"no picture")
+    (folders[1] / "2.png").write_bytes((folders[1] / "1.png").read_bytes()[:50])
+    with pytest.raises(ValueError, match="can't read .*0.png as an image"):
+        load_labelled_folder(*folders, (6, 8, 3))
+    unreadable = Unreadable()
+    pairs = load_labelled_folder(*folders, (6, 8, 3), unreadable=unreadable)
+    np.testing.assert_array_equal(pairs["image"], np.roll(COLOURS, 1, axis=0)[None])
+    np.testing.assert_array_equal(pairs["condition"], np.roll(CLASSES, 1, axis=0)[None])
+    assert list(unreadable.errors) == [folders[0] / "0.png", folders[0] / "2.png"]
+    (folders[0] / "1.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="can't read .*0.png as an image"):
+        load_labelled_folder(*folders, (6, 8, 3), unreadable=Unreadable())
 
 
 def test_resizing_makes_no_new_classes(folders):

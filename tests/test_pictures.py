@@ -100,7 +100,8 @@ def test_a_transparent_grey_of_any_bits(bits):
         expected = levels[0] * (255 // (2**bits - 1))
         expected[last] = 9
         np.testing.assert_array_equal(found, expected)
-        np.testing.assert_array_equal(picture.stored(), levels)
+        with pytest.raises(TransparencyError, match="a label map must be opaque"):
+            picture.stored()
 
 
 def test_an_opaque_alpha_channel_changes_nothing(tmp_path):
@@ -205,8 +206,8 @@ def folder(tmp_path, digits):
 
 def test_a_folder_holds_what_a_person_sees(folder, digits):
     said = (
-        r"my.png: skipped 4 hidden, skipped 1 not named .png, .jpg, .jpeg, skipped 1 links to a "
-        r"folder above$"
+        r"my.png: skipped 4 hidden, skipped 1 not named .png, .jpg, .jpeg, .webp, skipped 1 linked "
+        r"to a folder above$"
     )
     with pytest.warns(UserWarning, match=said) as caught:
         found = load_images(folder, (28, 28, 1))
@@ -234,7 +235,7 @@ def test_a_folder_named_like_an_array(tmp_path, digits):
 def test_a_folder_without_pictures(tmp_path):
     (tmp_path / "._0.png").touch()
     (tmp_path / "notes.txt").touch()
-    message = r"holds no image \(.png, .jpg, .jpeg\); .*skipped 1 hidden"
+    message = r"holds no image \(.png, .jpg, .jpeg, .webp\); .*skipped 1 hidden"
     for read in (load_images, load_pictures, find_pictures):
         with pytest.raises(ValueError, match=message):
             read(tmp_path)
@@ -273,3 +274,26 @@ def test_resizing_says_what_it_did(tmp_path, digits):
     with pytest.warns(UserWarning, match=said) as caught:
         load_images(tmp_path, (28, 28, 1), resize=True)
     assert len(caught) == 1
+
+
+def test_webp_is_read_as_other_pictures_are(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (2, 6, 8, 3), dtype="uint8")
+    save_image(tmp_path / "a.webp", frames[0])
+    first, second = (Image.fromarray(frame) for frame in frames)
+    # Of a moving picture the first frame, as of a GIF.
+    first.save(tmp_path / "b.webp", save_all=True, append_images=[second], lossless=True)
+    found = load_images(tmp_path, (6, 8, 3))
+    np.testing.assert_array_equal(found, np.stack([frames[0], frames[0]]))
+    np.testing.assert_array_equal(load_images(tmp_path / "a.webp"), frames[:1])
+    np.testing.assert_array_equal(load_picture(tmp_path / "b.webp"), frames[0])
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    first.save(tmp_path / "turned.webp", lossless=True, exif=exif)
+    np.testing.assert_array_equal(load_picture(tmp_path / "turned.webp"), np.rot90(frames[0], -1))
+    clear = first.convert("RGBA")
+    clear.putpixel((0, 0), (1, 2, 3, 0))
+    clear.save(tmp_path / "clear.webp", lossless=True)
+    with pytest.raises(ValueError, match=r"clear.webp has transparent pixels"):
+        load_picture(tmp_path / "clear.webp")
+    assert load_picture(tmp_path / "clear.webp", "white")[0, 0].tolist() == [255, 255, 255]

@@ -131,6 +131,7 @@ def test_device_arrays_stay_in_place_and_may_be_mixed(session, tiny_images):
     [
         ({"picture": X}, None, "inputs must be named image; got picture"),
         ({}, None, "inputs must be named image; got none"),
+        (X, None, "inputs must be a dict of arrays named image; got ndarray"),
         ({"image": X, "latent_0": X}, None, "inputs must be named image; got image, latent_0"),
         ({"image": X.tolist()}, None, r"inputs\['image'\] must be a NumPy array or .* got list"),
         (

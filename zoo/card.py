@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from attnflow_keras.core.exactness import EXACT
+from attnflow_keras.core.wording import counted
 
 _ESCAPES = str.maketrans({"<": "&lt;", "[": "\\[", "|": "\\|"})
 
@@ -138,7 +139,9 @@ def result_notes(result: dict[str, Any]) -> list[str]:
             "looks: real photos are often ambiguous, and flat class means are the easiest to read. "
             "LPIPS and PSNR tell those from photos"
         )
-    notes.append(f"{result['items']} pictures of {result['split']}; ± is the standard error")
+    notes.append(
+        f"{counted(result['items'], 'picture')} of {result['split']}; ± is the standard error"
+    )
     return notes
 
 
@@ -178,6 +181,6 @@ def metric_line(metric: dict[str, Any]) -> str:
     return (
         f"{metric['value']:.4f}{error} {metric['name']} "
         f"({metric['dims']} dims, {metric['levels']} levels, {metric['dequantization']} "
-        f"dequantization, {draws}, {metric['split']}: {metric['items']} images"
+        f"dequantization, {draws}, {metric['split']}: {counted(metric['items'], 'image')}"
         + (f"; {metric['note']})" if "note" in metric else ")")
     )

@@ -1,4 +1,4 @@
-"""The user's own images: a folder of PNG or JPEG, one picture, or a .npy or .npz file."""
+"""The user's own images: a folder of PNG, JPEG or WebP, one picture, or a .npy or .npz file."""
 
 import io
 from pathlib import Path
@@ -8,8 +8,14 @@ import numpy as np
 
 from attnflow_keras.core.checks import check_integer, check_sides
 from attnflow_keras.core.files import write_file
-from attnflow_keras.data.picture_files import Notes, find_pictures, fitted, read_pixels
-from attnflow_keras.data.pictures import MODES, SUFFIXES, as_colour, one_line
+from attnflow_keras.data.picture_files import (
+    Notes,
+    Unreadable,
+    find_pictures,
+    fitted,
+    read_pixels,
+)
+from attnflow_keras.data.pictures import MODES, SUFFIXES, PictureError, as_colour, one_line
 
 ARRAYS = (".npy", ".npz")
 
@@ -19,6 +25,7 @@ def load_images(
     image_shape: tuple[int, int, int] | None = None,
     resize: bool = False,
     background: Any = None,
+    unreadable: Unreadable | None = None,
 ) -> np.ndarray:
     """Read images as uint8 ``(n, h, w, c)``.
 
@@ -26,7 +33,7 @@ def load_images(
     left out. A warning says what was left out, resized or laid on the background, with counts.
 
     Args:
-        path: a folder with PNG or JPEG files (subfolders included, in order of their paths),
+        path: a folder with PNG, JPEG or WebP files (subfolders included, in order of their paths),
             one such file, or a .npy or .npz file with one array of shape ``(n, h, w)`` or
             ``(n, h, w, c)`` and dtype uint8.
         image_shape: ``(h, w, c)`` that every image must have; pictures are converted to grey
@@ -35,6 +42,8 @@ def load_images(
             its own: another aspect ratio is stretched.
         background: colour behind transparent pixels: a name such as ``"white"``, ``"#rrggbb"``, or
             ``(red, green, blue)``. None refuses pictures that have some.
+        unreadable: takes the errors of pictures that can't be read, and the others are returned.
+            None raises the first.
 
     Raises:
         FileNotFoundError: no such file or folder.
@@ -64,9 +73,17 @@ def load_images(
     shape = image_shape
     images = []
     for file in files:
-        image = _read(file, shape, resize, background, notes)
+        try:
+            image = _read(file, shape, resize, background, notes)
+        except PictureError as error:
+            if unreadable is None:
+                raise
+            unreadable.add(file, error)
+            continue
         shape = shape or image.shape
         images.append(image)
+    if unreadable is not None:
+        unreadable.check(len(files))
     notes.say()
     return np.stack(images)
 

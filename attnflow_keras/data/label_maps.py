@@ -7,12 +7,12 @@ import numpy as np
 
 from attnflow_keras.core.palettes import as_classes
 from attnflow_keras.data.pairs import load_pair_folder
-from attnflow_keras.data.picture_files import Notes, fitted, read_pixels
-from attnflow_keras.data.pictures import LABEL_FORMATS, open_picture
+from attnflow_keras.data.picture_files import Notes, Unreadable, fitted, read_pixels
+from attnflow_keras.data.pictures import LABEL_FORMATS, PictureError, open_picture
 
 
 def load_label_map(path: str | Path, palette: Any = None, colours: bool = False) -> np.ndarray:
-    """Read one label map from a PNG or JPEG picture.
+    """Read one label map from a PNG, JPEG or WebP picture.
 
     A picture of one channel, grey, indexed or of 1 bit, holds classes, the integers as they are
     stored in the file, whatever its bits: uint8 ``(h, w)``. Any other holds colours: uint8
@@ -47,6 +47,7 @@ def load_labelled_folder(
     resize: bool = False,
     palette: Any = None,
     background: Any = None,
+    unreadable: Unreadable | None = None,
 ) -> dict[str, np.ndarray]:
     """Photos and label maps of two folders whose files have the same names.
 
@@ -61,6 +62,8 @@ def load_labelled_folder(
             classes.
         background: colour behind transparent pixels of photos, see :func:`load_images`; None
             refuses photos that have some. Label maps must be opaque.
+        unreadable: takes the errors of pairs of which one can't be read, by the photo, and the
+            others are returned. None raises the first.
 
     Returns:
         ``{"image": uint8 (n, h, w, 3), "condition": uint8 (n, h, w) or (n, h, w, 3)}``; with a
@@ -73,16 +76,26 @@ def load_labelled_folder(
     """
     images, conditions = [], []
     notes = Notes(image_folder)
-    for photo, label in zip(*load_pair_folder(image_folder, label_folder), strict=True):
-        pixels = read_pixels(photo, 3, background, notes)
+    pairs = list(zip(*load_pair_folder(image_folder, label_folder), strict=True))
+    for photo, label in pairs:
+        try:
+            pixels = read_pixels(photo, 3, background, notes)
+            found = load_label_map(label, palette)
+        except PictureError as error:
+            if unreadable is None:
+                raise
+            unreadable.add(photo, error)
+            continue
         images.append(fitted(pixels, image_shape[:2], resize, photo, False, notes))
-        found = fitted(load_label_map(label, palette), image_shape[:2], resize, label)
+        found = fitted(found, image_shape[:2], resize, label)
         conditions.append(found if palette is None else known_classes(found, palette, label))
         if conditions[-1].ndim != conditions[0].ndim:
             raise ValueError(
                 f"{label_folder} must hold label maps of one kind, of classes or of colours; "
                 f"{label} is unlike the first"
             )
+    if unreadable is not None:
+        unreadable.check(len(pairs))
     notes.say()
     return {"image": np.stack(images), "condition": np.stack(conditions)}
 

@@ -75,7 +75,7 @@ def training_source(name: str) -> Any:
 def load_pictures(
     path: str | Path, least: tuple[int, int] = (1, 1), background: Any = None
 ) -> list[np.ndarray]:
-    """All PNG and JPEG pictures of a folder (or one file), uint8 ``(h, w, 3)`` each.
+    """All PNG, JPEG and WebP pictures of a folder (or one file), uint8 ``(h, w, 3)`` each.
 
     Args:
         path: the folder or file.

@@ -14,7 +14,7 @@ def load_pair_folder(
 ) -> tuple[list[Path], list[Path]]:
     """Find the pairs of two folders: files whose paths agree up to the suffix.
 
-    Files are PNG or JPEG pictures, subfolders included: ``a/1.jpg`` of one folder goes with
+    Files are PNG, JPEG or WebP pictures, subfolders included: ``a/1.jpg`` of one folder goes with
     ``a/1.png`` of the other. None is opened; see :func:`load_picture`.
 
     Args:
@@ -48,7 +48,7 @@ def load_pair_folder(
 
 
 def load_picture(path: str | Path, background: Any = None) -> np.ndarray:
-    """Read one PNG or JPEG picture of any size as RGB, uint8 ``(h, w, 3)``.
+    """Read one PNG, JPEG or WebP picture of any size as RGB, uint8 ``(h, w, 3)``.
 
     A photo is turned as its EXIF data say.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras.data.pictures import SUFFIXES, open_picture
+from attnflow_keras.data.pictures import SUFFIXES, PictureError, open_picture
 
 # Besides names that start with a dot: what archivers and network drives leave beside the files.
 HIDDEN = ("__MACOSX", "@eaDir")
@@ -39,13 +39,33 @@ class Notes:
             warnings.warn(f"{self.source}: {self}", stacklevel=3)
 
 
+class Unreadable:
+    """Pictures of a folder that can't be read, for a caller that goes on with the others.
+
+    Attributes:
+        errors: the error of each, by its file.
+    """
+
+    def __init__(self) -> None:
+        self.errors: dict[Path, PictureError] = {}
+
+    def add(self, file: Path, error: PictureError) -> None:
+        """Note that a file can't be read."""
+        self.errors[file] = error
+
+    def check(self, count: int) -> None:
+        """Raise the first error where none of ``count`` pictures can be read."""
+        if len(self.errors) == count:
+            raise next(iter(self.errors.values()))
+
+
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is none of the user's."""
     return name.startswith(".") or name in HIDDEN
 
 
 def find_pictures(folder: str | Path, notes: Notes | None = None) -> list[Path]:
-    """PNG and JPEG files of a folder and its subfolders, in order of their paths.
+    """PNG, JPEG and WebP files of a folder and its subfolders, in order of their paths.
 
     Links are followed, to folders too. Hidden files and folders are left out, and so is what the
     system keeps beside the files: names that start with a dot, ``__MACOSX``, ``@eaDir``.
@@ -79,7 +99,7 @@ def read_pixels(file: str | Path, channels: int, background: Any, notes: Notes) 
     """One picture in grey or RGB, uint8 ``(h, w, channels)``.
 
     Args:
-        file: a PNG or JPEG file.
+        file: a PNG, JPEG or WebP file.
         channels: 1 or 3.
         background: colour behind transparent pixels; None refuses pictures that have some.
         notes: counts pictures laid on the background, and those that lose their colours.
@@ -142,7 +162,7 @@ def fitted(
 def _walk(folder: Path, above: tuple[Path, ...], notes: Notes) -> Iterator[Path]:
     real = folder.resolve()
     if real in above:
-        notes.add("skipped {} links to a folder above")
+        notes.add("skipped {} linked to a folder above")
         return
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)

@@ -18,11 +18,12 @@ from attnflow_keras.core.checks import is_integer
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
-# By content, since browsers save WebP under such names too. None of these starts another program,
-# as Pillow's EPS does, or writes to the terminal, as its TIFF does.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+# By content, since browsers save WebP and GIF under other names too; of a moving picture the first
+# frame. None of these starts another program, as Pillow's EPS does, or writes to the terminal, as
+# its TIFF does.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
-LABEL_FORMATS = ("PNG", "JPEG")
+LABEL_FORMATS = ("PNG", "JPEG", "WEBP")
 
 MODES = {1: "L", 3: "RGB"}
 # Other ways to write colours, and what is made of them.
@@ -80,6 +81,9 @@ class Picture(NamedTuple):
         """Whether some pixel is not opaque."""
         if not self.image.has_transparency_data:
             return False
+        if self.image.mode.startswith(("I", "F")):
+            colour = self.image.info["transparency"]
+            return bool((np.asarray(self.image) == colour).any())
         image = self.image if "A" in self.image.mode else self.image.convert("RGBA")
         low, _ = image.getchannel("A").getextrema()
         return bool(low != 255)
@@ -135,22 +139,22 @@ class Picture(NamedTuple):
         Raises:
             PictureError: colours, or grey with an alpha channel, of more than 8 bits; numbers that
                 are no integers.
-            TransparencyError: transparent pixels in grey or colour: classes can't be blended.
+            TransparencyError: transparent pixels, in whatever mode: classes can't be blended.
         """
         image = self.image
-        if image.mode == "P":
-            if not colours:
-                return np.asarray(image)
-            return np.asarray(image.convert("RGBA"))[..., :3]
         if image.mode == "F":
             raise PictureError(self.name, "a label map must hold integers")
         if self.depth > 8 and not image.mode.startswith("I"):
             # Pillow has cut them to 8: two classes could become one.
             raise PictureError(self.name, TOO_DEEP)
-        if image.mode in ("RGBA", "LA", "PA") and self.transparent:
+        if self.transparent:
             raise TransparencyError(
                 self.name, "has transparent pixels; a label map must be opaque: flatten it"
             )
+        if image.mode == "P":
+            if not colours:
+                return np.asarray(image)
+            return np.asarray(image.convert("RGBA"))[..., :3]
         if image.mode == "LA":
             image = image.getchannel("L")
         if image.mode == "1":
@@ -166,7 +170,7 @@ def open_picture(path: str | Path, formats: tuple[str, ...] = FORMATS) -> Pictur
     """Read one of the user's files.
 
     Args:
-        path: a PNG or JPEG file by its name.
+        path: a PNG, JPEG or WebP file by its name.
         formats: Pillow's names of what the content may be.
 
     Raises:

@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+from attnflow_keras.core.wording import counted
+
 Range = tuple[float, float]
 
 # Beyond these a row carries a warning.
@@ -174,7 +176,7 @@ class FlowDiagnosis:
             worst = max(self.layers, key=lambda row: row.round_trip_error)
             return (
                 f"decode(encode(x)) changes {self.wrong_levels:,} grey levels in "
-                f"{len(self.inexact_images)} of {self.images} images, image "
+                f"{len(self.inexact_images)} of {counted(self.images, 'image')}, image "
                 f"{self.inexact_images[0]} first, by up to "
                 f"{256 * self.round_trip_error:.2g}; the layer with the largest error of its own "
                 f"is {worst.path} ({worst.round_trip_error:.2g})"
@@ -227,7 +229,8 @@ class FlowDiagnosis:
         rows = [_cells(row) for row in self.layers]
         widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
         lines = [
-            f"{self.name}: {len(self.layers)} layers, {self.images} images, {self.dtype}; "
+            f"{self.name}: {counted(len(self.layers), 'layer')}, "
+            f"{counted(self.images, 'image')}, {self.dtype}; "
             "log-det in bits per dimension of the image",
             "",
             _line(COLUMNS, widths),

@@ -7,6 +7,7 @@ from keras import ops, tree
 
 from attnflow_keras._tfp import tfb, tfd
 from attnflow_keras.bijectors import FlowBijector
+from attnflow_keras.core.wording import counted
 from attnflow_keras.flow import inputs as checks
 
 Tensor = Any
@@ -57,7 +58,8 @@ class _Decode(FlowBijector):
             )
         if None not in (given, count) and given != count:
             raise ValueError(
-                f"the condition holds {given} items, one an image; got a batch of {count} images"
+                f"the condition holds {counted(given, 'item')}, one an image; got a batch of "
+                f"{counted(count, 'image')}"
             )
         return self.features
 

@@ -10,6 +10,7 @@ from attnflow_keras.core import noise
 from attnflow_keras.core.checks import check_integer, is_integer
 from attnflow_keras.core.exactness import level_errors, require_exact
 from attnflow_keras.core.preprocess import Preprocess
+from attnflow_keras.core.wording import counted
 from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow.compiled import CompiledMethods
 from attnflow_keras.ops.numerics import LN2
@@ -346,7 +347,9 @@ class InferenceMixin:
         if count is None or count == n:
             return condition
         if count != 1:
-            raise ValueError(f"condition must be one for each of {n} images, or one; got {count}")
+            raise ValueError(
+                f"condition must be one for each of {counted(n, 'image')}, or one; got {count}"
+            )
         if not isinstance(condition, tuple):
             condition = self._features(condition)  # once, not for every image
         return tree.map_structure(lambda part: ops.repeat(part, n, axis=0), condition)

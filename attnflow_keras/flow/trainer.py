@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops, tree
 
 from attnflow_keras.core import noise
+from attnflow_keras.core.wording import counted
 from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow import loaders
 from attnflow_keras.flow.batches import CheckedBatches, is_end
@@ -332,7 +333,9 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
         if condition is not None:
             count = tree.flatten(condition)[0].shape[0]
             if None not in (count, images) and count != images:
-                raise ValueError(f"condition must be one for each of {images} images; got {count}")
+                raise ValueError(
+                    f"condition must be one for each of {counted(images, 'image')}; got {count}"
+                )
             self._check_pair(image, condition)
         weight = given["weight"] if weight is None else weight
         if weight is not None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.wording import counted
+
 
 def evaluate_bits_per_dim(
     flow: Any,
@@ -43,7 +45,8 @@ def evaluate_bits_per_dim(
         raise ValueError(f"draws must be at least 1; got {draws}")
     if condition is not None and not isinstance(condition, tuple) and len(condition) != len(images):
         raise ValueError(
-            f"condition must be one for each of {len(images)} images; got {len(condition)}"
+            f"condition must be one for each of {counted(len(images), 'image')}; got "
+            f"{len(condition)}"
         )
     given = {} if condition is None else {"condition": condition}
     dims = math.prod(images.shape[1:])

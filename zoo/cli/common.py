@@ -1,15 +1,18 @@
 """What the commands share: arguments, and reading the user's data."""
 
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from attnflow_keras.core import checks
-from attnflow_keras.core.files import followed, is_special
-from zoo.cli.console import working
+from attnflow_keras.core.files import followed, is_special, write_file
+from attnflow_keras.core.untrusted import printable
+from zoo.cli.console import notes, working
 
 Name = Annotated[
     str,
@@ -20,8 +23,8 @@ Name = Annotated[
 ]
 
 DATA_HELP = (
-    "A folder of PNG or JPEG files, one picture, a .npy or .npz file (uint8), or a data set's "
-    "split: mnist:test, fashion_mnist:validation, cifar10:train, bluemarble_sr8:test,"
+    "A folder of PNG, JPEG or WebP files, one picture, a .npy or .npz file (uint8), or a data "
+    "set's split: mnist:test, fashion_mnist:validation, cifar10:train, bluemarble_sr8:test,"
     " bluemarble_landcover:test, ..."
 )
 
@@ -79,6 +82,10 @@ def check_out(path: Path, endings: Sequence[str] = ()) -> None:
 
     With ``endings``, its name must have one of them.
     """
+    if is_stdout(path):
+        if endings:
+            raise ValueError("--out must be a file: pictures don't go to standard output; got -")
+        return
     if endings and path.suffix.lower().removeprefix(".") not in endings and not path.is_dir():
         names = ", ".join(f".{ending}" for ending in endings)
         raise ValueError(f"--out must be a name in {names}; got {path.name!r}")
@@ -92,8 +99,42 @@ def check_out(path: Path, endings: Sequence[str] = ()) -> None:
     _check_folder(path, followed(path).parent)
 
 
+def is_stdout(path: Path | None) -> bool:
+    """Whether ``--out`` asks for standard output, by ``-``."""
+    return path is not None and str(path) == "-"
+
+
+def check_text_out(path: Path, as_json: bool) -> None:
+    """:func:`check_out` for text, which may go to standard output unless figures do as JSON."""
+    if is_stdout(path) and as_json:
+        raise ValueError("--json and --out - both write to standard output; name a file")
+    check_out(path)
+
+
+def write_text(path: Path, content: str, lines: Any) -> None:
+    """Write a result that is text, to a file or, for ``-``, to standard output.
+
+    Names of files in it are bytes; those that are no UTF-8 are written as they are.
+
+    Args:
+        path: what the user gave as ``--out``.
+        content: the text.
+        lines: the console that says that a file was written.
+    """
+    data = content.encode("utf-8", sys.getfilesystemencodeerrors())
+    if is_stdout(path):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    else:
+        write_file(path, data)
+        lines.print(f"wrote {path}")
+
+
 def check_out_folder(path: Path) -> None:
     """Raise unless a folder can be written there; before work that takes long."""
+    if is_stdout(path):
+        raise ValueError("--out must be a folder; got -, standard output")
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"--out must be a folder; {path} is a file")
     _check_folder(path, followed(path))
@@ -173,7 +214,13 @@ def bundled_images(entry: dict[str, Any]) -> tuple[Any, Any] | None:
     return images, None
 
 
-def load_data(data: str, image_shape: Any, resize: bool, background: str | None = None) -> Any:
+def load_data(
+    data: str,
+    image_shape: Any,
+    resize: bool,
+    background: str | None = None,
+    unreadable: Any = None,
+) -> Any:
     """Images from what the user named, see ``DATA_HELP``."""
     from attnflow_keras.data import load_dataset, load_images
     from attnflow_keras.data.datasets import DATASETS
@@ -192,7 +239,7 @@ def load_data(data: str, image_shape: Any, resize: bool, background: str | None 
         known = ", ".join(DATASETS)
         raise ValueError(f"no data set {name!r}; those with splits are {known}")
     try:
-        return load_images(data, image_shape, resize, background)
+        return load_images(data, image_shape, resize, background, unreadable)
     except ValueError as error:
         if resize and Path(data).suffix.lower() in (".npy", ".npz"):
             raise ValueError(f"{error}. --resize is for pictures, not for arrays") from error
@@ -205,11 +252,13 @@ def load_conditioned(
     resize: bool,
     labels: Path | None = None,
     background: str | None = None,
+    unreadable: Any = None,
 ) -> tuple[Any, Any]:
     """Images from what the user named, and the conditions that the entry's flow takes, or None.
 
     Conditions of super-resolution are made from the images, as those of its data sets are; label
-    maps come from a folder of their own.
+    maps come from a folder of their own. ``unreadable``, an ``Unreadable``, takes the errors of
+    pictures of a folder that can't be read, and the others are returned.
     """
     from attnflow_keras.data import downscale, load_labelled_folder, load_paired
     from attnflow_keras.data.paired import PAIRED
@@ -229,9 +278,9 @@ def load_conditioned(
             )
         return pairs["image"], pairs["condition"] if conditional else None
     if not conditional:
-        return load_data(data, shape, resize, background), None
+        return load_data(data, shape, resize, background, unreadable), None
     if task == SUPER_RESOLUTION:
-        images = load_data(data, shape, resize, background)
+        images = load_data(data, shape, resize, background, unreadable)
         return images, downscale(images, entry["config"]["scale"])
     if labels is None:
         raise ValueError(
@@ -240,11 +289,27 @@ def load_conditioned(
         )
     # Exports of an entry with a palette take classes only.
     palette = entry["config"].get("palette")
-    pairs = load_labelled_folder(data, labels, shape, resize, palette, background)
+    pairs = load_labelled_folder(data, labels, shape, resize, palette, background, unreadable)
     return pairs["image"], pairs["condition"]
 
 
-def row_names(data: str, labels: Path | None, count: int) -> list[str]:
+def report_unreadable(errors: Mapping[Any, Exception], read: int) -> None:
+    """Name the pictures that were left out, count them, and end with status 1 if there are any.
+
+    Args:
+        errors: the error of each.
+        read: how many others there were.
+    """
+    if not errors:
+        return
+    for error in errors.values():
+        notes.print(Text.assemble(("error:", "red"), f" {printable(str(error))}"), soft_wrap=True)
+    total = len(errors) + read
+    notes.print(f"left out {len(errors)} of {total} pictures, which can't be read")
+    raise typer.Exit(1)
+
+
+def row_names(data: str, labels: Path | None, count: int, unreadable: Any) -> list[str]:
     """What each of ``count`` images that :func:`load_conditioned` read was.
 
     Its path in the folder, or the name of the one file or data set that holds them all.
@@ -259,4 +324,5 @@ def row_names(data: str, labels: Path | None, count: int) -> list[str]:
         files = load_pair_folder(folder, labels, Notes(folder))[0]
     else:
         files = find_pictures(folder, Notes(folder))
-    return [file.relative_to(folder).as_posix() for file in files]
+    read = (file for file in files if file not in unreadable.errors)
+    return [file.relative_to(folder).as_posix() for file in read]

@@ -1,12 +1,12 @@
 """``attnflow evaluate``."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from attnflow_keras.core.files import write_json
 from zoo.card import result_lines
 from zoo.cli.common import (
     LABEL_TO_PHOTO,
@@ -15,10 +15,12 @@ from zoo.cli.common import (
     Json,
     Name,
     Resize,
-    check_out,
+    check_text_out,
     import_tensorflow,
+    is_stdout,
     load_conditioned,
     load_flow,
+    write_text,
 )
 from zoo.cli.console import console, notes, print_json, working
 from zoo.folder import update_metadata
@@ -31,7 +33,8 @@ def evaluate_command(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Score on your pictures instead, a folder of PNG or JPEG of the entry's size."
+            help="Score on your pictures instead, a folder of PNG, JPEG or WebP of the entry's "
+            "size."
         ),
     ] = None,
     labels: Annotated[
@@ -62,7 +65,10 @@ def evaluate_command(
         bool, typer.Option(help="LPIPS, which needs its weights in ATTNFLOW_DATA/lpips.")
     ] = True,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="JSON to write, with standard errors.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="JSON to write, with standard errors; - for standard output."
+        ),
     ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Keep the scores in the entry's metadata and card.")
@@ -87,7 +93,7 @@ def evaluate_command(
     if split not in ("test", "validation"):
         raise ValueError(f"SPLIT must be test or validation; got {split!r}")
     if out is not None:
-        check_out(out)
+        check_text_out(out, as_json)
     dataset = entry.get("dataset") if data is None else None
     if data is not None and record:
         raise ValueError("--record keeps scores on the entry's own data set; leave out --data")
@@ -109,18 +115,18 @@ def evaluate_command(
     if task == LABEL_TO_PHOTO:
         options |= {"draws": draws, "segmenter": _segmenter(flow, dataset, segmenter)}
     result = JUDGES[task](flow, pairs, judge, dataset, options)
+    lines = notes if as_json or is_stdout(out) else console
     if as_json:
         print_json(result)
     else:
         if task == LABEL_TO_PHOTO and dataset is None:
-            console.print("your pictures: no class means, and no classifier but one by --segmenter")
+            lines.print("your pictures: no class means, and no classifier but one by --segmenter")
         for line in result_lines(result):
-            console.print(line, soft_wrap=True)
+            lines.print(line, soft_wrap=True)
     if record:
         update_metadata(locate(name), {result["name"]: result})
     if out is not None:
-        write_json(out, result)
-        (notes if as_json else console).print(f"wrote {out}")
+        write_text(out, json.dumps(result, indent=2) + "\n", lines)
 
 
 def _restoration(

@@ -22,8 +22,9 @@ def restore_command(
         list[Path],
         typer.Argument(
             metavar="PICTURE...",
-            help="Small pictures, PNG or JPEG, of any size, or folders of them. Grey becomes RGB, "
-            "a photo is turned as its EXIF data say, transparent pixels need --background.",
+            help="Small pictures, PNG, JPEG or WebP, of any size, or folders of them. Grey "
+            "becomes RGB, a photo is turned as its EXIF data say, transparent pixels need "
+            "--background.",
         ),
     ],
     out: Out = None,
@@ -73,18 +74,19 @@ def restore_command(
         )
     results = Results(pictures, out, "restored", separate, format_, samples)
     scale = entry["config"]["scale"]
-    # All of them first: a wrong one should not wait for the others.
-    small = [load_picture(picture.path, background) for picture in results.pictures]
-    true = [
-        None if path is None else _reference(path, image, scale, background)
-        for path, image in zip(results.partners(reference, "--reference"), small, strict=True)
-    ]
+    files, partners = results.pictures, results.partners(reference, "--reference")
+
+    def read(number: int) -> tuple[Any, Any]:
+        image, path = load_picture(files[number].path, background), partners[number]
+        return image, None if path is None else _reference(path, image, scale, background)
+
+    read_all = results.read(read)
     if temperature is None:
         temperature = OF_ONE if samples == 1 else OF_SEVERAL
     flow = load_flow(name)
 
     def restore(number: int, parts: Any) -> dict[str, Any]:
-        image, large = small[number], true[number]
+        image, large = read_all[number]
         tiles = counted(parts, samples)
         restored = flow.restore(image, samples, temperature, seed, tile, overlap, progress=tiles)
         bicubic = upscale(image, scale)

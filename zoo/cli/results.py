@@ -11,7 +11,13 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from zoo.cli.common import check_choice, check_not_inputs, check_out, check_out_folder
+from zoo.cli.common import (
+    check_choice,
+    check_not_inputs,
+    check_out,
+    check_out_folder,
+    report_unreadable,
+)
 from zoo.cli.console import console, notes, print_json, working
 from zoo.cli.interrupts import on_interrupt
 
@@ -72,6 +78,7 @@ class Results:
     ) -> None:
         check_choice("--format", ending, FORMATS)
         self.pictures = find(given)
+        self.unreadable: dict[Path, Exception] = {}
         self.folder = separate or len(given) > 1 or given[0].is_dir()
         self.separate = separate
         self.ending = ending or "png"
@@ -113,6 +120,29 @@ class Results:
         check_not_inputs(self.targets, found.values())
         return partners
 
+    def read(self, one: Callable[[int], Any]) -> list[Any]:
+        """What ``one`` reads of each picture; those that can't be read are left out from now on.
+
+        All are read before any work: a wrong one should not wait for the others.
+
+        Raises:
+            PictureError: none can be read.
+        """
+        from attnflow_keras.data.pictures import PictureError
+
+        found, kept = [], []
+        for number, picture in enumerate(self.pictures):
+            try:
+                found.append(one(number))
+            except PictureError as error:
+                self.unreadable[picture.path] = error
+            else:
+                kept.append(picture)
+        if not kept:
+            raise next(iter(self.unreadable.values()))
+        self.pictures = kept
+        return found
+
     def write(self, number: int, results: Sequence[Any], before: Any = (), after: Any = ()) -> None:
         """Write the results of one picture; what is shown before and after them makes a strip."""
         from attnflow_keras.data import save_image
@@ -145,6 +175,9 @@ class Results:
             one: writes the results of a picture, given its number and a function that takes the
                 number of parts done and of all; returns figures: lines of text by name.
             as_json: print the figures as JSON.
+
+        Raises:
+            typer.Exit: with status 1, after all is done, where pictures could not be read.
         """
         done = 0
         count = len(self.pictures)
@@ -179,6 +212,7 @@ class Results:
                     console.print(start + line)
         how_many = f", {count} pictures" if count > 1 else ""
         (notes if as_json else console).print(f"wrote {self.out}{how_many}")
+        report_unreadable(self.unreadable, count)
 
 
 def counted(parts: Any, samples: int) -> Any:

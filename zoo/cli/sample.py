@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from attnflow_keras.core.wording import counted
 from zoo.cli.common import (
     LABEL_TO_PHOTO,
     SUPER_RESOLUTION,
@@ -60,7 +61,7 @@ def sample_command(
     else:
         check_out(out, FORMATS)
     flow = load_flow(name)
-    with working(f"sampling {n} images"):
+    with working(f"sampling {counted(n, 'image')}"):
         images = flow.sample(n, temperature=temperature, seed=seed)
     if separate:
         for index, image in enumerate(images):

@@ -2,13 +2,11 @@
 
 import csv
 import io
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from attnflow_keras.core.files import write_file
 from zoo.cli.common import (
     DATA_HELP,
     Background,
@@ -17,11 +15,14 @@ from zoo.cli.common import (
     Name,
     Resize,
     check_not_inputs,
-    check_out,
     check_precision,
+    check_text_out,
+    is_stdout,
     load_conditioned,
     load_flow,
+    report_unreadable,
     row_names,
+    write_text,
 )
 from zoo.cli.console import console, notes, print_json, working
 from zoo.registry import info
@@ -32,7 +33,11 @@ def score_command(
     data: Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="CSV to write, one row an image, with its file."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="CSV to write, one row an image, with its file; - for standard output.",
+        ),
     ] = None,
     draws: Annotated[int, typer.Option(help="Draws of dequantization noise to average.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
@@ -57,17 +62,20 @@ def score_command(
     With an entry for super-resolution, given the images made small; with one for label to photo,
     given the label maps of a data set's split, or of --labels.
 
-    The mean is printed with its standard error over images and its convention.
+    The mean is printed with its standard error over images and its convention. Pictures of a
+    folder that can't be read are named and left out, and the exit status is then 1.
     """
+    from attnflow_keras.data.picture_files import Unreadable
     from attnflow_keras.metrics import evaluate_bits_per_dim
     from zoo.card import metric_line
 
     check_precision(precision)
     if out is not None:
-        check_out(out)
+        check_text_out(out, as_json)
         check_not_inputs([out], [Path(data)])
     # The data first: a wrong path should not wait for TensorFlow.
-    images, condition = load_conditioned(info(name), data, resize, labels, background)
+    unreadable = Unreadable()
+    images, condition = load_conditioned(info(name), data, resize, labels, background, unreadable)
     flow = load_flow(name, dtype=precision)
     flow.jit = jit
     first = "compiling with XLA, may take minutes" if jit else "scoring"
@@ -80,11 +88,12 @@ def score_command(
         metric = evaluate_bits_per_dim(
             flow, images, data.replace(":", " "), draws, seed, batch_size, scored, condition
         )
+    lines = notes if as_json or is_stdout(out) else console
     if as_json:
         print_json({**metric, **({"precision": precision} if precision else {})})
     else:
         under = f" under {precision}" if precision else ""
-        console.print(metric_line(metric) + under)
+        lines.print(metric_line(metric) + under)
     if out is not None:
         with working(f"scores for {out}", len(images)) as report:
             bits = flow.bits_per_dim(
@@ -93,9 +102,8 @@ def score_command(
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(("index", "bits_per_dim", "file"))
-        files = row_names(data, labels, len(bits))
+        files = row_names(data, labels, len(bits), unreadable)
         for i, (b, file) in enumerate(zip(bits, files, strict=True)):
             writer.writerow((i, f"{float(b):.5f}", file))
-        # Names of files are bytes; those that are no UTF-8 are written as they are.
-        write_file(out, text.getvalue().encode("utf-8", sys.getfilesystemencodeerrors()))
-        (notes if as_json else console).print(f"wrote {out}")
+        write_text(out, text.getvalue(), lines)
+    report_unreadable(unreadable.errors, len(images))

@@ -17,8 +17,8 @@ def translate_command(
         list[Path],
         typer.Argument(
             metavar="LABEL...",
-            help="Label maps of any size, PNG or JPEG, or folders of them: grey or indexed for "
-            "classes, or of colours. 'attnflow info NAME' shows both.",
+            help="Label maps of any size, PNG, JPEG or WebP, or folders of them: grey or indexed "
+            "for classes, or of colours. 'attnflow info NAME' shows both.",
         ),
     ],
     out: Out = None,
@@ -85,20 +85,22 @@ def translate_command(
     if palette is not None:
         check_not_inputs(results.targets, [palette])
     done_to = Notes(labels[0] if len(labels) == 1 else "label maps")
-    # All of them first: a wrong one should not wait for the others.
-    conditions = [
-        _read(picture.path, own, given, nearest, size if resize else None, done_to)
-        for picture in results.pictures
-    ]
-    photos = [
-        None if path is None else _photo(path, condition.shape[:2], resize, background, done_to)
-        for path, condition in zip(results.partners(photo, "--photo"), conditions, strict=True)
-    ]
+    files, partners = results.pictures, results.partners(photo, "--photo")
+
+    def read(number: int) -> tuple[Any, Any]:
+        fixed = size if resize else None
+        condition = _read(files[number].path, own, given, nearest, fixed, done_to)
+        path = partners[number]
+        if path is None:
+            return condition, None
+        return condition, _photo(path, condition.shape[:2], resize, background, done_to)
+
+    read_all = results.read(read)
     done_to.say()
     flow = load_flow(name)
 
     def translate(number: int, parts: Any) -> dict[str, Any]:
-        condition, true = conditions[number], photos[number]
+        condition, true = read_all[number]
         tiles = counted(parts, samples)
         drawn = flow.translate(condition, samples, temperature, seed, progress=tiles)
         shown = condition if own is None else np.asarray(own, "uint8")[condition]
