@@ -69,7 +69,7 @@ def test_picture_errors(tmp_path, monkeypatch):
     with pytest.raises(IsADirectoryError, match="is a folder; give one"):
         load_picture(tmp_path)
     (tmp_path / "a.npy").touch()
-    with pytest.raises(ValueError, match=r"a.npy: expected .png, .jpg, .jpeg; got '.npy'"):
+    with pytest.raises(ValueError, match=r"a.npy: expected .png, .jpg, .jpeg, .webp; got '.npy'"):
         load_picture(tmp_path / "a.npy")
     path = tmp_path / "a.png"
     path.write_bytes(b"no picture")

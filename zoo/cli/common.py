@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -309,10 +309,13 @@ def report_unreadable(errors: Mapping[Any, Exception], read: int) -> None:
     raise typer.Exit(1)
 
 
-def row_names(data: str, labels: Path | None, count: int, unreadable: Any) -> list[str]:
+def row_names(
+    data: str, labels: Path | None, count: int, left_out: Collection[Path] = ()
+) -> list[str]:
     """What each of ``count`` images that :func:`load_conditioned` read was.
 
-    Its path in the folder, or the name of the one file or data set that holds them all.
+    Its path in the folder, or the name of the one file or data set that holds them all; files of
+    the folder that are ``left_out`` have no row.
     """
     from attnflow_keras.data import load_pair_folder
     from attnflow_keras.data.picture_files import Notes, find_pictures
@@ -324,5 +327,5 @@ def row_names(data: str, labels: Path | None, count: int, unreadable: Any) -> li
         files = load_pair_folder(folder, labels, Notes(folder))[0]
     else:
         files = find_pictures(folder, Notes(folder))
-    read = (file for file in files if file not in unreadable.errors)
+    read = (file for file in files if file not in left_out)
     return [file.relative_to(folder).as_posix() for file in read]

@@ -102,7 +102,7 @@ def score_command(
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(("index", "bits_per_dim", "file"))
-        files = row_names(data, labels, len(bits), unreadable)
+        files = row_names(data, labels, len(bits), unreadable.errors)
         for i, (b, file) in enumerate(zip(bits, files, strict=True)):
             writer.writerow((i, f"{float(b):.5f}", file))
         write_text(out, text.getvalue(), lines)
