@@ -1,9 +1,9 @@
-"""How exactly decode(encode(x)) gives back pictures unlike the training data.
+"""How exactly decode(encode(x)) gives back images unlike the training data.
 
 ``python -m benchmarks.exactness`` measures all entries with weights, or those that are named: the
 round trip of each of ``odd_images`` in grey levels, latents of 1.2 sigma there and back, and how
-far scores of one batch differ from those of single pictures. ``--record`` writes the figures
-into the entries' metadata.json and cards.
+far scores of one batch differ from those of single images. ``--record`` writes the figures into the
+entries' metadata.json and cards.
 """
 
 import argparse
@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("entries", nargs="*", type=trained_entry, help="default: all with weights")
     parser.add_argument("--record", action="store_true", help="write the figures into the entries")
-    parser.add_argument("--all", action="store_true", help="print every picture")
+    parser.add_argument("--all", action="store_true", help="print every image")
     given = parser.parse_args()
 
     import zoo
@@ -47,9 +47,9 @@ def measure(name: str) -> dict[str, Any]:
     """Figures of one entry.
 
     Returns:
-        ``grey_levels``, the greatest error of each odd picture; ``latents``, the greatest
-        difference of latents of 1.2 sigma that were decoded and encoded again; ``batch_size``,
-        the greatest relative difference between a score in a batch and alone.
+        ``grey_levels``, the greatest error of each odd image; ``latents``, the greatest difference
+        of latents of 1.2 sigma that were decoded and encoded again; ``batch_size``, the greatest
+        relative difference between a score in a batch and alone.
     """
     import zoo
     from attnflow_keras.core import noise

@@ -1,10 +1,9 @@
 """Export and verify every pretrained entry, and time it beside Keras.
 
-``python -m benchmarks.export`` exports each entry to ONNX, verifies the folder, and times
-scoring and sampling in onnxruntime and in compiled Keras, plain and with XLA, in turns: the
-figure that counts is the median over rounds of onnxruntime's images a second over those of the
-faster Keras. ``--write docs/export.md`` keeps the table. Run it on a machine that does nothing
-else.
+``python -m benchmarks.export`` exports each entry to ONNX, verifies the folder, and times scoring
+and sampling in onnxruntime and in compiled Keras, plain and with XLA, in turns: the figure that
+counts is the median over rounds of onnxruntime's images per second over those of the faster Keras.
+``--write docs/export.md`` keeps the table. Run it on a machine that does nothing else.
 """
 
 import argparse

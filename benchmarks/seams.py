@@ -1,4 +1,4 @@
-"""Whether the tiles of a large picture show.
+"""Whether the tiles of a high-resolution image show.
 
 ``python -m benchmarks.seams ENTRY`` restores a part of Blue Marble's test bands, too large for one
 tile, twice with the same latents: in overlapping tiles, and at once. It prints how far the two
@@ -21,7 +21,7 @@ def main() -> None:
     """Restore both ways and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("entry", type=trained_entry, help="an entry for super-resolution")
-    parser.add_argument("--side", type=count, default=72, help="side of the small picture")
+    parser.add_argument("--side", type=count, default=72, help="side of the low-resolution image")
     parser.add_argument("--tile", type=count, default=32)
     parser.add_argument("--overlaps", type=int, nargs="+", default=[0, 4, 8])
     parser.add_argument("--temperature", type=float, default=0.8)

@@ -1,11 +1,11 @@
-"""Images a second in training, scoring and sampling.
+"""Images per second in training, scoring and sampling.
 
-``python -m benchmarks.throughput`` measures the pretrained unconditional entries at their
-recipe's batch and the paper's smallest flow (2 steps, width 48, 32x32x3) at batch 16, without
-attention and with each; ``--task sr`` those for super-resolution and ``--task translation`` those
-for label to photo, which draw 16 pictures for one condition; ``--onnx`` adds onnxruntime. Every
-figure is the best of some calls after a first one, for plain graphs and for XLA; the faster of
-the two counts. Run it on a machine that does nothing else.
+``python -m benchmarks.throughput`` measures the pretrained unconditional entries at their recipe's
+batch and the paper's smallest flow (2 steps, width 48, 32x32x3) at batch 16, without attention and
+with each; ``--task sr`` those for super-resolution and ``--task translation`` those for label to
+photo, which draw 16 images for one condition; ``--onnx`` adds onnxruntime. Every figure is the best
+of some calls after a first one, for plain graphs and for XLA; the faster of the two counts. Run it
+on a machine that does nothing else.
 """
 
 import argparse
@@ -147,7 +147,7 @@ def _gflop(flow: Any) -> float:
 
 
 def _rate(call: Callable[[], Any], batch: int, seconds: float) -> float:
-    """Images a second."""
+    """Images per second."""
     call()
     best, spent = math.inf, 0.0
     while spent < seconds:

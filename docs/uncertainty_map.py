@@ -1,11 +1,11 @@
-"""Where restorations of one small picture differ: their spread as an uncertainty map.
+"""Where restorations of one low-resolution image differ: their spread as an uncertainty map.
 
 ``python docs/uncertainty_map.py -o spread.png`` draws 16 restorations of some Blue Marble test
-tiles and writes one row a tile: the small picture, two restorations, the mean of all, their
-spread, the error of the mean, the true picture. Both maps have one scale, black for 0 and white
-for the greatest value. The correlation of spread and error over pixels is printed: 1 would be a
-spread that tells exactly where the restoration is wrong. Expect 0.1 to 0.4, since most of the error
-of one pixel is chance; what the map shows is which regions are open, such as coasts.
+tiles and writes one row a tile: the low-resolution image, two restorations, the mean of all, their
+spread, the error of the mean, the ground-truth image. Both maps have one scale, black for 0 and
+white for the greatest value. The correlation of spread and error over pixels is printed: 1 would be
+a spread that tells exactly where the restoration is wrong. Expect 0.1 to 0.4, since most of the
+error of one pixel is chance; what the map shows is which regions are open, such as coasts.
 """
 
 import argparse
@@ -20,7 +20,7 @@ GAP = 4
 
 
 def main() -> None:
-    """Draw, print the correlation and write the picture."""
+    """Draw, print the correlation and write the image."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--entry", default="cattnflow-imap-sr8-bluemarble")
     parser.add_argument("--tiles", type=int, nargs="+", default=[3, 9, 17, 25], help="0 to 31")
@@ -66,12 +66,12 @@ def main() -> None:
 
 
 def grey(values: np.ndarray) -> np.ndarray:
-    """A map of values from 0 to 1 as an RGB picture."""
+    """A map of values from 0 to 1 as an RGB image."""
     return np.repeat(255 * values[..., None], 3, axis=-1)
 
 
 def beside(pictures: list[np.ndarray], axis: int) -> np.ndarray:
-    """Pictures in one, with white between them."""
+    """Images in one, with white between them."""
     parts = []
     for picture in pictures:
         shape = list(picture.shape)

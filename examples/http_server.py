@@ -13,8 +13,8 @@
     curl -F images=@a.png "localhost:8000/round-trip?output=list"
     curl --json '{"n": 16, "temperature": 0.8, "seed": 0}' localhost:8000/sample -o samples.png
 
-Conditional exports restore small pictures or translate label maps (grey pictures whose levels are
-the classes), and take the conditions of scores and round trips besides:
+Conditional exports restore low-resolution images or translate label maps (grey images whose levels
+are the classes), and take the conditions of scores and round trips besides:
 
     curl -F conditions=@low.png "localhost:8000/restore?n=4" -o restored.png
     curl -F images=@a.png -F conditions=@low.png localhost:8000/score
@@ -279,7 +279,7 @@ def _images(
 def _conditions(
     session: Session, files: list[tuple[str, bytes]], limits: Limits, background: str | None
 ) -> np.ndarray:
-    """Conditions as the manifest describes them: pictures, or grey pictures of classes."""
+    """Conditions as the manifest describes them: images, or grey images of classes."""
     given = session.manifest["condition"]
     shape = tuple(given["shape"])
     if "classes" in given:
@@ -291,7 +291,7 @@ def _conditions(
         return maps
     if given["dtype"] != "uint8" or len(shape) != 3 or shape[-1] not in (1, 3):
         got = f"an export with conditions of shape {shape} and dtype {given['dtype']}"
-        raise Refusal(501, "conditions", got, "conditions that are uint8 pictures, grey or RGB")
+        raise Refusal(501, "conditions", got, "conditions that are uint8 images, grey or RGB")
     return read_pngs("conditions", files, shape, limits, background=background)
 
 

@@ -105,7 +105,7 @@ def compare(session: Any, fixtures: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def failures(report: dict[str, float], precision: str) -> list[str]:
-    """What is beyond the limits, in words; empty when all is well."""
+    """What is beyond the limits, as text; empty if there are none."""
     return [
         f"{name} differs from Keras by {report[name]:.3g}, more than {limit:.3g}"
         if name != "wrong_levels"

@@ -1,4 +1,4 @@
-"""Pictures that come to an HTTP server as PNG, and go from it."""
+"""PNG images in requests and responses of an HTTP server."""
 
 import base64
 import io
@@ -65,7 +65,7 @@ def _png(
     mode = "L" if channels == 1 else "RGB"
     expected = f"a PNG of {width}x{height} pixels, {'grey' if mode == 'L' else 'RGB'}, 8 bits"
     try:
-        # Its size is read first: a small file may hold a picture that fills the memory.
+        # Its size is read first: a small file may hold an image that fills the memory.
         picture = decode_picture(io.BytesIO(content), field, ("PNG",), limits.pixels)
         image = picture.image
         kind = image.mode

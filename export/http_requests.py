@@ -24,7 +24,7 @@ class Limits(NamedTuple):
     Args:
         images: images in a request.
         body_bytes: bytes of a request's body.
-        pixels: pixels of a picture.
+        pixels: pixels of an image.
         requests: requests that are at work or wait.
         connections: open connections.
         connections_per_client: those of one address, which may be a proxy's.
@@ -144,7 +144,7 @@ async def _unknown(request: Request, error: Any) -> Response:
 
 
 async def _not_finite(request: Request, error: Exception) -> Response:
-    expected = "pictures, conditions and a temperature whose results are finite"
+    expected = "images, conditions and a temperature whose results are finite"
     return Refusal(422, "request", error, expected).response()
 
 

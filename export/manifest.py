@@ -1,7 +1,7 @@
 """``manifest.json``: all that a program needs to know to run an export, without Python objects.
 
-Without TensorFlow, so that a runtime reads it. A manifest may come from a stranger: its files are
-regular ones of its own folder, under names that it lists, and all else fits a schema.
+Without TensorFlow, so that a runtime reads it. A manifest may be untrusted: its files are regular
+ones of its own folder, under names that it lists, and all else fits a schema.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """What a manifest must hold before anything of it is used.
 
-A manifest may come from a stranger: names become paths and lines of configuration files, shapes
-become arrays. Standard library and NumPy alone.
+A manifest may be untrusted: names become paths and lines of configuration files, shapes become
+arrays. Standard library and NumPy alone.
 """
 
 import math

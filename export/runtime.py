@@ -203,7 +203,7 @@ class Session:
         as_float: bool = False,
         batch_size: int = BATCH_SIZE,
     ) -> np.ndarray:
-        """Draw images, uint8 ``(n, *image_shape)``; the same as Keras for the same seed.
+        """Sample images, uint8 ``(n, *image_shape)``; the same as Keras for the same seed.
 
         Args:
             n: number of images; if not given 1, or that of the conditions.
@@ -211,7 +211,7 @@ class Session:
             temperature: standard deviation of the latents.
             seed: seed of the latents; None for fresh ones.
             as_float: return float images as decoded, not quantized.
-            batch_size: greatest number of images at a time.
+            batch_size: maximum batch size.
         """
         noise.check_is_count(n, "session")
         if n is None:
@@ -238,7 +238,7 @@ class Session:
             label: its label maps.
             new_label: the label maps to show instead, one for each photo; or one for all, or
                 several for one photo.
-            batch_size: greatest number of photos at a time.
+            batch_size: maximum batch size.
 
         Returns:
             uint8 ``(n, *image_shape)``, as many as there are photos or new label maps.

@@ -13,7 +13,7 @@ TASKS = ("score", "sample", "encode", "decode")
 
 
 class Timing(NamedTuple):
-    """Seconds of one call with a batch: median and 90th percentile; images a second at median."""
+    """Seconds of one call with a batch: median and 90th percentile; images per second at median."""
 
     task: str
     batch: int

@@ -77,7 +77,7 @@ def _config(name: str, graph: dict[str, Any], max_batch_size: int, delay: int) -
     ]
     for key in ("input", "output"):
         for value in graph[f"{key}s"]:
-            # The batch is not among the dims; a value of one number an image has the dim 1.
+            # The batch is not among the dims; a value of one number per image has the dim 1.
             dims = value["shape"][1:]
             shape = "" if dims else " reshape { shape: [ ] }"
             listed = ", ".join(map(str, dims or [1]))

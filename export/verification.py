@@ -1,4 +1,4 @@
-"""Check an export as it lies on the disk, without TensorFlow."""
+"""Check an export on disk, without TensorFlow."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,13 +8,13 @@ from export.runtime import Session
 
 
 class Check(NamedTuple):
-    """One thing that was looked at, or should have been.
+    """One check of an export.
 
     Args:
-        name: what was looked at.
+        name: what was checked.
         ok: False where it is not right.
         detail: the figure, or the reason.
-        skipped: it could not be looked at here, so that ``ok`` says nothing.
+        skipped: it could not run here, so that ``ok`` has no meaning.
     """
 
     name: str
@@ -33,7 +33,7 @@ class SkippedError(Exception):
 
 
 def verify(folder: str | Path, providers: Any = "cpu") -> list[Check]:
-    """Look at everything that can be known of an export without the flow it came from.
+    """Check everything that can be checked of an export without its flow.
 
     Hashes of all files; onnx.checker on each graph, skipped where the package onnx is not
     installed; that each loads; and against the recorded fixtures the score, latents and images,

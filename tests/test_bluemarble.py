@@ -33,7 +33,7 @@ def crops():
 
 @pytest.fixture
 def numbered(monkeypatch):
-    """The picture's colours replaced by the number of each pixel, in 24 bits."""
+    """The image's colours replaced by the number of each pixel, in 24 bits."""
     _, land_cover = load_bluemarble()
     pixels = np.arange(2700 * 5400, dtype="<u4").view("uint8").reshape(2700, 5400, 4)
     maps = np.ascontiguousarray(pixels[..., :3]), land_cover
@@ -77,7 +77,7 @@ def test_maps():
     assert load_bluemarble()[0] is picture
     with pytest.raises(ValueError, match="read-only"):
         picture[0] = 0
-    # Each place by its latitude and longitude, 15 pixels a degree.
+    # Each place by its latitude and longitude, 15 pixels per degree.
     for latitude, longitude, name in (
         (24, 12, "barren"),
         (-5, -65, "evergreen broadleaf forest"),
@@ -223,7 +223,7 @@ def test_errors_of_the_files(tmp_path, monkeypatch):
     monkeypatch.setattr(bluemarble, "WIDTH", 4)
     bluemarble._decode.cache_clear()
     (tmp_path / "bluemarble").mkdir()
-    (tmp_path / FILES[0]).write_bytes(b"no picture")
+    (tmp_path / FILES[0]).write_bytes(b"no image")
     (tmp_path / FILES[1]).touch()
     with pytest.raises(ValueError, match=r"can't read .*jpg as an image"):
         load_bluemarble()

@@ -109,7 +109,7 @@ def test_config_and_weights_come_back(images, tmp_path):
         ("classes", np.array([3, 0]), "condition must hold classes 0 to 2; got 0 to 3"),
         ("classes", np.zeros((2, 1), "int32"), "condition must be classes, integers of shape"),
         ("scale", np.zeros((2, 4, 4, 3), "uint8"), r"condition must have shape \(n, 2, 2, 3\)"),
-        ("scale", np.zeros((2, 2, 2, 3), "float32"), "condition must be uint8 small pictures"),
+        ("scale", np.zeros((2, 2, 2, 3), "float32"), "must be uint8 low-resolution images"),
         ("palette", np.full((2, 4, 4), 7), "condition must hold classes 0 to 2; got 7 to 7"),
         ("none", np.zeros(2, "int32"), "this flow is unconditional"),
     ],

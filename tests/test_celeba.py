@@ -19,14 +19,14 @@ NUMBERS = {"train": [2, 162_770], "validation": [162_771, 182_637], "test": [182
 
 @pytest.fixture
 def source(tmp_path):
-    """``img_align_celeba`` with two, two and one pictures of the splits."""
+    """``img_align_celeba`` with two, two and one images of the splits."""
     folder = tmp_path / "celeba" / "img_align_celeba"
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     for number in itertools.chain.from_iterable(NUMBERS.values()):
         small = Image.fromarray(rng.integers(0, 256, (11, 9, 3), dtype="uint8"))
         small.resize((178, 218)).save(folder / f"{number:06}.jpg")
-    (folder / "list.txt").write_text("not a picture")
+    (folder / "list.txt").write_text("not an image")
     return folder
 
 
@@ -111,7 +111,7 @@ def test_source_errors(source, tmp_path):
         prepare_celeba(tmp_path / "nowhere", target)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(ValueError, match="empty holds no picture"):
+    with pytest.raises(ValueError, match="empty holds no image"):
         prepare_celeba(empty, target)
     Image.new("RGB", (178, 218)).save(source / "2.png")
     with pytest.raises(ValueError, match=r"000002.jpg and .*2.png have the same number"):

@@ -17,7 +17,7 @@ CITIES = {"train": ["aachen", "zurich"], "val": ["munster"]}
 
 @pytest.fixture
 def source(tmp_path):
-    """Three pictures a city, 16x32, with their label and instance maps."""
+    """Three images a city, 16x32, with their label and instance maps."""
     rng = np.random.default_rng(0)
     root = tmp_path / "raw"
     for split, cities in CITIES.items():
@@ -95,7 +95,7 @@ def test_it_trains_from_the_folder_that_the_variable_names(source, tmp_path, mon
         images, condition = load_conditioned(entry, "cityscapes:test", resize=False)
         np.testing.assert_array_equal(images, pairs["image"])
         assert (condition is not None) == given
-    # A picture and its label map are mirrored together.
+    # An image and its label map are mirrored together.
     images, labels = load_cityscapes(tmp_path / "data" / "cityscapes", "train")
     for photo, label in zip(drawn["image"], drawn["condition"], strict=True):
         flipped = [
@@ -142,7 +142,7 @@ def test_wrong_arguments(source, tmp_path):
         prepare_cityscapes(source, tmp_path / "out", 0)
     (tmp_path / "empty" / "leftImg8bit").mkdir(parents=True)
     (tmp_path / "empty" / "gtFine").mkdir()
-    with pytest.raises(ValueError, match="holds no picture leftImg8bit"):
+    with pytest.raises(ValueError, match="holds no image leftImg8bit"):
         prepare_cityscapes(tmp_path / "empty", tmp_path / "out")
     with pytest.raises(ValueError, match="split must be one of train, validation, test"):
         load_cityscapes(tmp_path, "val")

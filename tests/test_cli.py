@@ -145,7 +145,7 @@ def test_train_on_own_pictures_resumes_and_writes_an_entry(
     monkeypatch.setattr("zoo.cli.train_run.train", interrupted)
     result = runner.invoke(app, [str(a) for a in same])
     assert result.exit_code != 0
-    assert "interrupted; the same command goes on after epoch 2 (step 4 of 4)" in result.stderr
+    assert "interrupted; the same command resumes after epoch 2 (step 4 of 4)" in result.stderr
     result = runner.invoke(app, [str(a) for a in (*same, "--out", tmp_path / "new")])
     assert "interrupted; the same command starts anew" in result.stderr
     monkeypatch.undo()
@@ -310,7 +310,7 @@ def test_score_errors(folder, pictures, tmp_path, monkeypatch):
         run("score", folder, pictures)
     assert "61 images" in run("score", folder, pictures, "--resize")
     np.save(tmp_path / "wide.npy", np.zeros((5, 8, 9, 1), "uint8"))
-    with pytest.raises(ValueError, match=r"\(8, 9, 1\). --resize is for pictures, not for arrays"):
+    with pytest.raises(ValueError, match=r"\(8, 9, 1\). --resize is for images, not for arrays"):
         run("score", folder, tmp_path / "wide.npy", "--resize")
     with pytest.raises(NotADirectoryError, match="--out: can't write .*wide.npy is not a folder"):
         run("score", folder, pictures, "-o", tmp_path / "wide.npy" / "a.csv")

@@ -1,4 +1,4 @@
-"""What the commands say of the user's pictures: skipped, transparent, resized, too large."""
+"""What the commands say of the user's images: skipped, transparent, resized, too large."""
 
 import os
 import warnings
@@ -58,7 +58,7 @@ def test_pictures_that_need_a_word(tiny_flow, pictures, attnflow, tmp_path):
     assert out.read_text().splitlines()[1].endswith(",a.png")
     (pictures / "a.png").write_bytes(bomb(20_000))
     error = attnflow("score", entry, pictures)
-    assert error.startswith(f"error: {pictures}/a.png is too large a picture: ")
+    assert error.startswith(f"error: {pictures}/a.png is too large an image: ")
     assert error.count("\n") == 1
 
 
@@ -72,7 +72,7 @@ def test_names_that_are_no_utf_8(tiny_flow, tiny_images, attnflow, tmp_path):
     out = folder / os.fsdecode(b"\xff.csv")
     attnflow("score", entry, folder, "-o", out)
     assert out.read_bytes().splitlines()[1].endswith(b',"' + name + b'"')
-    # Nor does the picture itself become a table.
+    # Nor does the image itself become a table.
     error = attnflow("score", entry, folder / os.fsdecode(name), "-o", folder / os.fsdecode(name))
     assert "--out would replace" in error
 

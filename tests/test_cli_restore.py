@@ -121,7 +121,7 @@ def test_doctor_looks_at_a_conditional_entry(entry, tmp_path):
 def test_an_export_restores_in_onnxruntime(entry, tmp_path):
     images = bluemarble_sample()[0][:4, :16, :16]
     np.save(tmp_path / "images.npy", images)
-    with pytest.raises(ValueError, match="none of the pictures .* 16x16x3 with --images"):
+    with pytest.raises(ValueError, match="none of the images .* 16x16x3 with --images"):
         attnflow("export", entry, "-o", tmp_path / "onnx")
     attnflow("export", entry, "-o", tmp_path / "onnx", "--images", tmp_path / "images.npy")
     assert "ok" in attnflow("verify", tmp_path / "onnx").stdout
@@ -158,7 +158,7 @@ def test_evaluate_scores_the_split_and_the_baselines(tmp_path):
     ]
     assert scores["baselines"]["bicubic"]["psnr"]["mean"] == pytest.approx(25.61, abs=0.01)
     assert f"{scores['bits_per_dim']['value']:.4f}" in result.stdout
-    for word in ("bicubic", "encoder (L1)", "temperature 0.9", "LR-PSNR", "120 pictures"):
+    for word in ("bicubic", "encoder (L1)", "temperature 0.9", "LR-PSNR", "120 images"):
         assert word in result.stdout
     with pytest.raises(ValueError, match="SPLIT must be test or validation; got 'train'"):
         attnflow("evaluate", tmp_path / "entry", "train")
@@ -178,7 +178,7 @@ def test_evaluate_scores_the_user_s_pictures(entry, tmp_path):
     with pytest.raises(ValueError, match="--record keeps scores on the entry's own data set"):
         attnflow("evaluate", entry, *options, "--record")
     update_metadata(entry, {"dataset": "mine"})
-    with pytest.raises(ValueError, match="'mine' is no data set with splits; name pictures with"):
+    with pytest.raises(ValueError, match="'mine' is no data set with splits; name images with"):
         attnflow("evaluate", entry, "--no-lpips")
     update_metadata(entry, {"dataset": "bluemarble_sr8"})
 

@@ -1,4 +1,4 @@
-"""Folders in, files out: ``restore``, ``translate`` and ``sample`` on many pictures."""
+"""Folders in, files out: ``restore``, ``translate`` and ``sample`` on many images."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ def translator(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Large pictures and small ones, in two folders with the same names."""
+    """High-resolution images and small ones, in two folders with the same names."""
     root = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     for name in ("a", "sub/b", "c"):
@@ -64,7 +64,7 @@ def test_a_folder_gives_one_file_a_picture_under_its_name(restorer, pictures, tm
     small = pictures / "small"
     result = attnflow("restore", restorer, small, "-o", tmp_path / "out", "--format", "webp")
     assert files(tmp_path / "out") == ["a.webp", "c.webp", "sub/b.webp"]
-    assert "3 pictures" in result.stdout
+    assert "3 images" in result.stdout
     flow = zoo.load(restorer)
     picture = load_picture(small / "sub" / "b.png")
     with Image.open(tmp_path / "out" / "sub" / "b.webp") as opened:
@@ -174,7 +174,7 @@ def test_names_partners_and_targets(tmp_path):
     two = results("two", out=tmp_path / "out")
     with pytest.raises(ValueError, match="--photo: .*one has no partner of .*b.png"):
         two.partners(tmp_path / "one", "--photo")
-    with pytest.raises(ValueError, match="--photo must be a folder, for 2 pictures"):
+    with pytest.raises(ValueError, match="--photo must be a folder, for 2 images"):
         two.partners(tmp_path / "a.png", "--photo")
     assert [p.name for p in two.paths(1, 2)] == ["b-0000.png", "b-0001.png"]
     assert set(FORMATS) >= set(ENDINGS)

@@ -89,7 +89,7 @@ def test_a_strip_shows_label_map_photos_and_true_photo(entry, folder, tmp_path):
 def test_a_palette_of_the_user_s(entry, folder, tmp_path):
     classes = np.asarray(Image.open(folder / "classes" / "02.png"))
     save_image(tmp_path / "mine.png", COLOURS[::-1][classes])
-    # The same picture as a program that writes indexed ones keeps it.
+    # The same image as a program that writes indexed ones keeps it.
     Image.open(tmp_path / "mine.png").quantize(3).save(tmp_path / "indexed.png")
     (tmp_path / "palette.json").write_text(json.dumps(COLOURS[::-1].tolist()))
     drawn = []
@@ -275,10 +275,10 @@ def test_evaluate_scores_photos_classifier_and_class_means(tmp_path, monkeypatch
     assert (scores["items"], scores["bits_per_dim"]["draws"]) == (120, 2)
     # What the mean colour of each class explains of photos it has not seen.
     assert 15 < scores["baselines"]["class means"]["psnr"]["mean"] < 25
-    for word in ("class means", "true photos", "mean IoU", "2 draws of noise", "120 pictures"):
+    for word in ("class means", "real photos", "mean IoU", "2 draws of noise", "120 images"):
         assert word in " ".join(result.stdout.split())
-    assert "| true photos |" in (tmp_path / "entry" / "card.md").read_text()
+    assert "| real photos |" in (tmp_path / "entry" / "card.md").read_text()
     written = judge.stat().st_mtime_ns
     again = attnflow("evaluate", tmp_path / "entry", *options)
     assert judge.stat().st_mtime_ns == written
-    assert "true photos" in again.stdout
+    assert "real photos" in again.stdout

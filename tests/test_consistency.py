@@ -1,4 +1,4 @@
-"""Pictures that are a given small one when made small again."""
+"""Images that are a given small one when downsampled."""
 
 import numpy as np
 import pytest

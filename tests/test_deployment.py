@@ -50,7 +50,7 @@ class StandIn(service_pb2_grpc.GRPCInferenceServiceServicer):
         }
         response = service_pb2.ModelInferResponse(model_name=request.model_name)
         for value, array in zip(graph.get_outputs(), graph.run(None, inputs), strict=True):
-            # The configuration gives a value of one number an image the dim 1.
+            # The configuration gives a value of one number per image the dim 1.
             shape = array.shape if array.ndim > 1 else (len(array), 1)
             response.outputs.add(name=value.name, datatype="FP32", shape=shape)
             response.raw_output_contents.append(array.tobytes())

@@ -368,7 +368,7 @@ def test_samples_far_outside_are_a_caveat(tiny_flow, tiny_images):
     far = dataclasses.replace(report, sample_range=(-0.6, 40.0))
     assert far.ok
     assert far.caveats == ("decoded samples reach -0.60 to 40.00, far outside [-0.5, 0.5]",)
-    assert str(far).endswith("sound on these images; see the caveats")
+    assert str(far).endswith("no problems found on these images; see the caveats")
 
 
 def kept_mask(attention):

@@ -1,4 +1,4 @@
-"""Bounds that keep the round trip exact on odd pictures, and the check of it."""
+"""Bounds that keep the round trip exact on extreme images, and the check of it."""
 
 import json
 from pathlib import Path

@@ -34,7 +34,7 @@ LIMITS = Limits(images=5, body_bytes=50_000, pixels=10_000, requests=2)
 
 
 class Restorer(ConditionalFlow):
-    """RGB images given others, which are uint8 pictures too."""
+    """RGB images given others, which are uint8 images too."""
 
     condition_shape = (4, 4, 3)
     condition_dtype = "uint8"
@@ -284,7 +284,7 @@ def test_conditions_of_images(conditional, conditions):
 
 
 def rgb_png_16(levels):
-    """An RGB PNG of 16 bits a channel, as Pillow writes none."""
+    """An RGB PNG of 16 bits per channel, as Pillow writes none."""
     height, width = levels.shape
     rows = np.repeat(levels[..., None], 3, axis=-1).astype(">u2").reshape(height, -1)
     content = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
@@ -347,7 +347,7 @@ def test_conditions_that_are_no_pictures(conditional):
     other.manifest["condition"]["dtype"] = "float32"
     with serving(other) as client:
         response = client.post("/restore", files=files(GIVEN[:1], "conditions"))
-    refused(response, 501, "conditions", "dtype float32", "uint8 pictures")
+    refused(response, 501, "conditions", "dtype float32", "uint8 images")
 
 
 def test_images_that_are_no_pictures(session):

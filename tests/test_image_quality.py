@@ -1,4 +1,4 @@
-"""PSNR, SSIM, consistency with small pictures, and diversity of samples."""
+"""PSNR, SSIM, consistency with low-resolution images, and diversity of samples."""
 
 import sys
 
@@ -12,7 +12,7 @@ from attnflow_keras.metrics.image_quality import lr_psnr, pixel_diversity, psnr,
 
 @pytest.fixture(scope="module")
 def pictures():
-    """Real clothes, three to a picture as its channels: uint8 (6, 24, 24, 3)."""
+    """Real clothes, three to an image as its channels: uint8 (6, 24, 24, 3)."""
     clothes = fashion_mnist_sample()[:18, 2:26, 2:26, 0]
     return np.ascontiguousarray(clothes.reshape(6, 3, 24, 24).transpose(0, 2, 3, 1))
 
@@ -38,7 +38,7 @@ def test_psnr_by_hand(pictures):
 
 
 def test_psnr_of_a_known_shift(pictures):
-    """A shift by a pixel: what differs are the horizontal differences of the picture."""
+    """A shift by a pixel: what differs are the horizontal differences of the image."""
     a, b = pictures[:, :, 1:], pictures[:, :, :-1]
     error = np.mean(np.diff(pictures.astype("int64"), axis=2) ** 2, axis=(1, 2, 3))
     np.testing.assert_allclose(psnr(a, b), 10 * np.log10(255**2 / error), rtol=1e-12)
@@ -79,7 +79,7 @@ def test_ssim(pictures):
     np.testing.assert_allclose(ssim(pictures, pictures), 1.0, rtol=1e-12)
     np.testing.assert_allclose(ssim(b, pictures), scores, rtol=1e-12)
     assert (ssim(pictures, noisy(pictures, 60)) < scores).all()
-    # Flat pictures of levels 100 and 120: only the means differ.
+    # Flat images of levels 100 and 120: only the means differ.
     a = np.full((1, 7, 7, 1), 100, "uint8")
     c1 = (0.01 * 255) ** 2
     expected = (2 * 100 * 120 + c1) / (100**2 + 120**2 + c1)
@@ -98,9 +98,9 @@ def test_lr_psnr(pictures):
     restored = noisy(pictures, 20)
     expected = psnr(downscale(restored, 4), small)
     np.testing.assert_array_equal(lr_psnr(restored, small), expected)
-    # Noise averages out in the small picture.
+    # Noise averages out in the low-resolution image.
     assert (expected > psnr(restored, pictures) + 6).all()
-    # A flat picture that is two levels too bright is so at any size.
+    # A flat image that is two levels too bright is so at any size.
     flat = np.full((1, 16, 24, 3), 50, "uint8")
     score = lr_psnr(flat + 2, flat[:, :2, :3])
     np.testing.assert_allclose(score, 20 * np.log10(255 / 2), rtol=1e-12)
@@ -109,7 +109,7 @@ def test_lr_psnr(pictures):
 def test_pixel_diversity():
     samples = np.full((2, 4, 8, 6, 3), 7, "uint8")
     assert pixel_diversity(samples)[0] == 0.0
-    # One channel of three is 10, 20, 30, 40: sample variance 500 / 3, and 1 / 3 of the picture.
+    # One channel of three is 10, 20, 30, 40: sample variance 500 / 3, and 1 / 3 of the image.
     samples[1, ..., 1] = np.array([10, 20, 30, 40])[:, None, None]
     np.testing.assert_allclose(pixel_diversity(samples), [0.0, np.sqrt(500 / 3) / 3], rtol=1e-12)
     # The variance of uniform grey levels is (256^2 - 1) / 12.
@@ -142,7 +142,7 @@ IMAGES = np.zeros((2, 16, 16, 3), "uint8")
         (lambda: lr_psnr(IMAGES[:, :4], IMAGES), r"got \(2, 4, 16, 3\) and \(2, 16, 16, 3\)"),
         (lambda: pixel_diversity(IMAGES), r"samples must have shape \(n, k, h, w, c\)"),
         (lambda: pixel_diversity(IMAGES[None] / 2), "samples must be uint8"),
-        (lambda: pixel_diversity(IMAGES[:, None]), "samples must hold at least 2 pictures of each"),
+        (lambda: pixel_diversity(IMAGES[:, None]), "samples must hold at least 2 images of each"),
     ],
 )
 def test_errors(call, message):

@@ -1,4 +1,4 @@
-"""LPIPS against a forward pass in NumPy, and what it is known to see in pictures."""
+"""LPIPS against a forward pass in NumPy, and what it is known to see in images."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def lpips():
 
 @pytest.fixture(scope="module")
 def tiles():
-    """Eight pictures of the Earth from space, uint8 (8, 64, 64, 3)."""
+    """Eight images of the Earth from space, uint8 (8, 64, 64, 3)."""
     try:
         images = bluemarble_tiles("test", 64)[0]
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Training of the picture at temperature 0."""
+"""Training of the zero-temperature sample."""
 
 import keras
 import numpy as np

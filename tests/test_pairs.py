@@ -1,4 +1,4 @@
-"""Pairs of folders, and single pictures."""
+"""Pairs of folders, and single images."""
 
 import numpy as np
 import pytest
@@ -72,10 +72,10 @@ def test_picture_errors(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"a.npy: expected .png, .jpg, .jpeg, .webp; got '.npy'"):
         load_picture(tmp_path / "a.npy")
     path = tmp_path / "a.png"
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"can't read .*a.png as an image"):
         load_picture(path)
     Image.new("L", (9, 9)).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
-    with pytest.raises(ValueError, match=r"a.png is too large a picture"):
+    with pytest.raises(ValueError, match=r"a.png is too large an image"):
         load_picture(path)

@@ -1,4 +1,4 @@
-"""Whatever is in a file of a picture's name, the answer is an image or one line that names it."""
+"""Whatever is in a file of an image's name, the answer is an image or one line that names it."""
 
 import io
 import time
@@ -23,7 +23,7 @@ CODES = np.arange(63, dtype="uint8").reshape(SIDES[1], SIDES[0])
 
 
 def whole_files():
-    """A picture of every mode in every format that Pillow writes it in, with and without EXIF."""
+    """An image of every mode in every format that Pillow writes it in, with and without EXIF."""
     noise = np.random.default_rng(0).integers(0, 256, (*SIDES[::-1], 4), dtype="uint8")
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -103,7 +103,7 @@ def answer(read, path):
 
 
 def read_grey(path):
-    """As the commands read pictures for an entry of digits."""
+    """As the commands read images for an entry of digits."""
     return load_images(path, (*SIDES, 1), resize=True, background="black")
 
 
@@ -136,7 +136,7 @@ def test_mutated_files(tmp_path):
         for reader in READERS:
             read += answer(reader, path)
     assert i > 50
-    assert read  # some are pictures still
+    assert read  # some are images still
 
 
 def test_mutated_arrays(tmp_path):
@@ -181,7 +181,7 @@ def test_pictures_of_16_bits_are_refused(tmp_path, kind, channels):
         with pytest.raises(ValueError, match=r"a.png") as caught:
             read(path)
         if kind or read is not load_label_map:  # whose grey holds integers, here too large a one
-            assert "it has more than 8 bits a channel; convert it to 8" in str(caught.value)
+            assert "it has more than 8 bits per channel; convert it to 8" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", FAILED)

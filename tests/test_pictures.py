@@ -1,4 +1,4 @@
-"""The one reader of pictures: orientation, transparency, limits, folders."""
+"""The one reader of image files: orientation, transparency, limits, folders."""
 
 import io
 import os
@@ -141,7 +141,7 @@ def text_bomb():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (bomb(20_000), "a.png is too large a picture: .*400000000 pixels"),
+        (bomb(20_000), "a.png is too large an image: .*400000000 pixels"),
         (text_bomb(), "can't read .*a.png as an image: .*too large"),
         (b"", "can't read .*a.png as an image: it is no PNG, .*BMP, or damaged at its start"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "a.png as an image: it is no PNG"),
@@ -162,7 +162,7 @@ def test_pillow_s_warnings_name_the_file(tmp_path, monkeypatch):
     Image.fromarray(COLOURS).save(tmp_path / "a.jpg", exif=exif)
     with pytest.warns(UserWarning, match=r"a.jpg: Corrupt EXIF data"):
         assert load_picture(tmp_path / "a.jpg").shape == COLOURS.shape
-    # A large picture that is read is no news.
+    # A high-resolution image that is read is no news.
     save_image(tmp_path / "large.png", COLOURS)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
     with warnings.catch_warnings():
@@ -171,7 +171,7 @@ def test_pillow_s_warnings_name_the_file(tmp_path, monkeypatch):
 
 
 def test_pixels_are_counted_before_they_are_decoded():
-    with pytest.raises(ValueError, match="upload is too large a picture: 9000x9000 pixels"):
+    with pytest.raises(ValueError, match="upload is too large an image: 9000x9000 pixels"):
         decode_picture(io.BytesIO(bomb(9000)), "upload", most_pixels=1000)
 
 
@@ -189,7 +189,7 @@ def test_what_is_no_file(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path, digits):
-    """Three pictures, and what programs leave beside them."""
+    """Three images, and what programs leave beside them."""
     folder = tmp_path / "my.png"
     save_image(folder / "0.png", digits[0])
     save_image(folder / "more.png" / "1.png", digits[1])

@@ -68,7 +68,7 @@ def test_the_error_falls(source, tmp_path):
     with (tmp_path / CURVE).open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [30, 60]
-    # What the curve says of the whole validation set is what the pictures say.
+    # What the curve says of the whole validation set is what the images say.
     assert float(rows[-1]["val_l1"]) == pytest.approx(after, abs=0.6)
 
 

@@ -91,7 +91,7 @@ def test_log_det_is_that_of_the_full_jacobian(attention):
 def test_samples_are_like_the_images(flow, images):
     drawn = flow.sample(64, temperature=0.8, seed=0).astype("float64")
     # About as bright as real images, in the corner too, where digits are dark, and no two alike.
-    # Below a temperature of 1 what is rare is missing, such as ice on satellite pictures.
+    # Below a temperature of 1 what is rare is missing, such as ice on satellite images.
     assert 0.4 < drawn.mean() / images.mean() < 1.5
     assert drawn[:, :4, :4].mean() < 1.2 * images[:, :4, :4].mean() + 5
     assert np.abs(drawn[:-1] - drawn[1:]).mean(axis=(1, 2, 3)).min() > 5

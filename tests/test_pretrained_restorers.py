@@ -1,4 +1,4 @@
-"""Every super-resolution entry with weights: what its card says, checked on real pictures."""
+"""Every super-resolution entry with weights: what its card says, checked on real images."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_restorations_are_closer_than_bicubic_and_keep_the_small_picture(flow):
     assert psnr(likely, TILES).mean() > psnr(bicubic, TILES).mean()
     for restored in (likely, drawn):
         assert lr_psnr(restored, SMALL).mean() > max(40.0, lr_psnr(bicubic, SMALL).mean())
-    # The encoder's own restoration is the small picture when made small, up to rounding.
+    # The encoder's own restoration is the low-resolution image when made small, up to rounding.
     assert lr_psnr(flow.regress(SMALL), SMALL).min() > 40
 
 

@@ -1,4 +1,4 @@
-"""Every label-to-photo entry with weights: what its card says, checked on real pictures."""
+"""Every label-to-photo entry with weights: what its card says, checked on real images."""
 
 import numpy as np
 import pytest

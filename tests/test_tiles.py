@@ -1,4 +1,4 @@
-"""Large pictures: restored in tiles, without seams."""
+"""High-resolution images: restored in tiles, without seams."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def flow():
 
 @pytest.fixture(scope="module")
 def picture():
-    """A smooth picture of odd sides."""
+    """A smooth image of odd sides."""
     y, x = np.mgrid[:23, :37] / 37
     channels = [np.sin(4 * x + 3 * y), np.cos(5 * x * y), y - x]
     return (127 + 60 * np.stack(channels, axis=-1)).astype("uint8")
@@ -57,7 +57,7 @@ def test_tiles_agree_with_the_whole_picture(flow, picture):
     assert tiled.shape == (1, 92, 148, 3)
     assert calls[-1] == (8, 8)
     whole = flow.restore(picture, 1, 0.7, 1, tile=64)
-    # Latents are those of the padded picture in both.
+    # Latents are those of the padded image in both.
     error = np.abs(tiled.astype(int) - whole.astype(int))
     assert np.median(error) <= 1
     assert error.mean() < 2
@@ -94,7 +94,7 @@ def test_wrong_arguments(flow, picture, arguments, message):
 
 
 def test_wrong_pictures(flow, picture):
-    with pytest.raises(ValueError, match=r"picture must be one small picture, uint8 \(h, w, 3\)"):
+    with pytest.raises(ValueError, match="picture must be one low-resolution image, uint8"):
         flow.restore(picture[..., :1])
     with pytest.raises(ValueError, match="got float64"):
         flow.restore(picture / 255)

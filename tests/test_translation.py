@@ -1,4 +1,4 @@
-"""Scores of photos drawn for label maps, on flows whose scores are known."""
+"""Scores of photos sampled for label maps, on flows whose scores are known."""
 
 import json
 

@@ -10,7 +10,7 @@ _ESCAPES = str.maketrans({"<": "&lt;", "[": "\\[", "|": "\\|"})
 
 
 def shown(value: Any) -> str:
-    """A value as Markdown of one line that can't start HTML, a link, a picture or a cell."""
+    """A value as Markdown of one line that can't start HTML, a link, an image or a cell."""
     return " ".join(str(value).split()).translate(_ESCAPES)
 
 
@@ -80,13 +80,13 @@ def render(
 
 
 def _exactness(grey_levels: dict[str, float]) -> list[str]:
-    """What was measured of decode(encode(x)) on pictures unlike the training data."""
+    """What was measured of decode(encode(x)) on images unlike the training data."""
     wrong = {name: error for name, error in grey_levels.items() if not error < EXACT}
     worst = max((error for name, error in grey_levels.items() if name not in wrong), default=0.0)
     kinds = ", ".join(name for name in grey_levels if name not in wrong)
     lines = [
-        f"`decode(encode(x))` is exact, within half a grey level, on real images and on pictures "
-        f"unlike them: at most {worst:.2g} on {shown(kinds)}. Beyond, `encode(x, check=True)` says."
+        f"`decode(encode(x))` is exact, within half a grey level, on real images and on extreme "
+        f"ones: at most {worst:.2g} on {shown(kinds)}. `encode(x, check=True)` checks any image."
     ]
     if wrong:
         named = ", ".join(f"{shown(name)} ({error:.2g})" for name, error in wrong.items())
@@ -114,7 +114,7 @@ def result_rows(result: dict[str, Any]) -> list[list[str]]:
         rows.append(("mean of 0.1 to 0.9", result["average"]))
     known = [key for key in SCORES if key in result["temperatures"][0]]
     if result.get("real"):
-        rows.append(("true photos", {"segmentation": result["real"]}))
+        rows.append(("real photos", {"segmentation": result["real"]}))
     return [
         ["", *(SCORES[key] for key in known)],
         *([label, *(_cell(scores.get(key)) for key in known)] for label, scores in rows),
@@ -134,7 +134,7 @@ def result_notes(result: dict[str, Any]) -> list[str]:
         )
     if result.get("real"):
         notes.append(
-            "accuracy and mean IoU are of a classifier of pixels that was trained on real training "
+            "accuracy and mean IoU are of a pixel classifier that was trained on real training "
             "photos, and say how well the label map can be read off a photo, not how real that "
             "looks: real photos are often ambiguous, and flat class means are the easiest to read. "
             "LPIPS and PSNR tell those from photos"

@@ -30,9 +30,9 @@ WEIGHTS = "model.weights.h5"
 def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> Any:
     """A flow from an entry.
 
-    An entry may come from a stranger: no code of it runs, its configuration keeps to the bounds
-    of ``zoo.schema``, and its weights file must hold arrays of the shapes of that model, and
-    finite numbers, before anything of their size is built or read.
+    An entry may be untrusted: no code of it runs, its configuration keeps to the bounds of
+    ``zoo.schema``, and its weights file must hold arrays of the shapes of that model, and finite
+    numbers, before anything of their size is built or read.
 
     Args:
         name: a registered name, a folder written by :func:`save`, or ``hf://user/repository``.
@@ -94,8 +94,8 @@ def save(
 ) -> Path:
     """Write a flow as an entry that :func:`load` reads.
 
-    The folder is complete or not there: it is written beside and renamed. Weights are always
-    stored as float32, and the flow's precision is not kept: :func:`load` is told it anew.
+    The folder is complete or absent: it is written to a temporary name and renamed. Weights are
+    always stored as float32, and the flow's precision is not kept: :func:`load` is told it anew.
 
     Args:
         flow: the flow; its optimizer is not saved.

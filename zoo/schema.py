@@ -128,7 +128,7 @@ class Score(_Part):
 
 
 class Scores(_Part):
-    """Scores of one way to make pictures."""
+    """Scores of one way to make images."""
 
     psnr: Score | None = None
     ssim: Score | None = None
@@ -157,7 +157,7 @@ class Result(_Part):
 
 
 class Exactness(_Part):
-    """Round trips of odd pictures, see ``benchmarks.exactness``."""
+    """Round trips of extreme images, see ``benchmarks.exactness``."""
 
     grey_levels: dict[str, Number]
     latents: Number | None = None

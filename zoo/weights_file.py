@@ -1,4 +1,4 @@
-"""Weights files of entries: a smaller form of the same weights, and what strangers may declare."""
+"""Weights files of entries: a smaller form of the same weights, and checks of untrusted ones."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Pure transformations as TFP bijectors: tensors in, no variables, one map a file."""
+"""Pure transformations as TFP bijectors: tensors in, no variables, one map per file."""
 
 import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.bijectors.base import FlowBijector

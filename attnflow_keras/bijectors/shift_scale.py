@@ -23,8 +23,8 @@ class ShiftScale(FlowBijector):
 
     Args:
         shift: broadcastable to ``x``, or None for no shift.
-        log_scale: broadcastable to ``x``; of rank 4 with the batch first, or of rank 1
-            (one value a channel, the same for every sample).
+        log_scale: broadcastable to ``x``; of rank 4 with the batch first, or of rank 1 (one value
+            per channel, the same for every sample).
         name: name of the bijector.
     """
 

@@ -1,4 +1,4 @@
-"""Files and folders that are complete or not there, and their hashes.
+"""Files and folders that are complete or absent, and their hashes.
 
 What is written goes to a hidden temporary beside its target first, which is then renamed. Names
 end in these suffixes; what a killed program left is removed or put in place by the next call.
@@ -30,7 +30,7 @@ _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 
 
 def write_file(path: str | Path, content: bytes | str) -> None:
-    """Write a file that is complete or not there.
+    """Write a file that is complete or absent.
 
     Links are followed, so that the file they point to is the one replaced. Devices, pipes and
     sockets are written into; they stay what they are. So are open descriptors, such as

@@ -1,4 +1,4 @@
-"""Large pictures in overlapping tiles."""
+"""Large images in overlapping tiles."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,17 +29,17 @@ def draw_in_tiles(
 ) -> np.ndarray:
     """Draw for one condition tile by tile, and blend the tiles where they overlap.
 
-    Tiles read the latents of the whole picture at their place, so that two of them agree in what
-    they share but for what lies beyond their borders.
+    Tiles read the latents of the whole image at their place, so that two of them agree in what they
+    share but for what lies beyond their borders.
 
     Args:
         flow: a conditional flow, for conditions of a tile's size: ``SRFlow``, or a flow of photos
             given label maps, which are as large as the photos (scale 1).
-        picture: small picture, uint8 ``(h, w, c)``, or label map ``(h, w)``; at least as large as
-            a tile.
+        picture: low-resolution image, uint8 ``(h, w, c)``, or label map ``(h, w)``; at least as
+            large as a tile.
         temperature: standard deviation of the latents.
         seed: their seed.
-        overlap: how far neighbouring tiles overlap, in elements of the small picture.
+        overlap: how far neighbouring tiles overlap, in elements of the low-resolution image.
         progress: called with the number of tiles done and of all.
 
     Returns:
@@ -82,7 +82,7 @@ def draw_in_tiles(
 
 
 def starts(side: int, tile: int, overlap: int) -> list[int]:
-    """First elements of the tiles of one axis; the last one ends with the picture."""
+    """First elements of the tiles of one axis; the last one ends with the image."""
     if side <= tile:
         return [0]
     last = side - tile
@@ -90,7 +90,7 @@ def starts(side: int, tile: int, overlap: int) -> list[int]:
 
 
 def ramp(size: int, overlap: int, scale: int) -> np.ndarray:
-    """Weights of a tile's elements along one axis of the large picture, rising at both ends."""
+    """Weights of a tile along one axis of the large image, rising at both ends."""
     length = size * scale
     edge = np.minimum(np.arange(length) + 0.5, length - np.arange(length) - 0.5)
     return np.minimum(1.0, edge / max(overlap * scale, 1))

@@ -1,4 +1,4 @@
-"""Reading what strangers wrote: JSON, texts and names, with stated limits. Standard library only.
+"""Read untrusted JSON, texts and names, within stated limits. Standard library only.
 
 Nothing here depends on what a file says of itself.
 """

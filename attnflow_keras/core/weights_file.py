@@ -35,7 +35,7 @@ def weights_bytes(model: Any, attributes: dict[str, Any] | None = None) -> bytes
 
 
 def save_weights(model: Any, path: Path, attributes: dict[str, Any] | None = None) -> None:
-    """Write a ``.weights.h5`` file that is complete or not there.
+    """Write a ``.weights.h5`` file that is complete or absent.
 
     Raises:
         OSError: nothing was written.

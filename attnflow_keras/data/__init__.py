@@ -1,4 +1,4 @@
-"""Data sets, the user's images, and pictures out."""
+"""Data sets, the user's images, and writing of images."""
 
 from attnflow_keras.core.palettes import as_classes
 from attnflow_keras.data.bicubic import bicubic_resize, downscale, upscale

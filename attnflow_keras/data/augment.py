@@ -68,7 +68,7 @@ def recolor(images: np.ndarray, seed: int, step: int) -> np.ndarray:
     The channels are permuted, and each is inverted (``255 - x``) with probability 1/2: one of the
     48 symmetries, all as likely. They map grey levels one to one, so that a likelihood keeps its
     meaning, and textures stay as they are; but colours that the data lacks come up, which a flow
-    must know to restore pictures unlike its training data.
+    must know to restore images unlike its training data.
 
     Args:
         images: uint8 ``(n, h, w, 3)``.

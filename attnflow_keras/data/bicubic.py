@@ -1,8 +1,8 @@
 """Bicubic resizing with the weights of MATLAB's ``imresize``, in NumPy.
 
-Super-resolution is trained and scored on pictures that were made small this way, and other
-libraries' bicubic differs by several grey levels: in the kernel (a = -0.75), in no antialiasing,
-in the borders, or in where it rounds.
+Super-resolution is trained and scored on images that were downsampled this way, and other
+libraries' bicubic differs by several grey levels: in the kernel (a = -0.75), in no antialiasing, in
+the borders, or in where it rounds.
 """
 
 import functools

@@ -1,9 +1,9 @@
 """Blue Marble: colour of the Earth from space, with land cover aligned to it pixel by pixel.
 
-Both are maps of the whole globe at 15 pixels a degree, from 180 W, 90 N. The globe is cut into
-eight longitude bands of 675 columns: bands 3 and 7 are the test set, band 5 is the validation
-set, all others are the training set. A tile lies within one band, and is kept if at least 30 % of
-it is land (any class but water) and at most 50 % is snow and ice.
+Both are maps of the whole globe at 15 pixels per degree, from 180 W, 90 N. The globe is cut into
+eight longitude bands of 675 columns: bands 3 and 7 are the test set, band 5 is the validation set,
+all others are the training set. A tile lies within one band, and is kept if at least 30 % of it is
+land (any class but water) and at most 50 % is snow and ice.
 """
 
 import functools

@@ -15,18 +15,18 @@ from attnflow_keras.data.pictures import SUFFIXES, open_picture
 
 LICENSE = "CelebA, MMLAB, The Chinese University of Hong Kong, non-commercial research only"
 
-HEIGHT, WIDTH = 218, 178  # of an aligned picture
+HEIGHT, WIDTH = 218, 178  # of an aligned image
 CROP = 178
 
-# The last picture of each split; no person is in two of them.
+# The last image of each split; no person is in two of them.
 LAST = {"train": 162_770, "validation": 182_637, "test": 202_599}
 
 
 def celeba_split(number: int) -> str:
-    """The split of a picture, CelebA's own: no person is in two of them.
+    """The split of an image, CelebA's own: no person is in two of them.
 
     Args:
-        number: the number in the picture's name, 1 to 202599.
+        number: the number in the image's name, 1 to 202599.
 
     Returns:
         ``"train"`` up to 162770, ``"validation"`` up to 182637, ``"test"`` above.
@@ -46,44 +46,43 @@ def prepare_celeba(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, int]:
-    """Cut and resize CelebA's aligned pictures, and write them by split.
+    """Cut and resize CelebA's aligned images, and write them by split.
 
-    A picture of 178 x 218 (width x height) is cut to the square of ``crop`` pixels at its centre:
+    An image of 178 x 218 (width x height) is cut to the square of ``crop`` pixels at its centre:
     for 178 that is all columns and rows 20 to 197, counted from 0. The square is resized by
     :func:`~attnflow_keras.data.bicubic.bicubic_resize`, MATLAB's bicubic.
 
-    These are not the pictures of SRFlow, and scores on them can't be compared with its paper's.
+    These are not the images of SRFlow, and scores on them can't be compared with its paper's.
     There, HD-CelebA-Cropper takes the original photographs, which are larger; turns, scales and
     shifts each so that 68 landmarks lie where those of a standard face do; and cuts 640 x 640
-    pixels (face factor 0.6), of which MATLAB's bicubic makes 160 x 160. Here the source is
-    CelebA's own alignment, by the eyes, which is small and compressed again: fine detail is lost,
-    and the face is framed differently. For the pictures of SRFlow run that program, resize its
-    output with :func:`~attnflow_keras.data.bicubic.downscale`, and call this function with
-    ``crop=None``.
+    pixels (face factor 0.6), of which MATLAB's bicubic makes 160 x 160. Here the source is CelebA's
+    own alignment, by the eyes, which is small and compressed again: fine detail is lost, and the
+    face is framed differently. For the images of SRFlow run that program, resize its output with
+    :func:`~attnflow_keras.data.bicubic.downscale`, and call this function with ``crop=None``.
 
     A split is written as ``<target>/<split>/images.npy``, uint8 ``(n, size, size, 3)``, and
-    ``numbers.npy``, the numbers of its pictures, int32 ``(n,)``, in increasing order. All of
-    CelebA takes 15.6 GB at 160 x 160. Splits without a picture are left out. The target is
-    complete or not there.
+    ``numbers.npy``, the numbers of its images, int32 ``(n,)``, in increasing order. All of CelebA
+    takes 15.6 GB at 160 x 160. Splits without an image are left out. The target is complete or
+    absent.
 
     Args:
-        source: the folder ``img_align_celeba``, or the folder that holds it. Pictures are its PNG
-            and JPEG files, named by their number. Part of CelebA will do.
+        source: the folder ``img_align_celeba``, or the folder that holds it. Images are its PNG and
+            JPEG files, named by their number. Part of CelebA will do.
         target: folder to write.
-        size: side of the pictures written, in pixels.
-        crop: side of the square to cut, in pixels, 1 to 178. None takes pictures that are
-            ``size`` x ``size`` already as they are.
+        size: side of the images written, in pixels.
+        crop: side of the square to cut, in pixels, 1 to 178. None takes images that are ``size`` x
+            ``size`` already as they are.
         overwrite: whether a target that exists may be replaced.
-        progress: called with the number of pictures done, and of all, after each.
+        progress: called with the number of images done, and of all, after each.
 
     Returns:
-        The number of pictures by split.
+        The number of images by split.
 
     Raises:
         FileNotFoundError: there is no folder ``source``.
         FileExistsError: the target exists and ``overwrite`` is False.
-        ValueError: no picture in the source, a name that is not a picture's number, two pictures
-            of one number, an unreadable picture or one of another size, a bad size or crop.
+        ValueError: no image in the source, a name that is not an image's number, two images of one
+            number, an unreadable image or one of another size, a bad size or crop.
     """
     check_integer("size", size)
     if crop is not None:
@@ -164,7 +163,7 @@ def _numbered_files(source: Path) -> dict[int, Path]:
             raise ValueError(f"{files[number]} and {path} have the same number")
         files[number] = path
     if not files:
-        raise ValueError(f"folder {folder} holds no picture ({', '.join(SUFFIXES)})")
+        raise ValueError(f"folder {folder} holds no image ({', '.join(SUFFIXES)})")
     return files
 
 
@@ -172,7 +171,7 @@ def _prepare(file: Path, size: int, crop: int | None) -> np.ndarray:
     picture = open_picture(file).pixels()
     expected = (size, size) if crop is None else (HEIGHT, WIDTH)
     if picture.shape[:2] != expected:
-        hint = "" if crop is None else "; crop=None (--whole) takes pictures of the final size"
+        hint = "" if crop is None else "; crop=None (--whole) takes images of the final size"
         raise ValueError(
             f"{file} is {picture.shape[0]}x{picture.shape[1]}, expected "
             f"{expected[0]}x{expected[1]} (height x width){hint}"

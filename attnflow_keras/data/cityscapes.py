@@ -1,4 +1,4 @@
-"""Cityscapes: street pictures with colour label maps, from the user's copy."""
+"""Cityscapes: street images with colour label maps, from the user's copy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,41 +32,40 @@ def prepare_cityscapes(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, int]:
-    """Resize Cityscapes' pictures and colour label maps to squares, and write them by split.
+    """Resize Cityscapes' images and colour label maps to squares, and write them by split.
 
     Both are resized with Pillow's bilinear filter, which changes the aspect from 2:1 and blends
-    colours at borders of the label map, as Full-Glow's code does. ``train`` are the pictures of the
+    colours at borders of the label map, as Full-Glow's code does. ``train`` are the images of the
     folder ``train`` but for the city of Zurich (122), which are ``validation``; ``test`` are those
     of the folder ``val``. Full-Glow trains on all of ``train`` and validates on its test set.
 
     A split is written as ``<target>/<split>/images.npy`` and ``labels.npy``, uint8
-    ``(n, size, size, 3)``. Splits without a picture are left out. The target is complete or not
-    there.
+    ``(n, size, size, 3)``. Splits without an image are left out. The target is complete or absent.
 
     Args:
         source: the folder that holds ``leftImg8bit`` and ``gtFine``. Part of Cityscapes will do.
         target: folder to write.
-        size: side of the pictures written, in pixels.
+        size: side of the images written, in pixels.
         boundaries: give label maps a fourth channel: 255 on pixels whose neighbour belongs to
             another instance, resized in the same way.
         overwrite: whether a target that exists may be replaced.
-        progress: called with the number of pictures done, and of all, after each.
+        progress: called with the number of images done, and of all, after each.
 
     Returns:
-        The number of pictures by split.
+        The number of images by split.
 
     Raises:
-        FileNotFoundError: there is no folder ``leftImg8bit`` or ``gtFine``, or a picture lacks its
+        FileNotFoundError: there is no folder ``leftImg8bit`` or ``gtFine``, or an image lacks its
             label map.
         FileExistsError: the target exists and ``overwrite`` is False.
-        ValueError: no picture in the source, an unreadable file, two sizes in a pair, a bad size.
+        ValueError: no image in the source, an unreadable file, two sizes in a pair, a bad size.
     """
     check_integer("size", size)
     check_free(Path(target), overwrite)
     found = {split: _pairs(Path(source), split, boundaries) for split in SPLITS}
     total = sum(map(len, found.values()))
     if not total:
-        raise ValueError(f"{source} holds no picture leftImg8bit/<split>/<city>/*{PHOTO}")
+        raise ValueError(f"{source} holds no image leftImg8bit/<split>/<city>/*{PHOTO}")
     done = 0
     with replacing_folder(target, overwrite) as part:
         for split, pairs in found.items():
@@ -151,7 +150,7 @@ def boundary_map(instances: np.ndarray) -> np.ndarray:
 
 
 def _pairs(source: Path, split: str, boundaries: bool) -> list[tuple[Path, ...]]:
-    """Photo, label map and, if wanted, instance map of each picture of a split, by name."""
+    """Photo, label map and, if wanted, instance map of each image of a split, by name."""
     for name in ("leftImg8bit", "gtFine"):
         if not (source / name).is_dir():
             raise FileNotFoundError(

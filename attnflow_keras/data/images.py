@@ -1,4 +1,4 @@
-"""The user's own images: a folder of PNG, JPEG or WebP, one picture, or a .npy or .npz file."""
+"""The user's own images: a folder of PNG, JPEG or WebP, one image, or a .npy or .npz file."""
 
 import io
 from pathlib import Path
@@ -29,27 +29,27 @@ def load_images(
 ) -> np.ndarray:
     """Read images as uint8 ``(n, h, w, c)``.
 
-    Photos are turned as their EXIF data say. What a folder holds besides, such as hidden files, is
-    left out. A warning says what was left out, resized or laid on the background, with counts.
+    EXIF orientation is applied. What a folder holds besides, such as hidden files, is left out. A
+    warning says what was left out, resized or laid on the background, with counts.
 
     Args:
         path: a folder with PNG, JPEG or WebP files (subfolders included, in order of their paths),
             one such file, or a .npy or .npz file with one array of shape ``(n, h, w)`` or
             ``(n, h, w, c)`` and dtype uint8.
-        image_shape: ``(h, w, c)`` that every image must have; pictures are converted to grey
-            (c = 1) or RGB (c = 3). None takes the first picture's size and RGB.
-        resize: resize pictures of another size (bicubic) instead of raising. Each side is scaled on
+        image_shape: ``(h, w, c)`` that every image must have; images are converted to grey (c = 1)
+            or RGB (c = 3). None takes the first image's size and RGB.
+        resize: resize images of another size (bicubic) instead of raising. Each side is scaled on
             its own: another aspect ratio is stretched.
         background: colour behind transparent pixels: a name such as ``"white"``, ``"#rrggbb"``, or
-            ``(red, green, blue)``. None refuses pictures that have some.
-        unreadable: takes the errors of pictures that can't be read, and the others are returned.
-            None raises the first.
+            ``(red, green, blue)``. None refuses images that have some.
+        unreadable: takes the errors of images that can't be read, and the others are returned. None
+            raises the first.
 
     Raises:
         FileNotFoundError: no such file or folder.
         PermissionError: a folder that can't be read.
-        ValueError: an empty folder, an unreadable file, a wrong size, dtype or shape, a
-            picture of more than 8 bits a channel, or transparent pixels and no background.
+        ValueError: an empty folder, an unreadable file, a wrong size, dtype or shape, an image of
+            more than 8 bits per channel, or transparent pixels and no background.
     """
     if image_shape is not None:
         image_shape = check_sides("image_shape", image_shape)
@@ -110,7 +110,7 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
     path = Path(path)
     if path.suffix.lower() not in WRITTEN:
         raise ValueError(
-            f"pictures are written as PNG, JPEG or WebP; got {path.name!r}, give a name in "
+            f"images are written as PNG, JPEG or WebP; got {path.name!r}, give a name in "
             f"{', '.join(WRITTEN)}"
         )
     kind, options = WRITTEN[path.suffix.lower()]
@@ -149,7 +149,7 @@ def _read(
 ) -> np.ndarray:
     channels = 3 if shape is None else shape[2]
     if channels not in MODES:
-        raise ValueError(f"image_shape must have 1 or 3 channels to read pictures; got {shape}")
+        raise ValueError(f"image_shape must have 1 or 3 channels to read images; got {shape}")
     image = read_pixels(file, channels, background, notes)
     return image if shape is None else fitted(image, shape[:2], resize, file, False, notes)
 

@@ -12,19 +12,19 @@ from attnflow_keras.data.pictures import LABEL_FORMATS, PictureError, open_pictu
 
 
 def load_label_map(path: str | Path, palette: Any = None, colours: bool = False) -> np.ndarray:
-    """Read one label map from a PNG, JPEG or WebP picture.
+    """Read one label map from a PNG, JPEG or WebP image.
 
-    A picture of one channel, grey, indexed or of 1 bit, holds classes, the integers as they are
+    An image of one channel, grey, indexed or of 1 bit, holds classes, the integers as they are
     stored in the file, whatever its bits: uint8 ``(h, w)``. Any other holds colours: uint8
-    ``(h, w, 3)``. An opaque alpha channel is dropped. It is turned as its EXIF data say, like the
-    photo that it goes with.
+    ``(h, w, 3)``. An opaque alpha channel is dropped. EXIF orientation is applied, as to the photo
+    that it goes with.
 
     Args:
         path: the file.
-        palette: colour of each class, ``(classes, 3)``. An indexed picture all of whose colours
-            are there holds the classes of its colours, whatever its indices: programs that write
-            indexed pictures number the colours as they like.
-        colours: read an indexed picture as its colours.
+        palette: colour of each class, ``(classes, 3)``. An indexed image all of whose colours are
+            there holds the classes of its colours, whatever its indices: programs that write
+            indexed images number the colours as they like.
+        colours: read an indexed image as its colours.
 
     Raises:
         OSError: no such file, or a folder.
@@ -123,7 +123,7 @@ def known_classes(labels: np.ndarray, palette: Any, path: Any, nearest: bool = F
 
 
 def _by_colour(colours: np.ndarray, palette: Any, indices: np.ndarray) -> np.ndarray:
-    """Classes by the colours of an indexed picture, or its indices where the palette lacks one."""
+    """Classes by the colours of an indexed image, or its indices where the palette lacks one."""
     try:
         return as_classes(colours, palette)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Pictures unlike any training data, to see what a flow makes of them."""
+"""Extreme images, unlike any training data, to test flows on them."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from attnflow_keras.data.bicubic import downscale
 
 
 def odd_images(shape: tuple[int, int, int], seed: int = 0) -> dict[str, np.ndarray]:
-    """Pictures that no data set has: flat, striped, noisy, saturated.
+    """Extreme images that no data set has: flat, striped, noisy, saturated.
 
     Args:
-        shape: ``(h, w, c)`` of each picture.
+        shape: ``(h, w, c)`` of each image.
         seed: seed of the noise.
 
     Returns:
-        uint8 pictures ``(h, w, c)`` by name: 11 of one channel, 19 of three.
+        uint8 images ``(h, w, c)`` by name: 11 of one channel, 19 of three.
     """
     height, width, channels = shape
     rows, columns = np.mgrid[:height, :width]
@@ -56,16 +56,16 @@ def odd_images(shape: tuple[int, int, int], seed: int = 0) -> dict[str, np.ndarr
 
 
 def odd_condition(flow: Any, images: np.ndarray, labels: np.ndarray | None = None) -> Any:
-    """What a flow is given with odd pictures.
+    """What a flow is given with extreme images.
 
     Args:
         flow: the flow.
         images: uint8 ``(n, h, w, c)``.
-        labels: label maps, of which the first stands beside each picture; None for class 0 or
-            black everywhere.
+        labels: label maps, of which the first stands beside each image; None for class 0 or black
+            everywhere.
 
     Returns:
-        None for an unconditional flow, small pictures for super-resolution, else label maps.
+        None for an unconditional flow, low-resolution images for super-resolution, else label maps.
     """
     if not flow.conditional:
         return None

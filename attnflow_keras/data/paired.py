@@ -1,4 +1,4 @@
-"""Data sets of pictures with a condition, for the conditional tasks."""
+"""Data sets of images with a condition, for the conditional tasks."""
 
 import os
 from pathlib import Path
@@ -27,15 +27,15 @@ BLOCK = 256
 
 
 def load_paired(name: str, split: str) -> dict[str, np.ndarray]:
-    """Pictures and conditions of one split, on a fixed grid.
+    """Images and conditions of one split, on a fixed grid.
 
     Args:
         name: ``"bluemarble_sr8"``, 64x64 tiles of Blue Marble and their 8x8 reductions; or
             ``"celeba_sr8"``, faces of 160x160 and 20x20, which :func:`prepare_celeba` wrote to
-            ``celeba`` in the folder that ``ATTNFLOW_DATA`` names; or
-            ``"bluemarble_landcover"``, the tiles and their land cover, classes 0 to 16; or
-            ``"cityscapes"``, street pictures and colour label maps of 256x256, which
-            :func:`prepare_cityscapes` wrote to ``cityscapes`` in that folder.
+            ``celeba`` in the folder that ``ATTNFLOW_DATA`` names; or ``"bluemarble_landcover"``,
+            the tiles and their land cover, classes 0 to 16; or ``"cityscapes"``, street images and
+            colour label maps of 256x256, which :func:`prepare_cityscapes` wrote to ``cityscapes``
+            in that folder.
         split: ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns:
@@ -61,7 +61,7 @@ def load_paired(name: str, split: str) -> dict[str, np.ndarray]:
 
 
 def training_source(name: str) -> Any:
-    """The training split of a data set: crops of Blue Marble at any offset, or whole pictures."""
+    """The training split of a data set: crops of Blue Marble at any offset, or whole images."""
     _check(name, "train")
     if name == "bluemarble_landcover":
         return Labelled(bluemarble.BlueMarbleCrops())
@@ -75,17 +75,17 @@ def training_source(name: str) -> Any:
 def load_pictures(
     path: str | Path, least: tuple[int, int] = (1, 1), background: Any = None
 ) -> list[np.ndarray]:
-    """All PNG, JPEG and WebP pictures of a folder (or one file), uint8 ``(h, w, 3)`` each.
+    """All PNG, JPEG and WebP images of a folder (or one file), uint8 ``(h, w, 3)`` each.
 
     Args:
         path: the folder or file.
         least: height and width that each must have at least.
-        background: colour behind transparent pixels; None refuses pictures that have some.
+        background: colour behind transparent pixels; None refuses images that have some.
 
     Raises:
         FileNotFoundError: no such file or folder.
-        ValueError: a folder without pictures, a file that is none, a picture too small, or
-            transparent pixels and no background.
+        ValueError: a folder without images, a file that is none, an image too small, or transparent
+            pixels and no background.
     """
     path = Path(path)
     if not path.exists():

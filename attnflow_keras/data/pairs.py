@@ -1,4 +1,4 @@
-"""Pictures with a condition each: two folders of files of the same names."""
+"""Images with a condition each: two folders of files of the same names."""
 
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,23 @@ def load_pair_folder(
 ) -> tuple[list[Path], list[Path]]:
     """Find the pairs of two folders: files whose paths agree up to the suffix.
 
-    Files are PNG, JPEG or WebP pictures, subfolders included: ``a/1.jpg`` of one folder goes with
+    Files are PNG, JPEG or WebP images, subfolders included: ``a/1.jpg`` of one folder goes with
     ``a/1.png`` of the other. None is opened; see :func:`load_picture`.
 
     Args:
-        image_folder: folder of the pictures.
+        image_folder: folder of the images.
         condition_folder: folder of what each is conditioned on.
         notes: counts the files that are left out. None warns of them here.
 
     Returns:
-        images, conditions: lists of paths of the same length, one pair an index, in order of
-        their names.
+        images, conditions: lists of paths of the same length, one pair per index, in order of their
+        names.
 
     Raises:
         FileNotFoundError: no such folder.
         NotADirectoryError: a file instead of a folder.
-        ValueError: a folder without pictures, two files of one name in a folder, or a file
-            without a partner.
+        ValueError: a folder without images, two files of one name in a folder, or a file without a
+            partner.
     """
     images = _by_name(Path(image_folder), notes)
     conditions = _by_name(Path(condition_folder), notes)
@@ -48,13 +48,13 @@ def load_pair_folder(
 
 
 def load_picture(path: str | Path, background: Any = None) -> np.ndarray:
-    """Read one PNG, JPEG or WebP picture of any size as RGB, uint8 ``(h, w, 3)``.
+    """Read one PNG, JPEG or WebP image of any size as RGB, uint8 ``(h, w, 3)``.
 
-    A photo is turned as its EXIF data say.
+    EXIF orientation is applied.
 
     Args:
         path: the file.
-        background: colour behind transparent pixels, see :func:`load_images`; None refuses pictures
+        background: colour behind transparent pixels, see :func:`load_images`; None refuses images
             that have some.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Pictures in folders, fitted to a size; and what was done to them, said once."""
+"""Images in folders, fitted to a size; and what was done to them, said once."""
 
 import os
 import warnings
@@ -16,7 +16,7 @@ HIDDEN = ("__MACOSX", "@eaDir")
 
 
 class Notes:
-    """Counts what was skipped or changed while pictures are read, for one warning at the end.
+    """Counts what was skipped or changed while images are read, for one warning at the end.
 
     Args:
         source: the folder or file that they are read from.
@@ -27,7 +27,7 @@ class Notes:
         self.counts: Counter[str] = Counter()
 
     def add(self, text: str) -> None:
-        """Count one picture or file more; ``text`` has ``{}`` where the count belongs."""
+        """Count one more image or file; ``text`` has ``{}`` where the count belongs."""
         self.counts[text] += 1
 
     def __str__(self) -> str:
@@ -78,13 +78,13 @@ def find_pictures(folder: str | Path, notes: Notes | None = None) -> list[Path]:
         FileNotFoundError: no such folder.
         NotADirectoryError: a file.
         PermissionError: it, or a folder in it, can't be read.
-        ValueError: no picture in it.
+        ValueError: no image in it.
     """
     folder = Path(folder)
     if not folder.exists():
         raise FileNotFoundError(f"no folder {folder}")
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file, expected a folder of pictures")
+        raise NotADirectoryError(f"{folder} is a file, expected a folder of images")
     found = Notes(folder) if notes is None else notes
     files = sorted(_walk(folder, (), found))
     if not files:
@@ -96,13 +96,13 @@ def find_pictures(folder: str | Path, notes: Notes | None = None) -> list[Path]:
 
 
 def read_pixels(file: str | Path, channels: int, background: Any, notes: Notes) -> np.ndarray:
-    """One picture in grey or RGB, uint8 ``(h, w, channels)``.
+    """One image in grey or RGB, uint8 ``(h, w, channels)``.
 
     Args:
         file: a PNG, JPEG or WebP file.
         channels: 1 or 3.
-        background: colour behind transparent pixels; None refuses pictures that have some.
-        notes: counts pictures laid on the background, and those that lose their colours.
+        background: colour behind transparent pixels; None refuses images that have some.
+        notes: counts images laid on the background, and those that lose their colours.
     """
     picture = open_picture(file)
     pixels = picture.pixels(channels, background)
@@ -121,9 +121,9 @@ def fitted(
     nearest: bool = True,
     notes: Notes | None = None,
 ) -> np.ndarray:
-    """A picture of the size ``(height, width)``, resized if that is wanted.
+    """An image of the size ``(height, width)``, resized if that is wanted.
 
-    Each side is scaled on its own: a picture of another aspect ratio is stretched, not cut.
+    Each side is scaled on its own: an image of another aspect ratio is stretched, not cut.
 
     Args:
         picture: uint8 ``(h, w)`` or ``(h, w, c)``.
@@ -131,7 +131,7 @@ def fitted(
         resize: whether another size is resized, by the bicubic filter or the nearest pixel.
         path: the file, for errors.
         nearest: whether the nearest pixel is taken, as label maps need it.
-        notes: counts pictures resized, and those stretched.
+        notes: counts images resized, and those stretched.
 
     Raises:
         ValueError: another size, and ``resize`` is False; ``path`` is named.
@@ -146,7 +146,7 @@ def fitted(
         order = "" if h == w and height == width else " (width x height)"
         raise ValueError(
             f"{path} is {w}x{h}{order}, expected {width}x{height}; "
-            "resize the pictures, or ask for resizing (resize=True, --resize)"
+            "resize the images, or ask for resizing (resize=True, --resize)"
         )
     if notes is not None:
         notes.add(f"resized {{}} to {width}x{height} ({'nearest pixel' if nearest else 'bicubic'})")

@@ -1,7 +1,7 @@
-"""The one reader of pictures: the user's files and the bytes that a client sends.
+"""The one reader of image files: the user's files and the bytes that a client sends.
 
-What a picture means is settled here, for photos and label maps alike: it is turned as its EXIF data
-say, transparency is laid on a stated background or refused, label maps are the stored integers, and
+What an image means is settled here, for photos and label maps alike: EXIF orientation is applied,
+transparency is laid on a stated background or refused, label maps are the stored integers, and
 whatever Pillow makes of a damaged file or one that is too large is one error that names the file.
 """
 
@@ -31,11 +31,11 @@ WRITTEN = {"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "RGBa": "
 GREYS = (1, 2, 4, 8, 16)  # the bits of a grey PNG
 HEADER = 26  # bytes of a PNG up to the bits of a channel and the kind of colour
 REASON = 200  # characters of Pillow's own words
-TOO_DEEP = "it has more than 8 bits a channel; convert it to 8 bits"
+TOO_DEEP = "it has more than 8 bits per channel; convert it to 8 bits"
 
 
 class PictureError(ValueError):
-    """A picture that can't be read, in one line that names it; ``reason`` leaves the name out."""
+    """An image that can't be read, in one line that names it; ``reason`` leaves the name out."""
 
     def __init__(self, name: Any, reason: str) -> None:
         super().__init__(f"can't read {name} as an image: {reason}")
@@ -47,15 +47,15 @@ class WrongKindError(PictureError):
 
 
 class TooLargeError(PictureError):
-    """A picture of too many pixels."""
+    """An image of too many pixels."""
 
     def __init__(self, name: Any, reason: str) -> None:
         super().__init__(name, reason)
-        self.args = (f"{name} is too large a picture: {reason}",)
+        self.args = (f"{name} is too large an image: {reason}",)
 
 
 class TransparencyError(PictureError):
-    """A picture with transparent pixels, and no background to lay it on."""
+    """An image with transparent pixels, and no background to lay it on."""
 
     def __init__(self, name: Any, reason: str) -> None:
         super().__init__(name, reason)
@@ -63,13 +63,13 @@ class TransparencyError(PictureError):
 
 
 class Picture(NamedTuple):
-    """A decoded picture, turned upright.
+    """A decoded image, with its EXIF orientation applied.
 
     Attributes:
         name: what errors call it.
-        image: Pillow's picture, all of whose pixels are read, of mode 1, L, LA, P, PA, RGB, RGBA,
-            or I or F and what starts with them, for more than 8 bits.
-        depth: bits a channel in the file, where it is a PNG; otherwise 8.
+        image: Pillow's image, all of whose pixels are read, of mode 1, L, LA, P, PA, RGB, RGBA, or
+            I or F and what starts with them, for more than 8 bits.
+        depth: bits per channel in the file, where it is a PNG; otherwise 8.
     """
 
     name: str
@@ -97,15 +97,15 @@ class Picture(NamedTuple):
         return red.tobytes() != green.tobytes() or green.tobytes() != blue.tobytes()
 
     def pixels(self, channels: int = 3, background: Any = None) -> np.ndarray:
-        """The picture in grey or RGB, uint8 ``(h, w, channels)``.
+        """The image in grey or RGB, uint8 ``(h, w, channels)``.
 
         Args:
             channels: 1 or 3.
             background: the colour behind transparent pixels, see :func:`as_colour`; None refuses
-                pictures that have some.
+                images that have some.
 
         Raises:
-            PictureError: more than 8 bits a channel, or transparent pixels and no background.
+            PictureError: more than 8 bits per channel, or transparent pixels and no background.
         """
         from PIL import Image
 
@@ -122,7 +122,7 @@ class Picture(NamedTuple):
             behind = Image.new("RGBA", image.size, (*as_colour(background), 255))
             image = Image.alpha_composite(behind, image.convert("RGBA"))
         elif image.has_transparency_data:
-            # By way of RGBA: Pillow warns of some indexed pictures otherwise.
+            # By way of RGBA: Pillow warns of some indexed images otherwise.
             image = image.convert("RGBA")
         array = np.asarray(image.convert(MODES[channels]))
         return array.reshape(*array.shape[:2], channels)
@@ -130,11 +130,11 @@ class Picture(NamedTuple):
     def stored(self, colours: bool = False) -> np.ndarray:
         """What a label map holds: integers ``(h, w)``, or colours, uint8 ``(h, w, 3)``.
 
-        Grey, indexed and one-bit pictures hold integers, as they are in the file: Pillow spreads
-        grey of 2 and 4 bits over 0 to 255, which is undone. An opaque alpha channel is dropped.
+        Grey, indexed and one-bit images hold integers, as they are in the file: Pillow spreads grey
+        of 2 and 4 bits over 0 to 255, which is undone. An opaque alpha channel is dropped.
 
         Args:
-            colours: read an indexed picture as its colours.
+            colours: read an indexed image as its colours.
 
         Raises:
             PictureError: colours, or grey with an alpha channel, of more than 8 bits; numbers that
@@ -181,7 +181,7 @@ def open_picture(path: str | Path, formats: tuple[str, ...] = FORMATS) -> Pictur
     """
     path = Path(path)
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give one picture of it")
+        raise IsADirectoryError(f"{path} is a folder; give one image of it")
     if not path.exists():
         raise FileNotFoundError(f"no file {path}")
     if path.suffix.lower() not in SUFFIXES:
@@ -202,7 +202,7 @@ def decode_picture(
     formats: tuple[str, ...] = FORMATS,
     most_pixels: int | None = None,
 ) -> Picture:
-    """Decode a picture from a file or from bytes, and turn it upright.
+    """Decode an image from a file or from bytes, and apply its EXIF orientation.
 
     Pillow's warnings, such as those of damaged EXIF data, are passed on with the name.
 
@@ -210,7 +210,7 @@ def decode_picture(
         file: the content, open for reading, with ``seek``.
         name: what errors call it.
         formats: Pillow's names of what the content may be.
-        most_pixels: pixels that the picture may have; more are refused before any is decoded.
+        most_pixels: pixels that the image may have; more are refused before any is decoded.
 
     Raises:
         WrongKindError: content of no such format.

@@ -19,7 +19,7 @@ class SmallAndLarge:
     Args:
         crops: draws ``(images, ...)``, such as ``BlueMarbleCrops`` or :class:`PictureCrops`.
         scale: factor of the reduction.
-        augment: name of an augmentation of the crops before they are made small, or None.
+        augment: name of an augmentation of the crops before they are downsampled, or None.
     """
 
     def __init__(self, crops: Any, scale: int, augment: str | None = None) -> None:
@@ -94,12 +94,12 @@ class Photos:
 
 
 class WholePictures:
-    """Pictures of one size, drawn at random.
+    """Images of one size, drawn at random.
 
     Args:
-        *arrays: uint8 ``(n, h, w, ...)`` each, in memory or mapped from a file: the pictures, and
+        *arrays: uint8 ``(n, h, w, ...)`` each, in memory or mapped from a file: the images, and
             what belongs to each.
-        flip: mirror half of the pictures.
+        flip: mirror half of the images.
     """
 
     def __init__(self, *arrays: np.ndarray, flip: bool = True) -> None:
@@ -110,7 +110,7 @@ class WholePictures:
         return len(self.arrays[0])
 
     def draw(self, count: int, seed: int, step: int) -> tuple[np.ndarray, ...]:
-        """Pictures of one training step, uint8 ``(count, h, w, ...)`` each."""
+        """Images of one training step, uint8 ``(count, h, w, ...)`` each."""
         rng = noise.generator(seed, CROPS + step)
         rows = rng.integers(len(self), size=count)
         flip = self.flip & (rng.integers(2, size=count) == 1)
@@ -122,7 +122,7 @@ class WholePictures:
         return tuple(drawn)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Shape and hash of some of the pictures."""
+        """Shape and hash of some of the images."""
         digest = hashlib.sha256()
         for array in self.arrays:
             digest.update(np.ascontiguousarray(array[:: -(-len(array) // BLOCK)]).data)
@@ -131,7 +131,7 @@ class WholePictures:
 
 
 class PictureCrops:
-    """Random crops of pictures of any size, each of which is at least as large as a crop.
+    """Random crops of images of any size, each of which is at least as large as a crop.
 
     Args:
         pictures: uint8 arrays ``(h, w, 3)``.
@@ -144,7 +144,7 @@ class PictureCrops:
         self, pictures: list[np.ndarray], height: int, width: int, flip: bool = True
     ) -> None:
         if not pictures:
-            raise ValueError("pictures must hold at least one picture; got none")
+            raise ValueError("pictures must hold at least one image; got none")
         for index, picture in enumerate(pictures):
             if picture.shape[0] < height or picture.shape[1] < width:
                 raise ValueError(
@@ -172,7 +172,7 @@ class PictureCrops:
         return (np.stack(crops),)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Hash of the pictures and the size of a crop."""
+        """Hash of the images and the size of a crop."""
         digest = hashlib.sha256()
         for picture in self.pictures:
             digest.update(np.ascontiguousarray(picture).data)

@@ -1,4 +1,4 @@
-"""What every flow does: train, score, encode, decode, save, diagnose.
+"""What every flow can do: train, score, encode, decode, save, diagnose.
 
 :class:`Flow` is exported by :mod:`attnflow_keras.models`, beside the models that subclass it.
 """

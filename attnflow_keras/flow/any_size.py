@@ -1,4 +1,4 @@
-"""Flows whose weights are free of the size of the pictures."""
+"""Flows whose weights are free of the size of the images."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,10 +29,10 @@ class SizeCopies:
 
 
 class AnySizeMixin:
-    """Public methods of a conditional flow for pictures of any size.
+    """Public methods of a conditional flow for images of any size.
 
-    The flow is built for one size. For a condition of another one, these methods work on a copy
-    for that size with the weights of now.
+    The flow is built for one size. For a condition of another one, these methods work on a copy for
+    that size with the current weights.
     """
 
     # What the flow provides.
@@ -44,10 +44,10 @@ class AnySizeMixin:
     _copies: SizeCopies
 
     def at_size(self, height: int, width: int) -> Any:
-        """The same flow for pictures of another size, with a copy of the weights.
+        """The same flow for images of another size, with a copy of the weights.
 
         Args:
-            height: height of the large pictures.
+            height: height of the high-resolution images.
             width: their width. Both must be divisible by :attr:`side_multiple`.
         """
         wrong = [side for side in (height, width) if side < 1 or side % self.side_multiple]
@@ -84,7 +84,7 @@ class AnySizeMixin:
         Args:
             n: number of images; that of the conditions if not given. With one condition it may
                 be any number: so many restorations of it.
-            condition: small pictures, uint8 ``(m, h, w, c)``, or their features.
+            condition: low-resolution images, uint8 ``(m, h, w, c)``, or their features.
             *args: as in :meth:`Flow.sample`.
             **options: as in :meth:`Flow.sample`.
 
@@ -114,28 +114,28 @@ class AnySizeMixin:
         overlap: int = 4,
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
-        """Restorations of one small picture of any size, in tiles where it is a large one.
+        """Restorations of one low-resolution image of any size, in tiles if it is large.
 
         Args:
             picture: uint8 ``(h, w, c)``.
             n: number of restorations.
             temperature: standard deviation of the latents.
-            seed: seed of the latents; restoration i of a picture in tiles has ``seed + i``.
-            tile: side of a tile of the small picture; smaller pictures are restored at once.
-            overlap: how far neighbouring tiles overlap, in elements of the small picture.
+            seed: seed of the latents; restoration i of an image in tiles has ``seed + i``.
+            tile: side of a tile of the low-resolution image; smaller images are restored at once.
+            overlap: how far neighbouring tiles overlap, in elements of the low-resolution image.
             progress: called with the number of tiles done and of all.
 
         Returns:
             uint8 ``(n, scale h, scale w, c)``.
 
         Raises:
-            ValueError: anything but one picture of the flow's channels, or a wrong number.
+            ValueError: anything but one image of the flow's channels, or a wrong number.
         """
         picture, channels = np.asarray(picture), self.image_shape[-1]
         if picture.ndim != 3 or picture.shape[-1] != channels or picture.dtype != np.uint8:
             hint = "; sample takes several at once" if picture.ndim == 4 else ""
             raise ValueError(
-                f"picture must be one small picture, uint8 (h, w, {channels}); got "
+                f"picture must be one low-resolution image, uint8 (h, w, {channels}); got "
                 f"{picture.dtype} of shape {picture.shape}{hint}"
             )
         n = check_integer("n", n)
@@ -179,7 +179,7 @@ class AnySizeMixin:
         return getattr(super(), method) if own else getattr(self._sized(size), method)
 
     def _sized(self, size: tuple[int, int]) -> Any:
-        """The flow for large pictures of this size, with the weights of now; kept for later."""
+        """The flow for images of this size, with the current weights; cached."""
         if size == self.image_shape[:2]:
             return self
         copies = self._copies.by_size
@@ -195,9 +195,9 @@ class AnySizeMixin:
         return flow
 
     def _size_of(self, condition: Any) -> tuple[int, int]:
-        """Height and width of the large pictures that a condition belongs to."""
+        """Height and width of the high-resolution images that a condition belongs to."""
         if isinstance(condition, tuple):
-            # The first map is that of the first level, half as large as the picture.
+            # The first map is that of the first level, half as large as the image.
             height, width = condition[0].shape[1:3]
             return 2 * int(height), 2 * int(width)
         self._check_pictures(condition)  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ def check_options(name: str, options: Any, kind: Any, own: Iterable[str] = ()) -
 
 
 def by_level(name: str, value: Any, levels: int) -> list[Any]:
-    """One value a level, from one for all or a list of them."""
+    """One value per level, from one for all or a list of them."""
     values = list(value) if isinstance(value, list | tuple) else [value] * levels
     if len(values) != levels:
         raise ValueError(f"{name} has {len(values)} values for {levels} levels: {value!r}")
@@ -58,7 +58,8 @@ def check_grids(grids: list[tuple[int, int]], image_shape: tuple[int, int, int])
             options = ", ".join(map(str, valid_grids((height, width))))
             raise ValueError(
                 f"grid {(rows, columns)} does not divide the map of level {level}, "
-                f"{height}x{width}; valid grids there: {options}. Give a list with one grid a level"
+                f"{height}x{width}; valid grids there: {options}. Give a list with one "
+                "grid per level"
             )
 
 

@@ -47,7 +47,7 @@ class CompiledMethods:
             function: from tensors to a nest of tensors with the same first axis.
             inputs: tuple of nests of arrays or tensors; NumPy arrays, or backend tensors,
                 through which gradients flow.
-            batch_size: greatest number of samples at a time.
+            batch_size: maximum batch size.
             progress: called with the number of samples done after each batch.
         """
         check_integer("batch_size", batch_size)

@@ -1,4 +1,4 @@
-"""What a causal flow may be conditioned on: classes, small pictures, label maps."""
+"""What a causal flow may be conditioned on: classes, low-resolution images, label maps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -108,7 +108,7 @@ class ClassCondition(Condition):
 
 
 class PictureCondition(Condition):
-    """Small pictures, uint8 ``(n, h / factor, w / factor, c)``, for super-resolution."""
+    """Low-resolution images, uint8 ``(n, h / factor, w / factor, c)``, for super-resolution."""
 
     def __init__(self, scale: int, **common: Any) -> None:
         super().__init__(**common)
@@ -127,7 +127,7 @@ class PictureCondition(Condition):
         checks.check_shape("condition", condition, self.shape)
         if checks.dtype_name(condition) != "uint8":
             raise ValueError(
-                f"condition must be uint8 small pictures; got {checks.dtype_name(condition)}"
+                f"condition must be uint8 low-resolution images; got {checks.dtype_name(condition)}"
             )
 
     def features(self, condition: Tensor, dtype: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""Large pictures that are a given small one when they are made small again."""
+"""High-resolution images that are a given small one when they are downsampled."""
 
 import functools
 from typing import Any
@@ -12,10 +12,10 @@ Tensor = Any
 
 
 def consistent(x: Tensor, small: Tensor, scale: int) -> Tensor:
-    """The picture nearest to ``x`` along smooth directions that bicubic reduction makes ``small``.
+    """The image nearest to ``x`` along smooth directions that downsamples to ``small``.
 
     The difference between ``small`` and the reduced ``x`` is enlarged and added; it is enlarged
-    such that reduction gives it back exactly. What ``x`` has beyond the small picture's
+    such that reduction gives it back exactly. What ``x`` has beyond the low-resolution image's
     resolution stays as it is.
 
     Args:

@@ -44,8 +44,8 @@ class DiagnosisMixin:
             progress: called with the number of layer calls done and that of all.
 
         Returns:
-            One row a layer with its round-trip error, condition number and log-scales; figures
-            of the whole flow; and the first layer that gives NaN or Inf.
+            One row per layer with its round-trip error, condition number and log-scales; figures of
+            the whole flow; and the first layer that gives NaN or Inf.
 
         Raises:
             ValueError: a wrong shape or dtype, NaN in float images, a condition missing or not

@@ -15,7 +15,7 @@ ROUND_TRIP_LIMIT = 1e-3
 BOUND_FRACTION = 0.99
 # Images lie in [-0.5, 0.5]; a trained flow's samples stay within a few times that.
 SAMPLE_LIMIT = 4.0
-# Beyond this they are no pictures at all.
+# Beyond this they are no images at all.
 SAMPLE_BOUND = 1e4
 
 COLUMNS = (
@@ -82,7 +82,7 @@ class LayerDiagnosis:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What deserves a look, in words."""
+        """Warnings about the layer, as text."""
         found = []
         for name, finite in (("encode", self.encode_finite), ("decode", self.decode_finite)):
             if not finite:
@@ -115,13 +115,13 @@ class FlowDiagnosis:
         name: name of the flow.
         dtype: dtype that its layers work in.
         images: number of images.
-        layers: one row a layer, in the order of encode.
+        layers: one row per layer, in the order of encode.
         bits_per_dim: mean over the images.
         round_trip_error: greatest |decode(encode(x)) - x|.
-        wrong_levels: number of elements of the images that come back from decode(encode(x))
-            half a grey level or more away from where they were; 0 in a sound flow.
+        wrong_levels: number of elements of the images that come back from decode(encode(x)) half a
+            grey level or more away from where they were; 0 if no problems are found.
         inexact_images: indices of the images with such elements: they lie outside the flow's
-            domain, and neither their latents nor their scores are to be relied on.
+            domain, and their latents and scores are unreliable.
         sample_range: least and greatest value decoded from latents drawn from N(0, I).
         samples_finite: whether all of those are finite.
         non_finite_encode: path of the first layer, in the order of encode, that gave NaN or
@@ -151,7 +151,7 @@ class FlowDiagnosis:
 
     @property
     def problem(self) -> str | None:
-        """One line that says what is wrong, or None when the flow is sound."""
+        """One line that describes the first problem found; None without any."""
         directions = [
             f"{direction}: {path}"
             for direction, path in (
@@ -193,7 +193,7 @@ class FlowDiagnosis:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What the figures of some images can't show, in words."""
+        """What measurements on some images can't show, as text."""
         kinds: dict[tuple[str, str], list[str]] = {}
         for row in self.layers:
             if row.caveat:
@@ -210,7 +210,7 @@ class FlowDiagnosis:
 
     @property
     def ok(self) -> bool:
-        """Whether all is finite and the round trip gives back every grey level."""
+        """Whether all values are finite and the round trip restores every grey level."""
         return self.problem is None
 
     def to_dict(self) -> dict[str, Any]:
@@ -252,7 +252,7 @@ class FlowDiagnosis:
     def _verdict(self) -> str:
         if self.problem:
             return f"problem: {self.problem}"
-        return "sound on these images; see the caveats" if self.caveats else "sound"
+        return "no problems found on these images; see the caveats" if self.caveats else "sound"
 
 
 def _plain(value: Any) -> Any:

@@ -34,10 +34,10 @@ class Flow(
     dimension, ``predict`` scores, ``evaluate`` reports ``bits_per_dim``. Callbacks monitor
     ``"val_loss"``, or ``"val_bits_per_dim"`` with ``mode="min"``.
 
-    Images are uint8 ``(n, h, w, c)`` or floats ``(k + u) / 256 - 0.5``. Scores of uint8
-    images dequantize inside and bound the log-probability of the image; scores of float
-    images are the density. ``bits_per_dim`` counts 256 levels for both; the loss of float
-    images is that of the density, 8 bits a dimension of ``float_shape`` less.
+    Images are uint8 ``(n, h, w, c)`` or floats ``(k + u) / 256 - 0.5``. Scores of uint8 images
+    dequantize inside and bound the log-probability of the image; scores of float images are the
+    density. ``bits_per_dim`` counts 256 levels for both; the loss of float images is that of the
+    density, 8 bits per dimension of ``float_shape`` less.
 
     In :meth:`log_prob` and its kin, uint8 images with ``preprocess`` get noise in every
     dimension of ``float_shape``, copies of a channel each their own.
@@ -59,9 +59,9 @@ class Flow(
             are then those of :attr:`float_shape`; uint8 images and ``bits_per_dim`` stay those
             of ``image_shape``.
         seed: seed of the noise inside ``fit``.
-        input_bound: networks of couplings and priors see the flow's maps cut at +-input_bound,
-            in standard deviations of the training data. It bounds what they make of pictures
-            unlike those, and keeps ``decode(encode(x))`` exact there; None for no bound.
+        input_bound: networks of couplings and priors see the flow's maps cut at +-input_bound, in
+            standard deviations of the training data. It bounds what they make of images unlike
+            those, and keeps ``decode(encode(x))`` exact there; None for no bound.
         **kwargs: arguments of ``keras.Model``, such as ``dtype`` and ``name``.
     """
 
@@ -264,7 +264,7 @@ class Flow(
             return self.traced_log_prob(x, features)
 
     def traced_mode_error(self, inputs: Any, training: bool) -> Tensor:
-        """Mean absolute errors of the pictures of temperature 0, in units of 256 grey levels.
+        """Mean absolute errors of the zero-temperature samples, in units of 256 grey levels.
 
         Returns:
             ``(n,)``, one for each image.

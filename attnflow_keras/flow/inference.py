@@ -1,4 +1,4 @@
-"""Everything a trained flow is used for: encode, decode, score, sample, interpolate."""
+"""What a trained flow is used for: encode, decode, score, sample, interpolate."""
 
 import math
 from typing import Any
@@ -112,13 +112,13 @@ class InferenceMixin:
         ``decode(encode(x))`` is x within half a grey level for images like the training data.
         Rounding grows in the inverse, in float32 without end if the image is unlike enough: the
         bounds of flows (``input_bound``, ``scale_floor``, ``component_bound``) keep flat, striped,
-        noisy and saturated pictures exact, but are no proof for every picture. ``check=True`` is.
+        noisy and saturated images exact, but are no proof for every image. ``check=True`` is.
 
         Args:
             x: float images ``(n, h, w, c)``, as :meth:`dequantize` gives them.
             condition: condition or its features, for a conditional flow: one for each image, or
                 one for all.
-            batch_size: greatest number of images at a time.
+            batch_size: maximum batch size.
             check: decode the latents too, and raise if an image does not come back.
 
         Returns:
@@ -186,7 +186,7 @@ class InferenceMixin:
             images: ``(n, h, w, c)``, uint8 or float.
             condition: condition or its features, for a conditional flow.
             seed: seed of the dequantization noise.
-            batch_size: greatest number of images at a time.
+            batch_size: maximum batch size.
             progress: called with the number of images done after each batch.
         """
         images = self._as_images(images)
@@ -217,7 +217,7 @@ class InferenceMixin:
         log_prob = self.log_prob(images, condition, seed, batch_size, progress)
         return offset - log_prob / (self.num_dims * LN2)
 
-    # --- pictures ------------------------------------------------------------------------
+    # --- images ------------------------------------------------------------------------
 
     def sample(
         self,
@@ -228,7 +228,7 @@ class InferenceMixin:
         as_float: bool = False,
         batch_size: int = BATCH_SIZE,
     ) -> np.ndarray:
-        """Draw images, uint8 ``(n, h, w, c)``.
+        """Sample images, uint8 ``(n, h, w, c)``.
 
         Args:
             n: number of images; if not given 1, or that of the conditions.
@@ -236,7 +236,7 @@ class InferenceMixin:
             temperature: standard deviation of the latents; below 1 gives more typical images.
             seed: seed of the latents; None for fresh ones.
             as_float: return float images as decoded, not quantized.
-            batch_size: greatest number of images at a time.
+            batch_size: maximum batch size.
         """
         noise.check_is_count(n)
         features = self._checked(condition)
@@ -259,17 +259,17 @@ class InferenceMixin:
         condition: Any = None,
         batch_size: int = BATCH_SIZE,
     ) -> np.ndarray:
-        """Images on the way from ``a`` to ``b`` in latent space, ends included, uint8.
+        """Interpolate between ``a`` and ``b`` in latent space, both ends included; uint8.
 
-        The way is a great circle: latents of a normal flow lie near a sphere, and a straight
-        line would cut through its improbable middle.
+        Spherical interpolation (slerp): latents of a normal flow lie near a sphere, which linear
+        interpolation would leave for improbable latents near the origin.
 
         Args:
             a: image ``(h, w, c)`` or images ``(n, h, w, c)``, uint8.
             b: the other end, of the same shape.
             steps: number of images, at least 2.
             condition: condition or its features, for both ends.
-            batch_size: greatest number of images at a time.
+            batch_size: maximum batch size.
 
         Returns:
             ``(steps, h, w, c)``, or ``(n, steps, h, w, c)`` for batches.
@@ -291,7 +291,7 @@ class InferenceMixin:
             ]
             for x in (a, b)
         ]
-        rows = _great_circle(_flatten(ends[0]), _flatten(ends[1]), steps)
+        rows = _slerp(_flatten(ends[0]), _flatten(ends[1]), steps)
         n = len(a)
         latents = _unflatten(rows.reshape(n * steps, -1), self.latent_shapes)
         repeated = None
@@ -387,8 +387,8 @@ def _unflatten(rows: np.ndarray, shapes: Any) -> tuple[np.ndarray, ...]:
     return tuple(p.reshape(len(rows), *s) for p, s in zip(parts, shapes, strict=True))
 
 
-def _great_circle(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
-    """``(n, D)`` and ``(n, D)`` to ``(n, steps, D)``, directions on a great circle."""
+def _slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+    """Slerp of the directions: ``(n, D)`` and ``(n, D)`` to ``(n, steps, D)``."""
     t = np.linspace(0.0, 1.0, steps)[None, :, None]
     length_a = np.linalg.norm(a, axis=1)[:, None, None]
     length_b = np.linalg.norm(b, axis=1)[:, None, None]

@@ -1,4 +1,4 @@
-"""Label maps as pictures: a colour for each class."""
+"""Label maps as images: a colour for each class."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``save`` and ``save_weights`` of a flow, whose files are complete or not there."""
+"""``save`` and ``save_weights`` of a flow, whose files are complete or absent."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ class SavingMixin:
     def save(
         self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
     ) -> None:
-        """As in Keras; a local ``.keras`` file is complete or not there."""
+        """As in Keras; a local ``.keras`` file is complete or absent."""
         if zipped is False or not _writable(filepath, ".keras", overwrite):
             super().save(filepath, overwrite, zipped, **kwargs)  # type: ignore[misc]
             return
@@ -23,7 +23,7 @@ class SavingMixin:
         write_file(filepath, memory.getvalue())
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """As in Keras; a local ``.weights.h5`` file is complete or not there."""
+        """As in Keras; a local ``.weights.h5`` file is complete or absent."""
         sharded = kwargs.get("max_shard_size") is not None
         if sharded or not _writable(filepath, ".weights.h5", overwrite):
             super().save_weights(filepath, overwrite, **kwargs)  # type: ignore[misc]

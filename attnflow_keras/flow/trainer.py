@@ -33,9 +33,10 @@ WEIGHTED = (
 class FlowTrainer(replicas.SharedSteps, keras.Model):
     """The training half of :class:`attnflow_keras.models.Flow`: a loss and metrics of its own.
 
-    ``mode_weight``, 0 unless set before ``compile``, adds the mean absolute error of the picture
-    at temperature 0 to the loss of a conditional flow, times this weight and in units of 256 grey
-    levels: the likelihood alone says little of that picture.
+    ``mode_weight``, 0 unless set before ``compile``, adds the mean absolute error of the
+    zero-temperature sample to the loss of a conditional flow, times this weight and in units of 256
+    grey
+    levels: the likelihood alone says little of that image.
     """
 
     # What ``Flow`` provides.
@@ -87,7 +88,7 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
                 )
         if self.mode_weight and not self.conditional:
             raise ValueError(
-                "mode_weight must be 0 for an unconditional flow, which has one picture at "
+                "mode_weight must be 0 for an unconditional flow, which has one image at "
                 f"temperature 0; got {self.mode_weight!r}"
             )
         if keras.backend.backend() == "tensorflow":

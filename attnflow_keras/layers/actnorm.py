@@ -17,7 +17,7 @@ LOG_SCALE_BOUND = 12.0
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class ActNorm(FlowLayer):
-    """``y = (x + bias) * exp(log_scale)``, one bias and one scale a channel.
+    """``y = (x + bias) * exp(log_scale)``, one bias and one scale per channel.
 
     :meth:`adapt` sets them so that a batch leaves with mean 0 and variance 1 in every channel
     (Glow, arXiv:1807.03039, section 3.1). Until then the layer is the identity.

@@ -24,7 +24,7 @@ class AffineInjector(ConditionerLayer):
     ((2, 4, 4, 6), (2,))
 
     Args:
-        conditioner: the network for shift and scale on the condition, 2 outputs a channel.
+        conditioner: the network for shift and scale on the condition, 2 outputs per channel.
         scale_floor: smallest scale, see :class:`AffineCoupling`.
         **kwargs: arguments of :class:`ConditionerLayer`; ``condition_channels`` must be given.
     """

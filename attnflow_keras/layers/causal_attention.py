@@ -67,7 +67,7 @@ class CausalAttention(FlowLayer):
         spread: size of typical inputs, in which means and scales are measured: 0.5 for images, 1
             to 2 for latents.
         floor: weight of a wide logistic in the mixture, which keeps the inverse exact in float32
-            between narrow components; costs at most ``-log2(1 - floor)`` bits a dimension.
+            between narrow components; costs at most ``-log2(1 - floor)`` bits per dimension.
         dropout: rate of the transformer's dropout in training.
         linear: measure the means of a mixture from a linear prediction of the value, and their
             spread in the size of its errors, see :class:`LinearPredictor`; ``adapt`` sets it by

@@ -29,7 +29,7 @@ class ConditionalActNorm(ConditionerLayer):
     ((2, 8, 8, 6), (2,))
 
     Args:
-        conditioner: a network from the condition to 2 numbers a channel, such as
+        conditioner: a network from the condition to 2 numbers per channel, such as
             :class:`MapToVectorNet`.
         **kwargs: arguments of :class:`ConditionerLayer`; ``condition_channels`` must be given.
     """

@@ -139,7 +139,7 @@ class MixtureCoupling(NetworkCoupling):
     def _rescaled(self, log_scale: Tensor) -> Tensor:
         if not self.rescale:
             return log_scale
-        # One number a channel: v / |v| is its sign.
+        # One number per channel: v / |v| is its sign.
         return log_scale * self.rescale_gain * _sign(ops.convert_to_tensor(self.rescale_direction))
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Score a flow on a split, with the convention in full."""
+"""Score a flow on a split, with the full convention."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def evaluate_bits_per_dim(
         draws: draws of dequantization noise to average over, with seeds ``seed``,
             ``seed + 1``, ...
         seed: first seed.
-        batch_size: images at a time.
+        batch_size: batch size.
         progress: called with the number of images done after each batch.
         condition: conditions or their features, one for each image, for a conditional flow.
 

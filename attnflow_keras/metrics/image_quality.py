@@ -1,4 +1,4 @@
-"""How close restored pictures are to the true ones, and how much samples differ."""
+"""Similarity of images to the ground truth, and diversity of samples."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ WINDOW = 7
 def psnr(a: Any, b: Any) -> np.ndarray:
     """Peak signal-to-noise ratio in dB, ``10 log10(255^2 / MSE)``; higher is closer.
 
-    The mean square error is taken over all pixels and channels of a picture, no border left out.
+    The mean square error is taken over all pixels and channels of an image, no border left out.
 
     Args:
         a: uint8 ``(n, h, w, c)``.
-        b: pictures of the same shape.
+        b: images of the same shape.
 
     Returns:
-        float64 ``(n,)``; inf for identical pictures.
+        float64 ``(n,)``; inf for identical images.
 
     Raises:
         ValueError: a wrong dtype or shape.
@@ -37,14 +37,14 @@ def ssim(a: Any, b: Any) -> np.ndarray:
     """Structural similarity (Wang et al., 2004) as scikit-image computes it; 1 at best.
 
     Its defaults: a uniform window of 7x7, a data range of 255, K1 = 0.01, K2 = 0.03, sample
-    covariances, the mean over channels and over all windows that lie inside the picture.
+    covariances, the mean over channels and over all windows that lie inside the image.
 
     Args:
         a: uint8 ``(n, h, w, c)``, sides of at least 7.
-        b: pictures of the same shape.
+        b: images of the same shape.
 
     Returns:
-        float64 ``(n,)``, at most 1, at which pictures are identical.
+        float64 ``(n,)``, at most 1, at which images are identical.
 
     Raises:
         ValueError: a wrong dtype or shape.
@@ -65,7 +65,7 @@ def ssim(a: Any, b: Any) -> np.ndarray:
 
 
 def lr_psnr(restored: Any, low_res: Any) -> np.ndarray:
-    """PSNR in dB of the small pictures and the restored ones made small again.
+    """PSNR in dB of the low-resolution images and the downsampled restorations.
 
     It tells how well a restoration agrees with what it was made from (SRFlow's LR-PSNR). The
     reduction is :func:`attnflow_keras.data.bicubic.downscale`, with MATLAB's weights and rounding
@@ -76,7 +76,7 @@ def lr_psnr(restored: Any, low_res: Any) -> np.ndarray:
         low_res: uint8 ``(n, h, w, c)``.
 
     Returns:
-        float64 ``(n,)``; inf for pictures that agree in every pixel.
+        float64 ``(n,)``; inf for images that agree in every pixel.
 
     Raises:
         ValueError: a wrong dtype or shape.
@@ -104,7 +104,7 @@ def pixel_diversity(samples: Any) -> np.ndarray:
     samples = check_pictures("samples", samples, rank=5)
     if samples.shape[1] < 2:
         raise ValueError(
-            f"samples must hold at least 2 pictures of each condition; got shape {samples.shape}"
+            f"samples must hold at least 2 images of each condition; got shape {samples.shape}"
         )
     return np.array([s.std(axis=0, ddof=1, dtype="float64").mean() for s in samples])
 
@@ -126,7 +126,7 @@ def check_pictures(name: str, images: Any, rank: int = 4) -> np.ndarray:
 
 
 def check_pair(**pair: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Two stacks of pictures of the same shape, given by their names.
+    """Two stacks of images of the same shape, given by their names.
 
     Raises:
         ValueError: a wrong dtype, or shapes that differ.
@@ -141,10 +141,10 @@ def check_pair(**pair: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scale_of(large_name: str, large: np.ndarray, small_name: str, small: np.ndarray) -> int:
-    """How many times larger the sides of pictures are than those of their small versions.
+    """How many times larger the sides of images are than those of their small versions.
 
     Raises:
-        ValueError: no integer of at least 2, or another number of pictures or channels.
+        ValueError: no integer of at least 2, or another number of images or channels.
     """
     n, height, width, channels = small.shape
     scale = large.shape[1] // height

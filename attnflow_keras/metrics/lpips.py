@@ -1,4 +1,4 @@
-"""LPIPS v0.1 with AlexNet, in Keras: how different two pictures look."""
+"""LPIPS v0.1 with AlexNet, in Keras: how different two images look."""
 
 import os
 import zipfile
@@ -31,7 +31,7 @@ SCALE = np.array([0.458, 0.448, 0.450], dtype="float32")
 
 EPSILON = 1e-10
 
-# Of a smaller picture the second maximum has no window left.
+# Of a smaller image the second maximum has no window left.
 SMALLEST = 31
 
 
@@ -46,7 +46,7 @@ def expected_shapes() -> dict[str, tuple[int, ...]]:
 
 
 class LPIPS:
-    """Learned perceptual distance of pictures (Zhang et al., arXiv:1801.03924); lower is closer.
+    """Learned perceptual distance of images (Zhang et al., arXiv:1801.03924); lower is closer.
 
     Version 0.1 with AlexNet, what super-resolution papers report: the activations after each of
     AlexNet's five ReLUs are scaled to unit length over the channels; their squared differences
@@ -80,15 +80,15 @@ class LPIPS:
         self._compiled = CompiledMethods()
 
     def __call__(self, a: Any, b: Any, batch_size: int = 64) -> np.ndarray:
-        """Distances of pairs of pictures.
+        """Distances of pairs of images.
 
         Args:
             a: uint8 ``(n, h, w, 3)``, sides of at least 31.
-            b: pictures of the same shape.
-            batch_size: greatest number of pairs at a time.
+            b: images of the same shape.
+            batch_size: maximum batch size.
 
         Returns:
-            float32 ``(n,)``, at least 0, which is that of identical pictures.
+            float32 ``(n,)``, at least 0, which is that of identical images.
 
         Raises:
             ValueError: a wrong dtype or shape.
@@ -115,7 +115,7 @@ class LPIPS:
         return total
 
     def _maps(self, images: Tensor) -> list[Tensor]:
-        """AlexNet's maps of uint8 pictures after each ReLU."""
+        """AlexNet's maps of uint8 images after each ReLU."""
         from keras import ops
 
         x = ops.cast(images, "float32") / 127.5 - 1.0

@@ -1,4 +1,4 @@
-"""Score restorations of small pictures, a flow's or others', with the convention in full."""
+"""Score restorations, of a flow or a baseline, with the full convention."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,31 +24,31 @@ CONVENTIONS = {
     "pictures": "grey levels (uint8) of all channels, no border left out",
     "psnr": "dB, 10 log10(255^2 / MSE)",
     "ssim": "7x7 uniform window, data range 255, sample covariance, mean over channels",
-    "lr_psnr": "dB, PSNR of the condition and the restoration made small with MATLAB's bicubic",
+    "lr_psnr": "dB, PSNR of the condition and the restoration, downsampled with MATLAB's bicubic",
     "lpips": "v0.1, AlexNet; lower is closer",
     "mean": "over images; infinite values are left out and counted",
     "standard_error": "over images, ddof 1",
     "average": "over the temperatures for each image, then over images",
-    "diversity": "grey levels; standard deviation over samples (ddof 1), mean over the picture",
+    "diversity": "grey levels; standard deviation over samples (ddof 1), mean over the image",
 }
 
 
 def quality(
     restored: Any, images: Any, conditions: Any, lpips: Any = None, batch_size: int = 64
 ) -> dict[str, dict[str, Any]]:
-    """How close restorations are to the true pictures and to the small ones.
+    """Similarity of restorations to the ground truth and to the low-resolution images.
 
     Args:
         restored: uint8 ``(n, s h, s w, c)``, such as those of bicubic interpolation.
-        images: the true pictures, of the same shape.
-        conditions: the small pictures, uint8 ``(n, h, w, c)``.
+        images: the ground-truth images, of the same shape.
+        conditions: the low-resolution images, uint8 ``(n, h, w, c)``.
         lpips: an :class:`attnflow_keras.metrics.LPIPS`; None leaves it out.
-        batch_size: greatest number of pairs at a time in LPIPS.
+        batch_size: maximum batch size in LPIPS.
 
     Returns:
         ``psnr``, ``ssim``, ``lr_psnr`` and, if given, ``lpips``, each with the ``mean`` and
-        ``standard_error`` over images. Infinite values, those of identical pictures, are left
-        out; where there are any, ``infinite`` tells how many, and ``mean`` is None if all are.
+        ``standard_error`` over images. Infinite values, those of identical images, are left out;
+        where there are any, ``infinite`` tells how many, and ``mean`` is None if all are.
 
     Raises:
         ValueError: a wrong dtype or shape.
@@ -71,7 +71,7 @@ def evaluate_restoration(
     diversity_temperature: float = 0.9,
     diversity_items: int = 64,
 ) -> dict[str, Any]:
-    """Score what a flow restores from small pictures.
+    """Score a flow's restorations of low-resolution images.
 
     At each temperature one restoration of each condition is drawn, in blocks of 128 conditions.
     Every draw of a block has a seed of its own, ``seed``, ``seed + 1``, ... in the order of the
@@ -79,30 +79,30 @@ def evaluate_restoration(
 
     Args:
         flow: a conditional flow.
-        images: the true pictures, uint8 ``(n, s h, s w, c)``.
-        conditions: the small pictures, uint8 ``(n, h, w, c)``.
-        split: what the pictures are, such as ``"bluemarble test"``.
+        images: the ground-truth images, uint8 ``(n, s h, s w, c)``.
+        conditions: the low-resolution images, uint8 ``(n, h, w, c)``.
+        split: what the images are, such as ``"bluemarble test"``.
         temperatures: standard deviations of the latents.
         seed: first seed, and that of the dequantization noise.
         samples: restorations of each condition from which diversity is measured; 1 for none.
         lpips: an :class:`attnflow_keras.metrics.LPIPS`; None leaves it out.
-        batch_size: greatest number of pictures at a time.
-        progress: called with the number of pictures done after each block: ``n`` a temperature,
-            then ``samples * min(n, diversity_items)`` for diversity, unless ``samples`` is 1,
-            then ``n`` for bits.
+        batch_size: maximum batch size.
+        progress: called with the number of images done after each block: ``n`` a temperature, then
+            ``samples * min(n, diversity_items)`` for diversity, unless ``samples`` is 1, then ``n``
+            for bits.
         diversity_temperature: temperature of those samples.
         diversity_items: conditions from which they are drawn, evenly spaced among all.
 
     Returns:
-        What can be written as JSON: ``split``, ``items``, ``scale``, ``image_shape``, ``seed``;
+        A JSON-able dict: ``split``, ``items``, ``scale``, ``image_shape``, ``seed``;
         ``temperatures``, a list with ``temperature``, ``seed`` (that of the first block) and the
-        scores of :func:`quality` each; ``average``, the same scores averaged over the
-        temperatures above 0; ``diversity`` in grey levels, with ``temperature``, ``samples``,
-        ``items`` and ``seed``, or None; ``bits_per_dim``, see :func:`evaluate_bits_per_dim`; and
-        ``conventions``, a sentence each.
+        scores of :func:`quality` each; ``average``, the same scores averaged over the temperatures
+        above 0; ``diversity`` in grey levels, with ``temperature``, ``samples``, ``items`` and
+        ``seed``, or None; ``bits_per_dim``, see :func:`evaluate_bits_per_dim`; and ``conventions``,
+        a sentence each.
 
     Raises:
-        ValueError: a wrong dtype, shape or number, or pictures of the flow that are not finite.
+        ValueError: a wrong dtype, shape or number, or images of the flow that are not finite.
     """
     images, conditions = check_pictures("images", images), check_pictures("conditions", conditions)
     scale = scale_of("images", images, "conditions", conditions)

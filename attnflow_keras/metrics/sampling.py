@@ -1,4 +1,4 @@
-"""What scores of conditional flows share: pictures by seed, and summaries."""
+"""What scores of conditional flows share: images by seed, and summaries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,18 +7,18 @@ import numpy as np
 
 from attnflow_keras.core.checks import check_integer
 
-# Pictures sampled in one call, which holds the features of that many conditions.
+# Images sampled in one call, which holds the features of that many conditions.
 BLOCK = 128
 
 
 class ConditionSampler:
-    """Pictures of conditions in blocks of 128, each block with the next seed.
+    """Images of conditions in blocks of 128, each block with the next seed.
 
     Args:
         flow: a conditional flow.
         seed: seed of the first block.
-        batch_size: greatest number of pictures at a time.
-        progress: called with the number of pictures done.
+        batch_size: maximum batch size.
+        progress: called with the number of images done.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class ConditionSampler:
         self.done = 0
 
     def blocks(self, conditions: np.ndarray, temperature: float) -> Any:
-        """Yield each block as a slice, with one picture for each of its conditions."""
+        """Yield each block as a slice, with one image for each of its conditions."""
         for start in range(0, len(conditions), BLOCK):
             part = slice(start, min(start + BLOCK, len(conditions)))
             drawn = self.flow.sample(
@@ -44,7 +44,7 @@ class ConditionSampler:
             self.report(0)
 
     def report(self, more: int) -> None:
-        """Tell how many pictures are done, ``more`` besides those counted."""
+        """Tell how many images are done, ``more`` besides those counted."""
         if self.progress is not None:
             self.progress(self.done + more)
 

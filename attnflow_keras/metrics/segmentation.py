@@ -1,4 +1,4 @@
-"""A small classifier of pixels, to ask whether generated photos show what their labels say."""
+"""A small pixel classifier, to measure how well generated photos match their labels."""
 
 import math
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class Segmenter:
             source: draws ``{"image", "condition"}`` by ``draw(count, seed, step)``, classes as
                 conditions.
             steps: number of steps.
-            batch_size: photos a step.
+            batch_size: photos per step.
             seed: seed of the weights and of the order of the data.
             progress: called with the number of steps done after each.
         """
@@ -83,7 +83,7 @@ class Segmenter:
         Args:
             photos: uint8 ``(n, h, w, 3)``; both sides divisible by 4.
             labels: classes, integers ``(n, h, w)``.
-            batch_size: photos at a time.
+            batch_size: batch size.
 
         Returns:
             ``accuracy``, over all pixels; ``standard_error`` of it, over photos; ``mean_iou``, the

@@ -1,4 +1,4 @@
-"""Score photos drawn for label maps, a flow's or others', with the convention in full."""
+"""Score photos sampled for label maps, of a flow or a baseline, with the full convention."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from attnflow_keras.metrics.sampling import ConditionSampler, check_counts, summ
 TEMPERATURES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
 
 CONVENTIONS = {
-    "pictures": "grey levels (uint8) of all channels; one photo drawn for each label map",
+    "pictures": "grey levels (uint8) of all channels; one photo sampled for each label map",
     "psnr": "dB, 10 log10(255^2 / MSE)",
     "ssim": "7x7 uniform window, data range 255, sample covariance, mean over channels",
     "lpips": "v0.1, AlexNet; lower is closer",
@@ -20,7 +20,7 @@ CONVENTIONS = {
     "label's class",
     "mean_iou": "of the same classifier, over classes in the labels, pixels of all photos together",
     "standard_error": "over photos, ddof 1",
-    "diversity": "grey levels; standard deviation over samples (ddof 1), mean over the picture",
+    "diversity": "grey levels; standard deviation over samples (ddof 1), mean over the image",
 }
 
 
@@ -32,15 +32,15 @@ def likeness(
     segmenter: Any = None,
     batch_size: int = 64,
 ) -> dict[str, Any]:
-    """How close photos are to the true ones, and whether they show what their labels say.
+    """Similarity of photos to the real ones, and how well they match their labels.
 
     Args:
         photos: uint8 ``(n, h, w, 3)``.
-        images: the true photos, of the same shape.
+        images: the real photos, of the same shape.
         labels: classes, integers ``(n, h, w)``; only ``segmenter`` reads them.
         lpips: an :class:`attnflow_keras.metrics.LPIPS`; None leaves it out.
         segmenter: a trained :class:`attnflow_keras.metrics.Segmenter`; None leaves it out.
-        batch_size: greatest number of photos at a time in both.
+        batch_size: maximum batch size in both.
 
     Returns:
         ``psnr``, ``ssim`` and, if given, ``lpips``, each with the ``mean`` and ``standard_error``
@@ -75,11 +75,11 @@ def evaluate_translation(
     progress: Callable[[int], None] | None = None,
     diversity_temperature: float = 0.7,
 ) -> dict[str, Any]:
-    """Score what a flow draws for label maps, and the likelihood of the true photos.
+    """Score a flow's samples for label maps, and the likelihood of the real photos.
 
     Args:
         flow: a flow of photos given label maps.
-        images: the true photos, uint8 ``(n, h, w, 3)``.
+        images: the real photos, uint8 ``(n, h, w, 3)``.
         labels: their label maps, as the flow takes them.
         split: what they are, such as ``"bluemarble_landcover test"``.
         temperatures: standard deviations of the latents; each block of 128 label maps has a seed
@@ -89,16 +89,16 @@ def evaluate_translation(
         samples: photos of each label map from which diversity is measured; 1 for none.
         lpips: an :class:`attnflow_keras.metrics.LPIPS`; None leaves it out.
         segmenter: a trained :class:`attnflow_keras.metrics.Segmenter`; None leaves it out.
-        batch_size: greatest number of photos at a time.
+        batch_size: maximum batch size.
         progress: called with the number of photos done: ``n`` a temperature, then ``n`` a sample
             for diversity, then ``n`` a draw of noise.
         diversity_temperature: temperature of the samples for diversity.
 
     Returns:
-        What can be written as JSON: ``split``, ``items``, ``image_shape``, ``seed``;
-        ``temperatures``, a list with ``temperature``, ``seed`` and what :func:`likeness` gives;
-        ``real``, the classifier on the true photos; ``diversity`` or None; ``bits_per_dim``, see
-        :func:`evaluate_bits_per_dim`; and ``conventions``.
+        A JSON-able dict: ``split``, ``items``, ``image_shape``, ``seed``; ``temperatures``, a list
+        with ``temperature``, ``seed`` and what :func:`likeness` gives; ``real``, the classifier on
+        the real photos; ``diversity`` or None; ``bits_per_dim``, see :func:`evaluate_bits_per_dim`;
+        and ``conventions``.
 
     Raises:
         ValueError: a wrong dtype, shape or number.

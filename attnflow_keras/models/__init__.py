@@ -1,4 +1,4 @@
-"""Flows: the base model and one file a backbone."""
+"""Flows: the base model and one file per backbone."""
 
 import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.flow.flow import Flow

@@ -55,7 +55,7 @@ class CausalFlow(Flow):
             ``{"transform": "affine"}`` unless given.
         classes: the condition is a class, an integer below this number; of ``classes``,
             ``scale`` and ``palette`` at most one is given, none for an unconditional flow.
-        scale: the condition is a picture that is so many times smaller, for super-resolution.
+        scale: the condition is an image that is so many times smaller, for super-resolution.
         palette: the condition is a label map with these colours ``(classes, 3)``.
         condition_width: channels of the condition's features.
         condition_blocks: residual blocks of the encoder of a condition map.

@@ -18,7 +18,7 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class CGlow(LabelFlow):
-    """Flow of photos given label maps (C-Glow, arXiv:1905.13288), a rival of the paper's.
+    """Flow of photos given label maps (C-Glow, arXiv:1905.13288), a baseline of the paper.
 
     Actnorm, 1x1 convolution and coupling of every step get their parameters from the label map by
     networks of their own, whose outputs tanh keeps between -1 and 1. At 256x256 it has 70.08
@@ -30,7 +30,7 @@ class CGlow(LabelFlow):
     The 1x1 convolution is that of :class:`ConditionalConv1x1`, as many parameters as the
     reference's free matrix, which may be singular.
 
-    An argument marked "by level" takes one value for all levels or a list with one a level.
+    An argument marked "by level" takes one value for all levels or a list with one per level.
 
     >>> flow = models.CGlow((16, 16, 3), levels=1, steps=1, width=8)
     >>> flow.sample(1, condition=np.zeros((1, 16, 16, 3), "uint8"), seed=0).shape
@@ -139,7 +139,7 @@ class CGlow(LabelFlow):
     # --- the condition -------------------------------------------------------------------
 
     def traced_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
-        """Label maps as pictures, squeezed to the size of each level's map."""
+        """Label maps as images, squeezed to the size of each level's map."""
         x = self.label_floats(condition)
         return tuple(
             Squeeze(2 ** (level + 1)).forward_and_log_det(x)[0]

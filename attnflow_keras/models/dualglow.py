@@ -16,15 +16,15 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class DualGlow(SourcedFlow):
-    """Flow of photos given label maps (Dual-Glow, arXiv:1908.08074), a rival of the paper's.
+    """Flow of photos given label maps (Dual-Glow, arXiv:1908.08074), a baseline of the paper.
 
-    A source Glow of the label map and a target Glow of the photo have the same levels and steps
-    and see nothing of one another, but that the latents that the source leaves at a level are the
-    mean of the target's there, through a 5x5 convolution. The reference is made for volumes; this
-    is its equivalent on pictures. With 256x256, ``levels`` and ``steps`` of 4/16 it has
-    75.6 million parameters.
+    A source Glow of the label map and a target Glow of the photo have the same levels and steps and
+    see nothing of one another, but that the latents that the source leaves at a level are the mean
+    of the target's there, through a 5x5 convolution. The reference is made for volumes; this is its
+    equivalent on images. With 256x256, ``levels`` and ``steps`` of 4/16 it has 75.6 million
+    parameters.
 
-    An argument marked "by level" takes one value for all levels or a list with one a level.
+    An argument marked "by level" takes one value for all levels or a list with one per level.
 
     >>> flow = models.DualGlow((16, 16, 3), levels=1, steps=1, width=8)
     >>> flow.sample(1, condition=np.zeros((1, 16, 16, 3), "uint8"), seed=0).shape
@@ -92,7 +92,7 @@ class DualGlow(SourcedFlow):
         return levels
 
     def traced_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
-        """Latents of label maps in the source, before its own top prior, one tensor a level."""
+        """Latents of label maps in the source, before its own top prior, one tensor per level."""
         x = self.label_floats(condition)
         features = []
         for level, (chain, _) in enumerate(self.source.levels(), start=1):

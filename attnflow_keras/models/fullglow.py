@@ -34,17 +34,17 @@ MAPS = 3
 class FullGlow(SourcedFlow):
     """Flow of photos given label maps (Full-Glow, arXiv:2012.05846; paper, section 5).
 
-    A source Glow of the label map, as a picture, stands beside the target Glow of the photo,
-    with as many levels and steps. Actnorm, 1x1 convolution and coupling of a target step get
-    their parameters from the source's map behind the same layer; there is a matrix of its own
-    for each sample. The condition is deterministic: labels get noise only in the source's own
-    likelihood, which ``fit`` adds with a weight of ``source_weight``.
+    A source Glow of the label map, as an image, stands beside the target Glow of the photo, with as
+    many levels and steps. Actnorm, 1x1 convolution and coupling of a target step get their
+    parameters from the source's map behind the same layer; there is a matrix of its own for each
+    sample. The condition is deterministic: labels get noise only in the source's own likelihood,
+    which ``fit`` adds with a weight of ``source_weight``.
 
     With the reference's options (256x256, ``levels`` and ``steps`` 4/16 or 2/8) it has
     155,335,008 or 34,654,752 parameters. Its networks for actnorm and 1x1 convolution are tied to
     the size of the maps.
 
-    An argument marked "by level" takes one value for all levels or a list with one a level.
+    An argument marked "by level" takes one value for all levels or a list with one per level.
 
     >>> flow = models.FullGlow((16, 16, 3), levels=1, steps=1, width=8, condition_width=8)
     >>> flow.sample(1, condition=np.zeros((1, 16, 16, 3), "uint8"), seed=0).shape
@@ -217,7 +217,7 @@ class FullGlow(SourcedFlow):
     # --- the condition -------------------------------------------------------------------
 
     def traced_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
-        """Maps of the source for label maps: one tensor a level, all steps side by side."""
+        """Maps of the source for label maps: one tensor per level, all steps side by side."""
         x = self.label_floats(condition)
         edges = None
         if self.extra_channels:

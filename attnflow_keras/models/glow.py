@@ -33,7 +33,7 @@ class Glow(Flow):
     coupling, with one attention in each at ``position``. Scales of couplings are
     ``sigmoid(raw + 2)``.
 
-    An argument marked "by level" takes one value for all levels or a list with one a level.
+    An argument marked "by level" takes one value for all levels or a list with one per level.
 
     >>> flow = models.Glow((8, 8, 1), levels=1, steps=1, width=8)
     >>> flow.sample(1, seed=0).shape

@@ -72,7 +72,7 @@ class LabelFlow(Flow):
             label: its label maps.
             new_label: the label maps to show instead, one for each photo; or one for all, or
                 several for one photo.
-            batch_size: greatest number of photos at a time.
+            batch_size: maximum batch size.
 
         Returns:
             uint8 ``(n, h, w, 3)``, as many as there are photos or new label maps.
@@ -142,7 +142,7 @@ class LabelFlow(Flow):
         return photos[:, : label.shape[0], : label.shape[1]]
 
     def label_floats(self, labels: Any, noise: Any = 0.5) -> Tensor:
-        """Label maps as float pictures, at the middle of each grey level without noise."""
+        """Label maps as float images, at the middle of each grey level without noise."""
         if self.extra_channels:
             labels = labels[..., :3]
         return checks.float_images(colours(labels, self.palette), noise, self.variable_dtype)

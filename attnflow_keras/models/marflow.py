@@ -57,7 +57,7 @@ class MARFlow(Flow):
     do not depend on the data. The paper's iTrans totals come with ``heads=5`` and
     ``attention_options={"expansion": 2}``.
 
-    An argument marked "by level" takes one value for all levels or a list with one a level.
+    An argument marked "by level" takes one value for all levels or a list with one per level.
 
     >>> flow = models.MARFlow(
     ...     (8, 8, 1),

@@ -32,21 +32,22 @@ NOISE_LEVELS = (None, 32, 256)
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class SRFlow(AnySizeMixin, Flow):
-    """Flow of large pictures given small ones (SRFlow, arXiv:2006.14200; paper, section 5).
+    """Flow of high-resolution images given low-resolution ones (SRFlow, arXiv:2006.14200; paper,
+    section 5).
 
-    The condition is a small picture, uint8 ``(n, h / scale, w / scale, c)``; an RRDB encoder
+    The condition is a low-resolution image, uint8 ``(n, h / scale, w / scale, c)``; an RRDB encoder
     makes feature maps of it for every level. A level squeezes the map and takes two transition
-    steps of actnorm and 1x1 convolution, then ``steps`` steps of actnorm, 1x1 convolution,
-    affine injector and conditional affine coupling, with one attention in each at ``position``.
+    steps of actnorm and 1x1 convolution, then ``steps`` steps of actnorm, 1x1 convolution, affine
+    injector and conditional affine coupling, with one attention in each at ``position``.
 
     The defaults are the reference's for CelebA at 8x. The paper's configurations have
     ``levels`` and ``steps`` of 1/1 and 2/8, full SRFlow 4/16; with 1 or 2 levels the reference
     has no split at all.
 
-    All weights are free of the size: :meth:`at_size` gives the same flow for pictures of another
-    size, and the public methods take such pictures themselves.
+    All weights are free of the size: :meth:`at_size` gives the same flow for images of another
+    size, and the public methods take such images themselves.
 
-    An argument marked "by level" takes one value for all levels or a list with one a level.
+    An argument marked "by level" takes one value for all levels or a list with one per level.
 
     >>> flow = models.SRFlow(
     ...     (16, 16, 3),
@@ -60,8 +61,8 @@ class SRFlow(AnySizeMixin, Flow):
     (1, 16, 16, 3)
 
     Args:
-        image_shape: ``(height, width, channels)`` of the large pictures; both sides divisible by
-            ``scale`` and by ``2 ** levels``.
+        image_shape: ``(height, width, channels)`` of the high-resolution images; both sides
+            divisible by ``scale`` and by ``2 ** levels``.
         scale: factor of super-resolution, a power of 2.
         levels: number of levels, at most ``log2(scale) + 1``.
         steps: conditional steps, by level.
@@ -80,11 +81,11 @@ class SRFlow(AnySizeMixin, Flow):
             ``"channel"`` and can't be another, or of :class:`ITransAttention`.
         attention_condition: give the condition's features to the attention as well.
         encoder_options: arguments of :class:`RRDBNet`.
-        residual: give the flow the picture less the encoder's own restoration, whose coarse part
-            is set so that it is the condition when made small again (:func:`consistent`). The
-            encoder must have been trained before (``pretrain_steps`` of a recipe), and the
-            likelihood never trains it. Samples are then near that restoration from the start, and
-            all that the flow has to add is detail. Not in the reference.
+        residual: model the difference between the image and the encoder's own restoration (a
+            residual target), whose coarse part is set so that it is the condition when downsampled
+            (:func:`consistent`). The encoder must have been trained before (``pretrain_steps`` of a
+            recipe), and the likelihood never trains it. Samples are then near that restoration from
+            the start, and all that the flow has to add is detail. Not in the reference.
         scale_floor: smallest scale of couplings and injectors, see :class:`AffineCoupling`; 0 is
             the reference's.
         noise_levels: noise that ``fit`` adds to images: 32 for ``(u - 1/2) / 32`` (SRFlow's
@@ -96,7 +97,7 @@ class SRFlow(AnySizeMixin, Flow):
     absent: ClassVar[dict[str, Any]] = {**Flow.absent, "scale_floor": 0.0}
     conditional = True
     condition_dtype = "uint8"
-    #: Steps of ``fit`` in which the encoder stays as it is; set it before ``compile``.
+    #: Steps of ``fit`` in which the encoder is frozen; set it before ``compile``.
     freeze_steps = 0
 
     def __init__(
@@ -136,7 +137,7 @@ class SRFlow(AnySizeMixin, Flow):
             )
         if attention == "imap" and (attention_options or {}).get("bias", "channel") != "channel":
             raise ValueError(
-                "attention_options: bias must be 'channel', so that pictures of all sizes pass; "
+                "attention_options: bias must be 'channel', so that images of all sizes pass; "
                 f"got {attention_options!r}"
             )
         check_options("encoder_options", encoder_options, RRDBNet, ("scale",))
@@ -274,7 +275,7 @@ class SRFlow(AnySizeMixin, Flow):
     # --- the condition -------------------------------------------------------------------
 
     def traced_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
-        """Feature maps of small pictures, one for each level, from the largest."""
+        """Feature maps of low-resolution images, one for each level, from the largest."""
         x = ops.cast(condition, self.variable_dtype) / 255.0
         doublings = int(math.log2(self.scale))
         wanted = [doublings - level for level in range(1, self._config["levels"] + 1)]
@@ -309,7 +310,7 @@ class SRFlow(AnySizeMixin, Flow):
         return 0.5 + (u - 0.5) * (0.0 if levels is None else 256.0 / levels)
 
     def regress(self, condition: Any, batch_size: int = 64) -> np.ndarray:
-        """The encoder's own restoration, uint8: the mean picture that L1 training gives."""
+        """The encoder's own restoration, uint8: the result of L1 training."""
         self._check_condition(condition)
         run = self._compiled_methods.run
         x = run("regress", self.traced_regress, (condition,), batch_size)
@@ -348,16 +349,16 @@ class SRFlow(AnySizeMixin, Flow):
         shapes = [tuple(feature.shape) for feature in condition]
         if [shape[-1] if len(shape) == 4 else None for shape in shapes] != channels:
             raise ValueError(
-                f"condition must be small pictures, or the {len(channels)} feature maps "
+                f"condition must be low-resolution images, or the {len(channels)} feature maps "
                 f"of {channels} channels that encode_condition gives; got shapes "
                 f"{[tuple(feature.shape) for feature in condition]}"
             )
 
     def _check_pictures(self, condition: Any) -> None:
-        """Raise unless these are small pictures, uint8 ``(n, h, w, c)``."""
+        """Raise unless these are low-resolution images, uint8 ``(n, h, w, c)``."""
         channels = self.image_shape[-1]
         shape = tuple(getattr(condition, "shape", np.shape(condition)))
-        expected = f"condition must be uint8 small pictures of shape (n, h, w, {channels})"
+        expected = f"condition must be uint8 low-resolution images of shape (n, h, w, {channels})"
         if len(shape) != 4 or shape[-1] != channels or 0 in shape[1:]:
             raise ValueError(f"{expected}; got shape {shape}")
         dtype = getattr(condition, "dtype", type(condition).__name__)

@@ -17,7 +17,7 @@ Tensor = Any
 class ActNormConvNet(keras.layers.Layer):
     """``conv3x3, actnorm, ReLU, conv1x1, actnorm, ReLU``, then :class:`ZeroConv2D` (SRFlow).
 
-    The actnorms are ordinary layers of a network, one bias and one factor a channel;
+    The actnorms are ordinary layers of a network, one bias and one factor per channel;
     :meth:`adapt` sets them so that a batch has mean 0 and variance 1 behind them.
 
     >>> network = networks.ActNormConvNet(width=8, out_channels=4)

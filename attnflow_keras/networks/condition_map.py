@@ -12,7 +12,7 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class ConditionMap(keras.layers.Layer):
-    """Residual convolutions from a condition map to one feature vector a token.
+    """Residual convolutions from a condition map to one feature vector per token.
 
     A map with more cells than there are tokens is first read by a 3x3 convolution at its own
     resolution and then cut into patches; one with fewer is repeated after half of the blocks.

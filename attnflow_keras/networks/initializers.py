@@ -17,7 +17,7 @@ def fan_in_uniform(fan_in: float) -> keras.initializers.Initializer:
 class Normal(keras.initializers.Initializer):
     """Normal with mean 0, drawn by NumPy.
 
-    Keras' own compiles a program for each shape on JAX, which takes seconds a model. The draws
+    Keras' own compiles a program for each shape on JAX, which takes seconds per model. The draws
     follow ``keras.utils.set_random_seed``.
 
     Args:

@@ -49,10 +49,10 @@ class DenseBlock(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class RRDBNet(keras.layers.Layer):
-    """Residual-in-residual dense blocks (ESRGAN, arXiv:1809.00219) on a small picture.
+    """Residual-in-residual dense blocks (ESRGAN, arXiv:1809.00219) on a low-resolution image.
 
     :meth:`encode` gives SRFlow's features at several resolutions, calling the layer a restored
-    picture, for which it is trained alone at first.
+    image, for which it is trained alone at first.
 
     >>> encoder = networks.RRDBNet(features=8, growth=4, blocks=1, stacked=(0,), scale=2)
     >>> tuple(encoder(np.zeros((1, 4, 4, 3), "float32")).shape)
@@ -114,16 +114,16 @@ class RRDBNet(keras.layers.Layer):
 
     @property
     def doublings(self) -> int:
-        """How often the side is doubled on the way to the large picture."""
+        """How often the side is doubled on the way to the high-resolution image."""
         return int(math.log2(self.scale))
 
     def encode(self, x: Tensor, doublings: list[int], restore: bool = False) -> tuple[Tensor, ...]:
-        """Feature maps of a picture in [0, 1].
+        """Feature maps of an image in [0, 1].
 
         Args:
             x: ``(n, h, w, c)``.
             doublings: for each wanted map, how often its side is doubled; -1 for half of it.
-            restore: give the restored picture as well, as the last one.
+            restore: give the restored image as well, as the last one.
 
         Returns:
             Maps ``(n, h 2^d, w 2^d, condition_channels)``.
@@ -138,7 +138,7 @@ class RRDBNet(keras.layers.Layer):
         return (*maps, self._restored(own[self.doublings])) if restore else maps
 
     def call(self, x: Tensor) -> Tensor:
-        """The restored picture ``(n, scale h, scale w, c)`` of one in [0, 1]."""
+        """The restored image ``(n, scale h, scale w, c)`` of one in [0, 1]."""
         own, _ = self._maps(x, self.doublings)
         return self._restored(own[self.doublings])
 

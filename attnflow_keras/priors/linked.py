@@ -36,7 +36,7 @@ class _TopPrior(FlowLayer):
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class LearnedTopPrior(_TopPrior):
-    """Top prior of Glow's own code: one mean and log-sd a channel, others at the border.
+    """Top prior of Glow's own code: one mean and log-sd per channel, others at the border.
 
     >>> prior = priors.LearnedTopPrior()
     >>> z = np.ones((2, 4, 4, 6), "float32")

@@ -24,8 +24,8 @@ VALUES = ("bits_per_dim", "val_bits_per_dim")
 class Checkpoint(keras.callbacks.Callback):
     """Write weights, optimizer and averaged weights after every epoch, in one file.
 
-    The file is complete or not there: it is written beside and renamed. Weights of an epoch
-    whose loss is not finite are never written; ``diverged`` tells that there was one.
+    The file is complete or absent: it is written to a temporary name and renamed. Weights of an
+    epoch whose loss is not finite are never written; ``diverged`` tells that there was one.
     """
 
     def __init__(self, folder: Path, name: str = CHECKPOINT) -> None:
@@ -58,10 +58,10 @@ class LastStep(keras.callbacks.Callback):
 
 
 class Curve(keras.callbacks.Callback):
-    """Keep ``curve.csv``: one row an epoch, with images seen, seconds of training and metrics.
+    """Keep ``curve.csv``: one row per epoch, with images seen, seconds of training and metrics.
 
-    Seconds go on over interruptions; rows after the epoch that a run resumes at are dropped, so
-    the row is written before the checkpoint.
+    Seconds accumulate over interruptions; rows after the epoch that a run resumes at are dropped,
+    so the row is written before the checkpoint.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ def _number(key: Any, value: Any) -> float:
 
 
 def save_weights(model: keras.Model, path: Path, epoch: int) -> None:
-    """Write a weights file that names its epoch, complete or not there."""
+    """Write a weights file that names its epoch, complete or absent."""
     # The optimizer's own count is not the epoch: loss scaling skips steps that overflow.
     weights_file.save_weights(model, path, {"epoch": epoch})
 

@@ -1,4 +1,4 @@
-"""One training a folder."""
+"""One training run per folder."""
 
 import contextlib
 import os

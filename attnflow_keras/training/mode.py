@@ -1,4 +1,5 @@
-"""Last steps of a run, in which the picture at temperature 0 counts too."""
+"""Zero-latent steps: last steps of a run that also minimize the error of the zero-temperature
+sample."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from attnflow_keras.training.recipe import Recipe
 CHECKPOINT = "mode.weights.h5"
 CURVE = "mode-curve.csv"
 PHASE = Phase(
-    subject="the picture at temperature 0",
+    subject="the zero-temperature sample",
     checkpoint=CHECKPOINT,
     curve=CURVE,
     values=("bits_per_dim", "mode_error", "val_bits_per_dim", "val_mode_error"),
@@ -28,10 +29,10 @@ def train_mode(
     verbose: Any,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
-    """Train a flow for ``recipe.mode_steps`` more steps, or go on from the checkpoint there.
+    """Train a flow for ``recipe.mode_steps`` more steps, or resume from the checkpoint there.
 
-    The likelihood is a matter of typical latents; what the flow decodes from latents of 0, which
-    no picture has, is left to chance. Here its mean absolute error is added to the loss
+    The likelihood is a matter of typical latents; what the flow decodes from zero latents, which no
+    image has, is left to chance. Here its mean absolute error is added to the loss
     (``Flow.mode_weight``). Adam, at a rate that falls from ``recipe.mode_rate`` to 0 along a
     cosine. Writes ``mode.weights.h5`` and ``mode-curve.csv`` after every epoch.
 

@@ -15,13 +15,13 @@ SHUFFLE = 1000  # stream of the first pass; each pass over the data has its own
 class OrderedImages:
     """Batches of an endless, reshuffled stream of images.
 
-    Step t takes the images t B to (t + 1) B - 1 of the stream, which is one permutation of the
-    data after another. Iteration starts at ``start_step`` and never ends, so a run that starts
-    there goes on exactly where another one stopped.
+    Step t takes the images t B to (t + 1) B - 1 of the stream, which is one permutation of the data
+    after another. Iteration starts at ``start_step`` and never ends, so a run that starts there
+    continues exactly where another one stopped.
 
     Args:
         images: uint8 ``(n, h, w, c)``.
-        batch_size: images a batch.
+        batch_size: images per batch.
         seed: seed of the order.
         start_step: first step of an iteration.
         augment: name of an augmentation, see :mod:`attnflow_keras.data.augment`, or None.
@@ -70,7 +70,7 @@ class OrderedImages:
 
 @runtime_checkable
 class Source(Protocol):
-    """Training data that is drawn rather than stored, such as crops of one large picture."""
+    """Training data that is sampled rather than stored, such as crops of one large image."""
 
     def __len__(self) -> int:
         """Nominal number of images, for messages."""
@@ -87,7 +87,7 @@ class DrawnImages:
 
     Args:
         source: the source.
-        batch_size: images a batch.
+        batch_size: images per batch.
         seed: seed of the draws.
         start_step: first step of an iteration.
     """
@@ -120,7 +120,7 @@ def batches(
         if augment is not None:
             if not hasattr(data, "augmented"):
                 raise ValueError(
-                    "augment is for pictures and for super-resolution; got "
+                    "augment is for images and for super-resolution; got "
                     f"augment={augment!r} and a {type(data).__name__}"
                 )
             data = data.augmented(augment)

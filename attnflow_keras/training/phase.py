@@ -43,7 +43,7 @@ def run_phase(
     verbose: Any = "auto",
     callbacks: list[keras.callbacks.Callback] | None = None,
 ) -> None:
-    """Fit a compiled model for the steps of a phase, or go on from the phase's checkpoint.
+    """Fit a compiled model for the steps of a phase, or resume from the phase's checkpoint.
 
     Args:
         model: a compiled model; its optimizer is built here.

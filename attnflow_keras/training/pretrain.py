@@ -23,7 +23,7 @@ PHASE = Phase(
 
 
 class _Restoration(SharedSteps, keras.Model):
-    """The encoder alone, from small pictures to large ones; metrics in grey levels."""
+    """The encoder alone, from low- to high-resolution images; metrics in grey levels."""
 
     def __init__(self, flow: Any) -> None:
         super().__init__(name="restoration", autocast=False)
@@ -66,7 +66,7 @@ def pretrain(
     verbose: Any,
     callbacks: list[keras.callbacks.Callback] | None = None,
 ) -> None:
-    """Train ``flow.encoder`` to restore pictures, or go on from the checkpoint in the folder.
+    """Train ``flow.encoder`` to restore images, or resume from the checkpoint in the folder.
 
     ``recipe.pretrain_steps`` steps of Adam (betas 0.9 and 0.99) on the mean absolute error, at a
     rate that falls from ``recipe.pretrain_rate`` to 0 along a cosine. Writes

@@ -31,7 +31,7 @@ class Recipe:
 
     Args:
         dataset: name of a data set, or a path to the user's images.
-        batch_size: images a step.
+        batch_size: images per step.
         steps: optimizer steps of the learning-rate schedule.
         stop_step: stop at this step of the schedule; None for its end, ``steps``.
         learning_rate: greatest learning rate, reached after the warm-up.
@@ -42,9 +42,9 @@ class Recipe:
         steps_per_epoch: steps between validations and checkpoints.
         seed: seed of initialization, data order, augmentation and noise.
         jit: compile with XLA.
-        resize: resize the user's pictures to the flow's size.
+        resize: resize the user's images to the flow's size.
         background: colour behind their transparent pixels, such as ``"white"`` or ``"#rrggbb"``;
-            None refuses pictures that have some.
+            None refuses images that have some.
         optimizer: ``"adam"``, or ``"adamax"`` (epsilon 1e-8, as in mAR-SCF).
         schedule: what follows the warm-up: ``"cosine"`` or ``"constant"``. Without warm-up:
             ``"halving"``, half the rate at 50, 75, 90 and 95 % of the steps (SRFlow), or
@@ -58,12 +58,12 @@ class Recipe:
         pretrain_steps: steps of L1 training of the condition's encoder before the flow's own,
             for a flow that has one (SRFlow); 0 for none.
         pretrain_rate: greatest learning rate of those, which falls along a cosine.
-        freeze_steps: first steps of the flow in which the encoder stays as it is.
+        freeze_steps: first steps of the flow in which the encoder is frozen.
         beta_2: decay of the optimizer's second moment.
         weight_decay: decoupled weight decay of matrices (AdamW), per step and unit of learning
             rate; 0 for none.
-        mode_steps: steps after all others in which the error of the picture at temperature 0
-            counts too, for a conditional flow; 0 for none.
+        mode_steps: zero-latent steps, after all others, which also minimize the error of the
+            zero-temperature sample, for a conditional flow; 0 for none.
         mode_weight: its weight, see ``Flow.mode_weight``.
         mode_rate: greatest learning rate of those steps, which falls along a cosine.
     """

@@ -1,4 +1,4 @@
-"""One training run that can be killed at any time and goes on from its checkpoint."""
+"""One training run that can be killed at any time and resumes exactly from its checkpoint."""
 
 import importlib.util
 from pathlib import Path
@@ -38,15 +38,15 @@ def train(
     callbacks: list[keras.callbacks.Callback] | None = None,
     tensorboard: bool = False,
 ) -> Flow:
-    """Train a flow by a recipe, or go on from the checkpoint in the folder.
+    """Train a flow by a recipe, or resume from the checkpoint in the folder.
 
     After every epoch it validates on the averaged weights and writes ``curve.csv`` and
     ``checkpoint.weights.h5``. At the end the flow holds the averaged weights; with
-    ``recipe.patience`` those of the best epoch, which are kept in ``best.weights.h5``. A run
-    that was killed and resumed sees the same images and noise as one that was not. The run ends
-    at the recipe's last step; where that lies inside an epoch, the last epoch is a short one.
-    Training of an encoder comes before, see ``pretrain_steps``, and of the picture at temperature
-    0 after, see ``mode_steps``.
+    ``recipe.patience`` those of the best epoch, which are kept in ``best.weights.h5``. A run that
+    was killed and resumed sees the same images and noise as an uninterrupted one. The run ends at
+    the recipe's last step; where that lies inside an epoch, the last epoch is a short one. Training
+    of an encoder comes before, see ``pretrain_steps``, and of the zero-temperature sample after,
+    see ``mode_steps``.
 
     Args:
         flow: the flow, built under the recipe's precision; its optimizer is replaced by the

@@ -1,4 +1,4 @@
-"""``recipe.json``: what a run is, so that nothing else goes on from its checkpoint."""
+"""``recipe.json``: what a run is, so that no other run resumes from its checkpoint."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ SETTINGS = "recipe.json"
 
 MISSING = object()
 
-# Images whose content is looked at: all of a folder of pictures, a sample of a large data set.
+# Images whose content is looked at: all of a folder of images, a sample of a large data set.
 HASHED = 4096
 
 

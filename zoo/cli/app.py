@@ -1,4 +1,4 @@
-"""Assemble the command line: one file a command."""
+"""Assemble the command line: one file per command."""
 
 import os
 import sys

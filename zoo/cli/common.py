@@ -23,7 +23,7 @@ Name = Annotated[
 ]
 
 DATA_HELP = (
-    "A folder of PNG, JPEG or WebP files, one picture, a .npy or .npz file (uint8), or a data "
+    "A folder of PNG, JPEG or WebP files, one image, a .npy or .npz file (uint8), or a data "
     "set's split: mnist:test, fashion_mnist:validation, cifar10:train, bluemarble_sr8:test,"
     " bluemarble_landcover:test, ..."
 )
@@ -32,7 +32,7 @@ DATA_HELP = (
 Labels = Annotated[
     Path | None,
     typer.Option(
-        help="Label maps of the photos, for an entry that takes them: a folder of pictures of the "
+        help="Label maps of the photos, for an entry that takes them: a folder of images of the "
         "same names, grey or indexed for classes, or of colours."
     ),
 ]
@@ -41,7 +41,7 @@ Resize = Annotated[
     bool,
     typer.Option(
         "--resize",
-        help="Resize pictures of another size, each side on its own: another aspect ratio is "
+        help="Resize images of another size, each side on its own: another aspect ratio is "
         "stretched, not cut. Photos by the bicubic filter, label maps by the nearest pixel. Colour "
         "becomes grey where the entry is grey, transparent pixels need --background.",
     ),
@@ -51,7 +51,7 @@ Background = Annotated[
     str | None,
     typer.Option(
         "--background",
-        help="Colour behind transparent pixels: white, black, #rrggbb. Without it, pictures that "
+        help="Colour behind transparent pixels: white, black, #rrggbb. Without it, images that "
         "have some are refused. Label maps must be opaque.",
     ),
 ]
@@ -84,7 +84,7 @@ def check_out(path: Path, endings: Sequence[str] = ()) -> None:
     """
     if is_stdout(path):
         if endings:
-            raise ValueError("--out must be a file: pictures don't go to standard output; got -")
+            raise ValueError("--out must be a file: images don't go to standard output; got -")
         return
     if endings and path.suffix.lower().removeprefix(".") not in endings and not path.is_dir():
         names = ", ".join(f".{ending}" for ending in endings)
@@ -242,7 +242,7 @@ def load_data(
         return load_images(data, image_shape, resize, background, unreadable)
     except ValueError as error:
         if resize and Path(data).suffix.lower() in (".npy", ".npz"):
-            raise ValueError(f"{error}. --resize is for pictures, not for arrays") from error
+            raise ValueError(f"{error}. --resize is for images, not for arrays") from error
         raise
 
 
@@ -258,7 +258,7 @@ def load_conditioned(
 
     Conditions of super-resolution are made from the images, as those of its data sets are; label
     maps come from a folder of their own. ``unreadable``, an ``Unreadable``, takes the errors of
-    pictures of a folder that can't be read, and the others are returned.
+    images of a folder that can't be read, and the others are returned.
     """
     from attnflow_keras.data import downscale, load_labelled_folder, load_paired
     from attnflow_keras.data.paired import PAIRED
@@ -284,7 +284,7 @@ def load_conditioned(
         return images, downscale(images, entry["config"]["scale"])
     if labels is None:
         raise ValueError(
-            f"{data}: photos need their label maps, pictures of the same names; name their folder "
+            f"{data}: photos need their label maps, images of the same names; name their folder "
             "with --labels"
         )
     # Exports of an entry with a palette take classes only.
@@ -294,7 +294,7 @@ def load_conditioned(
 
 
 def report_unreadable(errors: Mapping[Any, Exception], read: int) -> None:
-    """Name the pictures that were left out, count them, and end with status 1 if there are any.
+    """Name the images that were left out, count them, and end with status 1 if there are any.
 
     Args:
         errors: the error of each.
@@ -305,7 +305,7 @@ def report_unreadable(errors: Mapping[Any, Exception], read: int) -> None:
     for error in errors.values():
         notes.print(Text.assemble(("error:", "red"), f" {printable(str(error))}"), soft_wrap=True)
     total = len(errors) + read
-    notes.print(f"left out {len(errors)} of {total} pictures, which can't be read")
+    notes.print(f"left out {len(errors)} of {total} images, which can't be read")
     raise typer.Exit(1)
 
 

@@ -74,16 +74,16 @@ def demo_command(
 
     before, after = _fine_tune(flow, digits, steps)
     say(
-        f"{steps} steps of model.fit on 192 digits turned black on white: "
+        f"{steps} steps of model.fit on 192 inverted digits: "
         f"{before:.3f} -> {after:.3f} bits/dim on 64 others"
     )
     say(_restored(out / "restored.png"))
     say(_translated(out / "translated.png"))
-    say(f"done; pictures and ONNX files are in {out}/")
+    say(f"done; images and ONNX files are in {out}/")
 
 
 def _restored(path: Path) -> str:
-    """Restore some real satellite pictures, and say how near they come."""
+    """Restore some real satellite images, and measure how close they are to the originals."""
     import numpy as np
 
     from attnflow_keras.data import bluemarble_sample, downscale, image_grid, save_image, upscale
@@ -99,13 +99,13 @@ def _restored(path: Path) -> str:
     save_image(path, image_grid(shown.reshape(-1, *images.shape[1:]), columns=shown.shape[1]))
     near, bicubic = psnr(likely, images).mean(), psnr(upscale(small, 8), images).mean()
     return (
-        f"{RESTORER}: {len(images)} satellite pictures, 8x8 to 64x64, PSNR {near:.2f} dB at "
+        f"{RESTORER}: {len(images)} satellite images, 8x8 to 64x64, PSNR {near:.2f} dB at "
         f"temperature 0 (bicubic {bicubic:.2f}); wrote {path}: small, bicubic, two, true"
     )
 
 
 def _translated(path: Path) -> str:
-    """Draw photos for some real label maps, and say how probable the true photos are."""
+    """Sample photos for some real label maps, and score how probable the real photos are."""
     import numpy as np
 
     from attnflow_keras.data import bluemarble_sample, image_grid, save_image
@@ -121,7 +121,7 @@ def _translated(path: Path) -> str:
     shown = np.stack([colored, *drawn, images], axis=1)
     save_image(path, image_grid(shown.reshape(-1, *images.shape[1:]), columns=shown.shape[1]))
     return (
-        f"{TRANSLATOR}: {len(images)} label maps to photos; the true photos take {own:.2f} "
+        f"{TRANSLATOR}: {len(images)} label maps to photos; the real photos take {own:.2f} "
         f"bits/dim given their labels, {others:.2f} given others'; wrote {path}: label, three, true"
     )
 

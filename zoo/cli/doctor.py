@@ -30,18 +30,18 @@ def doctor_command(
         str | None,
         typer.Argument(
             metavar="IMAGES",
-            help=f"{DATA_HELP} Default: images of the entry's data set, those that come with "
-            "the package if they fit.",
+            help=f"{DATA_HELP} Default: images of the entry's data set, the bundled ones if "
+            "they fit.",
         ),
     ] = None,
-    count: Annotated[int, typer.Option("-n", help="Use the first so many images.")] = COUNT,
+    count: Annotated[int, typer.Option("-n", help="Number of images to use.")] = COUNT,
     seed: Annotated[int, typer.Option(help="Seed of noise and latents.")] = 0,
     labels: Labels = None,
     odd: Annotated[
         bool,
         typer.Option(
             "--odd",
-            help="Instead of images: flat, striped, noisy and saturated pictures, unlike any "
+            help="Instead of images: flat, striped, noisy and saturated images, unlike any "
             "training data.",
         ),
     ] = False,
@@ -49,14 +49,14 @@ def doctor_command(
     background: Background = None,
     as_json: Json = False,
 ) -> None:
-    """Look at every layer: round trip, condition number, log-scales, NaN and Inf.
+    """Diagnose every layer: round trip, condition number, log-scales, NaN and Inf.
 
-    Exit status 0 when all is finite and decode(encode(x)) gives back every grey level, else 1
-    with a line that says what is wrong. Warnings (a condition number above 1e4, a round-trip
-    error above 1e-3, a log-scale at its bound) don't change the status.
+    Exit status 1 if problems are found: NaN or Inf, or a grey level that decode(encode(x)) does
+    not restore; otherwise 0. Warnings (a condition number above 1e4, a round-trip error above
+    1e-3, a log-scale at its bound) don't change the status.
 
-    Images that don't come back lie outside the entry's domain: their latents and scores are not
-    to be relied on. --odd shows how far the domain goes beyond the training data.
+    Images that are not restored lie outside the entry's domain: their latents and scores are
+    unreliable. --odd tests how far the domain extends beyond the training data.
     """
     if count < 1:
         raise ValueError(f"-n must be at least 1; got {count}")
@@ -65,7 +65,7 @@ def doctor_command(
         load_flow(name)  # says what to do
     if odd:
         if data is not None or labels is not None:
-            raise ValueError("--odd makes its own pictures; give it, or IMAGES and --labels")
+            raise ValueError("--odd makes its own images; give it, or IMAGES and --labels")
         flow = load_flow(name)
         images, condition = _odd(flow)
     else:
@@ -73,7 +73,7 @@ def doctor_command(
         images, condition = _images(name, entry, data, resize, labels, background)
         flow = load_flow(name)
     images, condition = images[:count], None if condition is None else condition[:count]
-    with working("looking at each layer (%)", 100) as report:
+    with working("diagnosing each layer (%)", 100) as report:
         diagnosis = flow.diagnose(
             images, condition, seed=seed, progress=lambda done, all_: report(100 * done // all_)
         )

@@ -33,8 +33,7 @@ def evaluate_command(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Score on your pictures instead, a folder of PNG, JPEG or WebP of the entry's "
-            "size."
+            help="Score on your images instead, a folder of PNG, JPEG or WebP of the entry's size."
         ),
     ] = None,
     labels: Annotated[
@@ -46,19 +45,19 @@ def evaluate_command(
         int,
         typer.Option(
             min=1,
-            help="Samples of a condition to measure their diversity; 1: none. Compare equal "
-            "numbers: of few samples the deviation is a little too small.",
+            help="Samples per condition from which diversity is measured; 1: none. Compare only "
+            "equal numbers: the deviation of few samples is biased towards 0.",
         ),
     ] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
     draws: Annotated[
         int, typer.Option(min=1, help="Draws of dequantization noise, for label to photo.")
     ] = 5,
     segmenter: Annotated[
         Path | None,
         typer.Option(
-            help="File of the classifier, .weights.h5: read if it is there, else written. With "
-            "--data it must be there."
+            help="File of the classifier, .weights.h5: read if it exists, otherwise written. "
+            "Required to exist with --data."
         ),
     ] = None,
     lpips: Annotated[
@@ -71,16 +70,16 @@ def evaluate_command(
         ),
     ] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Keep the scores in the entry's metadata and card.")
+        bool, typer.Option("--record", help="Record the scores in the entry's metadata and card.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score an entry for super-resolution or label to photo, on its data set or your pictures.
+    """Score an entry for super-resolution or label to photo, on its data set or your images.
 
     Super-resolution stands beside bicubic interpolation and the entry's encoder. Label to photo
-    stands beside the mean colour of each class, with a classifier of pixels that is trained on
-    real photos first (minutes; --segmenter keeps it). With --data there are no class means, and
-    no classifier but that of --segmenter: your pictures are not split into some to learn from.
+    stands beside the mean colour of each class, with a pixel classifier that is trained on real
+    photos first (minutes; --segmenter keeps it). With --data there are no class means, and no
+    classifier but that of --segmenter: your images are not split into some to learn from.
     """
     from attnflow_keras.data.paired import PAIRED
 
@@ -98,7 +97,7 @@ def evaluate_command(
     if data is not None and record:
         raise ValueError("--record keeps scores on the entry's own data set; leave out --data")
     if data is None and dataset not in PAIRED:
-        raise ValueError(f"{dataset!r} is no data set with splits; name pictures with --data")
+        raise ValueError(f"{dataset!r} is no data set with splits; name images with --data")
     import_tensorflow()
     chosen = str(data) if dataset is None else f"{dataset}:{split}"
     images, conditions = load_conditioned(entry, chosen, resize, labels, background)
@@ -120,7 +119,7 @@ def evaluate_command(
         print_json(result)
     else:
         if task == LABEL_TO_PHOTO and dataset is None:
-            lines.print("your pictures: no class means, and no classifier but one by --segmenter")
+            lines.print("your images: no class means, and no classifier but one by --segmenter")
         for line in result_lines(result):
             lines.print(line, soft_wrap=True)
     if record:
@@ -186,10 +185,10 @@ JUDGES: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def _segmenter(flow: Any, dataset: str | None, path: Path | None) -> Any:
-    """A classifier of pixels for the classes of the flow's palette; None without a palette.
+    """A pixel classifier for the classes of the flow's palette; None without a palette.
 
-    None, too, for the user's own pictures and no file of a classifier: there is nothing to train
-    it on but what it would judge.
+    None, too, for the user's own images and no file of a classifier: there is nothing to train it
+    on but what it would judge.
     """
     from attnflow_keras.data.paired import training_source
     from attnflow_keras.metrics import Segmenter
@@ -208,7 +207,7 @@ def _segmenter(flow: Any, dataset: str | None, path: Path | None) -> Any:
                 "on. 'attnflow evaluate' of the entry's own data set writes one"
             )
         return None
-    with working("training the classifier of pixels", STEPS) as report:
+    with working("training the pixel classifier", STEPS) as report:
         judge.train(training_source(dataset), progress=report)
     if path is not None:
         judge.save(path)

@@ -102,9 +102,9 @@ def verify_command(
 ) -> None:
     """Check an export: hashes, onnx.checker, recorded fixtures, round trip. No TensorFlow.
 
-    Exit status 0 when all that was looked at is as it was recorded, 1 when something is not.
-    Checks that can't be made here, such as onnx.checker where the package onnx is not installed,
-    are skipped: they are counted, and change the status with --strict only.
+    Exit status 0 if everything that was checked is as recorded, otherwise 1. Checks that can't be
+    made here, such as onnx.checker where the package onnx is not installed, are skipped: they are
+    counted, and change the status with --strict only.
     """
     import export
 
@@ -180,7 +180,7 @@ def _images(
     bundled = bundled_images(entry)
     if bundled is None and entry.get("task") in (SUPER_RESOLUTION, LABEL_TO_PHOTO):
         raise ValueError(
-            f"none of the pictures that come with the package fit {name}: give some of "
+            f"none of the images that come with the package fit {name}: give some of "
             f"{'x'.join(map(str, entry['config']['image_shape']))} with --images"
         )
     return bundled or (None, None)

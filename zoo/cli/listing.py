@@ -27,7 +27,7 @@ def list_command(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the entries: name, task, data, picture size, parameters, bits per dimension.
+    """List the entries: name, task, data, image size, parameters, bits per dimension.
 
     A narrow terminal gets them by task, without the columns that do not fit.
     """

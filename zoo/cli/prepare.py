@@ -16,9 +16,9 @@ def prepare_celeba_command(
             "--out", "-o", help="Folder to write; 'celeba' in the one ATTNFLOW_DATA names."
         ),
     ],
-    size: Annotated[int, typer.Option(min=8, help="Side of the pictures to write.")] = 160,
+    size: Annotated[int, typer.Option(min=8, help="Side of the images to write.")] = 160,
     whole: Annotated[
-        bool, typer.Option("--whole", help="The pictures have that size already: cut nothing.")
+        bool, typer.Option("--whole", help="The images have that size already: cut nothing.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
 ) -> None:
@@ -46,14 +46,14 @@ def prepare_cityscapes_command(
             "--out", "-o", help="Folder to write; 'cityscapes' in the one ATTNFLOW_DATA names."
         ),
     ],
-    size: Annotated[int, typer.Option(min=8, help="Side of the pictures to write.")] = 256,
+    size: Annotated[int, typer.Option(min=8, help="Side of the images to write.")] = 256,
     boundaries: Annotated[
         bool,
         typer.Option("--boundaries", help="Add the borders of instances to the label maps."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
 ) -> None:
-    """Resize Cityscapes' pictures and colour label maps to squares, by split."""
+    """Resize Cityscapes' images and colour label maps to squares, by split."""
     from attnflow_keras.data import prepare_cityscapes
 
     with working("preparing, in per cent", 100) as report:

@@ -10,7 +10,7 @@ from zoo.cli.results import Format, Out, Results, Separate, counted
 from zoo.registry import info
 
 # What a person would choose by eye: of photographs, samples have specks along hard edges and
-# blotches in faces, while at 0 the picture is clean and sharper than bicubic. Several restorations
+# blotches in faces, while at 0 the image is clean and sharper than bicubic. Several restorations
 # have to differ.
 OF_ONE = 0.0
 OF_SEVERAL = 0.8
@@ -22,8 +22,8 @@ def restore_command(
         list[Path],
         typer.Argument(
             metavar="PICTURE...",
-            help="Small pictures, PNG, JPEG or WebP, of any size, or folders of them. Grey "
-            "becomes RGB, a photo is turned as its EXIF data say, transparent pixels need "
+            help="Low-resolution images, PNG, JPEG or WebP, of any size, or folders of them. Grey "
+            "becomes RGB, EXIF orientation is applied, transparent pixels need "
             "--background.",
         ),
     ],
@@ -34,36 +34,35 @@ def restore_command(
             "--temperature",
             "-t",
             min=0,
-            help="0 for the one most probable picture: clean, and sharper than bicubic. Above it "
-            "detail is drawn, which suits pictures like those of the training data; photographs "
-            f"get specks along edges from 0.5 on. Default: {OF_ONE:g}, or {OF_SEVERAL:g} with "
-            "--samples.",
+            help="0 for the zero-temperature sample: clean, and sharper than bicubic. Above 0, "
+            "detail is sampled, which suits images like the training data; photographs get specks "
+            f"along edges from 0.5 on. Default: {OF_ONE:g}, or {OF_SEVERAL:g} with --samples.",
         ),
     ] = None,
     samples: Annotated[
         int, typer.Option(min=1, help="Restorations: OUT shows them side by side.")
     ] = 1,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same picture.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same image.")] = 0,
     reference: Annotated[
         Path | None,
         typer.Option(
-            help="The true large picture, or a folder of them under the same names. A result is "
-            "then a strip: small, bicubic, restored, true; and figures are printed."
+            help="The ground truth, or a folder of images with the same names. A result is then a "
+            "strip: input, bicubic, restored, ground truth; and figures are printed."
         ),
     ] = None,
     strip: Annotated[
-        bool, typer.Option("--strip", help="Show the small picture and bicubic beside it.")
+        bool, typer.Option("--strip", help="Show the low-resolution image and bicubic beside it.")
     ] = False,
     separate: Separate = False,
     format_: Format = None,
     tile: Annotated[
-        int, typer.Option(min=1, help="Side of the tiles that larger pictures are cut into.")
+        int, typer.Option(min=1, help="Side of the tiles that larger images are cut into.")
     ] = 32,
     overlap: Annotated[int, typer.Option(min=0, help="How far tiles overlap.")] = 4,
     background: Background = None,
     as_json: Json = False,
 ) -> None:
-    """Restore small pictures at several times their size, with a super-resolution entry."""
+    """Restore low-resolution images at several times their size, with a super-resolution entry."""
     from attnflow_keras.data import load_picture, upscale
 
     entry = info(name)
@@ -105,7 +104,7 @@ def _reference(path: Path, small: Any, scale: int, background: str | None) -> An
     expected = (scale * small.shape[0], scale * small.shape[1])
     if true.shape[:2] != expected:
         raise ValueError(
-            f"--reference must be {scale} times as large as the small picture, "
+            f"--reference must be {scale} times as large as the low-resolution image, "
             f"{expected[0]}x{expected[1]}; it is {true.shape[0]}x{true.shape[1]}: {path}"
         )
     return true

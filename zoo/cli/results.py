@@ -1,7 +1,7 @@
-"""Pictures in, results out: what ``restore`` and ``translate`` share.
+"""Images in, results out: what ``restore`` and ``translate`` share.
 
-One picture gives one file; folders, several pictures and ``--separate`` give a folder with a file
-for each result, under the names that the pictures have.
+One image gives one file; folders, several images and ``--separate`` give a folder with a file for
+each result, under the names that the images have.
 """
 
 import os
@@ -30,13 +30,13 @@ Out = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="PNG, JPEG or WebP to write, as its name ends; of a folder or several pictures, and "
+        help="PNG, JPEG or WebP to write, as its name ends; of a folder or several images, and "
         "with --separate, a folder to write into.",
     ),
 ]
 Separate = Annotated[
     bool,
-    typer.Option("--separate", help="One file a result, in the folder OUT, with nothing beside."),
+    typer.Option("--separate", help="One file per result, in the folder OUT, with nothing beside."),
 ]
 Format = Annotated[
     str | None,
@@ -52,15 +52,15 @@ class Picture(NamedTuple):
 
 
 class Results:
-    """Where the results of some pictures go.
+    """Where the results of some images go.
 
     Args:
         given: the files and folders that the user named.
         out: what the user gave as ``--out``, or None.
         default: name of the file or folder without it, without ending.
-        separate: one file a result.
+        separate: one file per result.
         ending: what the user gave as ``--format``, or None.
-        samples: results of one picture.
+        samples: results of one image.
 
     Raises:
         OSError: an input that is not there, or a target that can't be written.
@@ -97,18 +97,18 @@ class Results:
         check_not_inputs(self.targets, (picture.path for picture in self.pictures))
 
     def partners(self, given: Path | None, option: str) -> list[Path | None]:
-        """What goes with each picture: the one file given, or those of the same names in a folder.
+        """What goes with each image: the one file given, or those of the same names in a folder.
 
         Raises:
             OSError: no such file or folder.
-            ValueError: a picture without a partner, a partner that a result would replace.
+            ValueError: an image without a partner, a partner that a result would replace.
         """
         if given is None:
             return [None] * len(self.pictures)
         if not given.is_dir():
             if len(self.pictures) > 1:
                 raise ValueError(
-                    f"{option} must be a folder, for {len(self.pictures)} pictures; {given} is none"
+                    f"{option} must be a folder, for {len(self.pictures)} images; {given} is none"
                 )
             check_not_inputs(self.targets, [given])
             return [given]
@@ -144,7 +144,7 @@ class Results:
         return found
 
     def write(self, number: int, results: Sequence[Any], before: Any = (), after: Any = ()) -> None:
-        """Write the results of one picture; what is shown before and after them makes a strip."""
+        """Write the results of one image; what is shown before and after them makes a strip."""
         from attnflow_keras.data import save_image
 
         if self.separate:
@@ -154,7 +154,7 @@ class Results:
             save_image(self.paths(number, 1)[0], side_by_side([*before, *results, *after]))
 
     def paths(self, number: int, count: int) -> list[Path]:
-        """The files of one picture."""
+        """The files of one image."""
         if not self.folder:
             return [self.out]
         name = self.pictures[number].name
@@ -172,7 +172,7 @@ class Results:
 
         Args:
             text: what is being done.
-            one: writes the results of a picture, given its number and a function that takes the
+            one: writes the results of an image, given its number and a function that takes the
                 number of parts done and of all; returns figures: lines of text by name.
             as_json: print the figures as JSON.
 
@@ -210,7 +210,7 @@ class Results:
                 start = f"{picture.name}: " if count > 1 else ""
                 for line in row.get("lines", ()):
                     console.print(start + line)
-        how_many = f", {count} pictures" if count > 1 else ""
+        how_many = f", {count} images" if count > 1 else ""
         (notes if as_json else console).print(f"wrote {self.out}{how_many}")
         report_unreadable(self.unreadable, count)
 
@@ -230,11 +230,11 @@ def counted(parts: Any, samples: int) -> Any:
 
 
 def find(given: Sequence[Path]) -> list[Picture]:
-    """The pictures of files and folders, by name.
+    """The images of files and folders, by name.
 
     Raises:
         OSError: one that is not there.
-        ValueError: two of one name, a folder without pictures.
+        ValueError: two of one name, a folder without images.
     """
     from attnflow_keras.data.picture_files import find_pictures
 

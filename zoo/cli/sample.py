@@ -40,11 +40,11 @@ def sample_command(
     ] = 0.8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     separate: Annotated[
-        bool, typer.Option("--separate", help="One file an image, in the folder OUT.")
+        bool, typer.Option("--separate", help="One file per image, in the folder OUT.")
     ] = False,
     format_: Format = None,
 ) -> None:
-    """Draw images and write them as one picture, or one by one."""
+    """Sample images and write them as one image file, or one by one."""
     from attnflow_keras.data import image_grid, save_image
 
     task = info(name).get("task")

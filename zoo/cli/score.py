@@ -36,7 +36,7 @@ def score_command(
         typer.Option(
             "--out",
             "-o",
-            help="CSV to write, one row an image, with its file; - for standard output.",
+            help="CSV to write, one row per image, with its file; - for standard output.",
         ),
     ] = None,
     draws: Annotated[int, typer.Option(help="Draws of dequantization noise to average.")] = 1,
@@ -59,11 +59,11 @@ def score_command(
 ) -> None:
     """Bits per dimension of images: lower is more probable under the model.
 
-    With an entry for super-resolution, given the images made small; with one for label to photo,
+    With an entry for super-resolution, given the downsampled images; with one for label to photo,
     given the label maps of a data set's split, or of --labels.
 
-    The mean is printed with its standard error over images and its convention. Pictures of a
-    folder that can't be read are named and left out, and the exit status is then 1.
+    The mean is printed with its standard error over images and its convention. Images of a folder
+    that can't be read are named and left out, and the exit status is then 1.
     """
     from attnflow_keras.data.picture_files import Unreadable
     from attnflow_keras.metrics import evaluate_bits_per_dim

@@ -68,13 +68,11 @@ def train_command(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images a step. Default: the recipe's.")
+        int | None, typer.Option(min=1, help="Images per step. Default: the recipe's.")
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(
-            help="Greatest learning rate. Default: the recipe's, or 1e-4 with --fine-tune."
-        ),
+        typer.Option(help="Peak learning rate. Default: the recipe's, or 1e-4 with --fine-tune."),
     ] = None,
     steps_per_epoch: Annotated[
         int | None, typer.Option(min=1, help="Steps between validations and checkpoints.")
@@ -95,15 +93,15 @@ def train_command(
         int | None,
         typer.Option(
             min=0,
-            help="Steps in which the learning rate rises to its greatest. Default: the recipe's, "
+            help="Steps in which the learning rate rises to its peak. Default: the recipe's, "
             "or a tenth of a short run.",
         ),
     ] = None,
     ema: Annotated[
         float | None,
         typer.Option(
-            help="Momentum of the averaged weights, which are scored and kept; they look back "
-            "over 1 / (1 - EMA) steps; 0 for none. Default: the recipe's, less in a short run."
+            help="Momentum of the averaged weights, which are scored and kept; the window is "
+            "1 / (1 - EMA) steps; 0 for none. Default: the recipe's, lower for a short run."
         ),
     ] = None,
     pretrain_steps: Annotated[
@@ -118,7 +116,7 @@ def train_command(
         int | None,
         typer.Option(
             min=0,
-            help="First steps in which that encoder then stays as it is. Default: the recipe's, or "
+            help="First steps in which that encoder is frozen. Default: the recipe's, or "
             "none with --fine-tune.",
         ),
     ] = None,
@@ -126,13 +124,13 @@ def train_command(
         int | None,
         typer.Option(
             min=0,
-            help="Last steps, after all others, in which the error of the picture at temperature 0 "
-            "counts too. Default: the recipe's, or none with --fine-tune.",
+            help="Zero-latent steps, after all others, which also minimize the error of the "
+            "zero-temperature sample. Default: the recipe's, or none with --fine-tune.",
         ),
     ] = None,
     validation_images: Annotated[
         int | None,
-        typer.Option(min=1, help="Validate on the first so many only. Default: the recipe's."),
+        typer.Option(min=1, help="Number of images to validate on. Default: the recipe's."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed of everything random.")
@@ -156,7 +154,7 @@ def train_command(
         typer.Option(
             min=0,
             help="Stop after this many epochs without a better validation score and keep the "
-            "best weights, which makes that score too good: the images chose the weights. "
+            "best weights. That score is then optimistic, since it selected the weights. "
             "0 to train to the end. Default: the recipe's.",
         ),
     ] = None,
@@ -164,7 +162,7 @@ def train_command(
         str | None,
         typer.Option(
             help="shift_flip (up to 3 pixels, and mirror images), recolor (a quarter of the "
-            "pictures in other colors; also for super-resolution), or none. Default: the recipe's, "
+            "images in other colors; also for super-resolution), or none. Default: the recipe's, "
             "or none with --fine-tune."
         ),
     ] = None,
@@ -187,9 +185,9 @@ def train_command(
 ) -> None:
     """Train an entry by its recipe, or on your own images; resumes after a kill.
 
-    The folder gets a checkpoint and curve.csv after every epoch. Run the same command again
-    to go on. At the end the flow is scored once on the test split and written to OUT/entry,
-    which zoo.load reads. 'attnflow info NAME' shows the recipe.
+    The folder gets a checkpoint and curve.csv after every epoch. Run the same command again to
+    resume. At the end the flow is scored once on the test split and written to OUT/entry, which
+    zoo.load reads. 'attnflow info NAME' shows the recipe.
 
     With --data every tenth image is held out and scored at the end; of fewer than 50 images
     none is held out, and nothing is scored. After --patience the images that are scored are

@@ -151,11 +151,11 @@ def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
         if recipe.dataset in DATASETS:
             raise ValueError(
                 f"data set {recipe.dataset} has no pairs for {job.entry.get('task')}; those that "
-                f"have are {', '.join(PAIRED)}, or give a folder of pictures"
+                f"have are {', '.join(PAIRED)}, or give a folder of images"
             )
         pictures = load_pictures(recipe.dataset, shape[:2], recipe.background)
         crops = PictureCrops(pictures, *shape[:2])
-        console.print("training on crops of all pictures: none is held out, so nothing is scored")
+        console.print("training on crops of all images: none is held out, so nothing is scored")
         return SmallAndLarge(crops, flow.scale), None, None
     if not job.own_images:
         images, validation, test = (
@@ -198,7 +198,7 @@ def _kept(job: Job) -> str:
             "first epoch"
         )
     step, last = job.recipe.step_after(epoch), job.recipe.last_step
-    return f"the same command goes on after epoch {epoch} (step {step:,} of {last:,})"
+    return f"the same command resumes after epoch {epoch} (step {step:,} of {last:,})"
 
 
 def _metrics(recipe: Recipe, flow: Any, parts: dict[str, Any]) -> list[dict[str, Any]]:

@@ -30,8 +30,8 @@ def translate_command(
     photo: Annotated[
         Path | None,
         typer.Option(
-            help="The true photo, or a folder of them under the same names. A result is then a "
-            "strip: label map, photos, true photo; and figures are printed."
+            help="The real photo, or a folder of them under the same names. A result is then a "
+            "strip: label map, photos, real photo; and figures are printed."
         ),
     ] = None,
     strip: Annotated[bool, typer.Option("--strip", help="Show the label map beside.")] = False,
@@ -65,7 +65,7 @@ def translate_command(
     background: Background = None,
     as_json: Json = False,
 ) -> None:
-    """Draw photos for label maps, with an entry for label to photo."""
+    """Sample photos for label maps, with an entry for label to photo."""
     import numpy as np
 
     from attnflow_keras.data.picture_files import Notes
@@ -109,7 +109,7 @@ def translate_command(
         if true is None or true.shape[:2] != size:
             return {}
         bits = float(np.asarray(flow.bits_per_dim(true[None], condition[None]))[0])
-        line = f"the true photo has {bits:.3f} bits/dim given the label map"
+        line = f"the real photo has {bits:.3f} bits/dim given the label map"
         return {"bits_per_dim": bits, "lines": [line]}
 
     results.make("drawing", translate, as_json)
@@ -120,7 +120,7 @@ def _read(path: Path, own: Any, given: Any, nearest: bool, size: Any, done_to: A
     from attnflow_keras.data import load_label_map
     from attnflow_keras.data.picture_files import fitted
 
-    # By the user's palette an indexed picture is read as colours.
+    # By the user's palette an indexed image is read as colours.
     read = load_label_map(path, own, colours=given is not None)
     if size is not None:
         read = fitted(read, size, True, path, notes=done_to)
@@ -158,7 +158,7 @@ def _condition(labels: Any, path: Path, own: Any, given: Any, nearest: bool) -> 
     if given is None:
         raise ValueError(
             f"{path} is a map of classes and the entry has no palette; give one with --palette, "
-            "or a picture of colours"
+            "or an image of colours"
         )
     return given[known_classes(labels, given, path)]
 
