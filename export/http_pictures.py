@@ -40,7 +40,7 @@ def read_pngs(
         shape: ``(h, w, c)`` that each must have.
         limits: their greatest number of pixels.
         classes: whether they are label maps, whose classes are the integers in the file.
-        background: colour behind transparent pixels; None refuses pictures that have some.
+        background: colour behind transparent pixels; None refuses images that have some.
 
     Raises:
         Refusal: one that is no PNG, or another one than was expected.

@@ -222,7 +222,7 @@ def test_a_damaged_picture_does_not_stop_the_others(restorer, translator, pictur
         assert result.exit_code == 1
         assert result.stderr.count("as an image") == 1
         assert "bad.png as an image" in " ".join(result.stderr.split())
-        assert f"left out 1 of {count} pictures, which can't be read" in result.stderr
+        assert f"left out 1 of {count} images, which can't be read" in result.stderr
 
     small, large = tmp_path / "small", tmp_path / "large"
     shutil.copytree(pictures / "small", small)
@@ -240,7 +240,7 @@ def test_a_damaged_picture_does_not_stop_the_others(restorer, translator, pictur
     flow = zoo.load(translator)
     for i, label in enumerate(pairs(flow, 2)[1]):
         save_image(tmp_path / "maps" / f"{i}.png", label[..., None])
-    (tmp_path / "maps" / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "maps" / "bad.png").write_bytes(b"no image")
     result = attnflow("translate", translator, tmp_path / "maps", "-o", tmp_path / "photos")
     assert files(tmp_path / "photos") == ["0.png", "1.png"]
     told(result, 3)
@@ -258,7 +258,7 @@ def test_scores_of_a_folder_with_a_damaged_picture(tiny_images, tmp_path):
     result = attnflow("score", entry, tmp_path / "in", "-o", "-")
     assert result.exit_code == 1
     assert "1.webp as an image" in " ".join(result.stderr.split())
-    assert "left out 1 of 3 pictures" in result.stderr
+    assert "left out 1 of 3 images" in result.stderr
     # Nothing but the table on standard output.
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert [row["file"] for row in rows] == ["0.webp", "2.webp"]
@@ -276,7 +276,7 @@ def test_scores_of_a_folder_with_a_damaged_picture(tiny_images, tmp_path):
 def test_pictures_and_folders_do_not_go_to_standard_output(restorer, pictures, tmp_path):
     entry = zoo.save(make_tiny_flow(levels=1), tmp_path / "entry", {"task": "unconditional"})
     picture = pictures / "small" / "a.png"
-    message = "--out must be a file: pictures don't go to standard output; got -"
+    message = "--out must be a file: images don't go to standard output; got -"
     with pytest.raises(ValueError, match=message):
         attnflow("restore", restorer, picture, "-o", "-")
     with pytest.raises(ValueError, match=message):

@@ -138,7 +138,7 @@ def test_transparent_photos_need_a_background(folders):
 
 
 def test_a_pair_that_cannot_be_read_is_left_out_where_that_is_asked_for(folders):
-    (folders[0] / "0.png").write_bytes(b"no picture")
+    (folders[0] / "0.png").write_bytes(b"no image")
     (folders[1] / "2.png").write_bytes((folders[1] / "1.png").read_bytes()[:50])
     with pytest.raises(ValueError, match="can't read .*0.png as an image"):
         load_labelled_folder(*folders, (6, 8, 3))
@@ -147,7 +147,7 @@ def test_a_pair_that_cannot_be_read_is_left_out_where_that_is_asked_for(folders)
     np.testing.assert_array_equal(pairs["image"], np.roll(COLOURS, 1, axis=0)[None])
     np.testing.assert_array_equal(pairs["condition"], np.roll(CLASSES, 1, axis=0)[None])
     assert list(unreadable.errors) == [folders[0] / "0.png", folders[0] / "2.png"]
-    (folders[0] / "1.png").write_bytes(b"no picture")
+    (folders[0] / "1.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match="can't read .*0.png as an image"):
         load_labelled_folder(*folders, (6, 8, 3), unreadable=Unreadable())
 

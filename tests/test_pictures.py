@@ -281,7 +281,7 @@ def test_webp_is_read_as_other_pictures_are(tmp_path):
     frames = rng.integers(0, 256, (2, 6, 8, 3), dtype="uint8")
     save_image(tmp_path / "a.webp", frames[0])
     first, second = (Image.fromarray(frame) for frame in frames)
-    # Of a moving picture the first frame, as of a GIF.
+    # Of a moving image the first frame, as of a GIF.
     first.save(tmp_path / "b.webp", save_all=True, append_images=[second], lossless=True)
     found = load_images(tmp_path, (6, 8, 3))
     np.testing.assert_array_equal(found, np.stack([frames[0], frames[0]]))

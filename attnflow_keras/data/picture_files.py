@@ -40,7 +40,7 @@ class Notes:
 
 
 class Unreadable:
-    """Pictures of a folder that can't be read, for a caller that goes on with the others.
+    """Images of a folder that can't be read, for a caller that goes on with the others.
 
     Attributes:
         errors: the error of each, by its file.
@@ -54,7 +54,7 @@ class Unreadable:
         self.errors[file] = error
 
     def check(self, count: int) -> None:
-        """Raise the first error where none of ``count`` pictures can be read."""
+        """Raise the first error where none of ``count`` images can be read."""
         if len(self.errors) == count:
             raise next(iter(self.errors.values()))
 

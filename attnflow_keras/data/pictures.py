@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-# By content, since browsers save WebP and GIF under other names too; of a moving picture the first
+# By content, since browsers save WebP and GIF under other names too; of a moving image the first
 # frame. None of these starts another program, as Pillow's EPS does, or writes to the terminal, as
 # its TIFF does.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")

@@ -121,7 +121,7 @@ class Results:
         return partners
 
     def read(self, one: Callable[[int], Any]) -> list[Any]:
-        """What ``one`` reads of each picture; those that can't be read are left out from now on.
+        """What ``one`` reads of each image; those that can't be read are left out from now on.
 
         All are read before any work: a wrong one should not wait for the others.
 
@@ -177,7 +177,7 @@ class Results:
             as_json: print the figures as JSON.
 
         Raises:
-            typer.Exit: with status 1, after all is done, where pictures could not be read.
+            typer.Exit: with status 1, after all is done, where images could not be read.
         """
         done = 0
         count = len(self.pictures)
