@@ -11,8 +11,8 @@ from attnflow_keras.core import noise
 from attnflow_keras.core.exactness import EXACT
 from attnflow_keras.flow.diagnosis_report import FlowDiagnosis, LayerDiagnosis
 from attnflow_keras.layers import Chain, FlowLayer
+from attnflow_keras.layers.chain import at_leaves
 from attnflow_keras.layers.flow_layer import merge_statistics
-from attnflow_keras.layers.observer import observing
 from attnflow_keras.ops.numerics import LN2, standard_normal_log_prob
 
 __all__ = ["FlowDiagnosis", "LayerDiagnosis"]
@@ -175,20 +175,20 @@ class _Diagnosis:
         """Bits per dimension, round-trip errors and samples of one batch."""
         flow = self.flow
         features = flow._features(condition)
-        with observing(self._observe):
-            inputs = ops.convert_to_tensor(x, dtype=flow.variable_dtype)
-            latents, log_det = flow.traced_encode(inputs, features)
-            log_prob = log_det + sum(standard_normal_log_prob(z) for z in latents)
-            codes = [np.asarray(z) for z in latents]
-            # Encoded images and samples go through decode together, unless NaN in the first
-            # would hide where the second go wrong.
-            sound = all(map(_finite, codes))
-            if sound:
-                drawn = [np.concatenate(pair) for pair in zip(codes, drawn, strict=True)]
-                if features is not None:
-                    features = tree.map_structure(lambda f: ops.concatenate([f, f]), features)
-            noisy = tuple(ops.convert_to_tensor(z, dtype=flow.variable_dtype) for z in drawn)
-            decoded = np.asarray(flow.traced_decode(noisy, features), dtype="float64")
+        walk, visit = flow.multi_scale, at_leaves(self._visit)
+        inputs = ops.convert_to_tensor(x, dtype=flow.variable_dtype)
+        latents, log_det = walk.encode(inputs, features, visit)
+        log_prob = log_det + sum(standard_normal_log_prob(z) for z in latents)
+        codes = [np.asarray(z) for z in latents]
+        # Encoded images and samples go through decode together, unless NaN in the first
+        # would hide where the second go wrong.
+        sound = all(map(_finite, codes))
+        if sound:
+            drawn = [np.concatenate(pair) for pair in zip(codes, drawn, strict=True)]
+            if features is not None:
+                features = tree.map_structure(lambda f: ops.concatenate([f, f]), features)
+        noisy = tuple(ops.convert_to_tensor(z, dtype=flow.variable_dtype) for z in drawn)
+        decoded = np.asarray(walk.decode(noisy, features, visit), dtype="float64")
         offset = 8.0 * flow.float_dims / flow.num_dims
         bits = offset - np.asarray(log_prob, dtype="float64") / (flow.num_dims * LN2)
         back, samples = (decoded[: len(x)], decoded[len(x) :]) if sound else (math.nan, decoded)
@@ -201,12 +201,12 @@ class _Diagnosis:
         others = [w for w in self.flow.weights if id(w) not in inside and not _finite(w)]
         return (*names, *(weight.path for weight in others))
 
-    def _observe(
-        self, layer: Any, x: Tensor, condition: Any, inverse: bool, y: Tensor, log_det: Tensor
-    ) -> None:
-        path = self.paths.get(id(layer))
-        if path is None:  # a chain, or a layer inside another one
-            return
+    def _visit(
+        self, layer: FlowLayer, x: Tensor, condition: Any, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Call one layer and note what it gave."""
+        y, log_det = layer(x, condition=condition, inverse=inverse)
+        path = self.paths[id(layer)]
         tally = self.tallies.setdefault(path, _Tally(layer))
         if inverse:
             tally.decode(y, log_det)
@@ -218,6 +218,7 @@ class _Diagnosis:
         self.calls += 1
         if self.progress is not None:
             self.progress(min(self.calls, self.total), self.total)
+        return y, log_det
 
 
 def leaf_layers(owner: Any) -> Iterator[tuple[str, FlowLayer]]:
@@ -225,7 +226,7 @@ def leaf_layers(owner: Any) -> Iterator[tuple[str, FlowLayer]]:
     if isinstance(owner, Chain):
         children = dict(zip(owner.order, owner.steps(), strict=True))
     else:
-        children = {k: v for k, v in vars(owner).items() if isinstance(v, FlowLayer)}
+        children = owner.multi_scale.named_layers()
     for name, layer in children.items():
         if isinstance(layer, Chain):
             yield from ((f"{name}.{path}", leaf) for path, leaf in leaf_layers(layer))

@@ -18,6 +18,7 @@ from attnflow_keras.flow.summary import SummaryMixin
 from attnflow_keras.flow.trainer import FlowTrainer
 from attnflow_keras.layers.conditioner import bound_inputs
 from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
+from attnflow_keras.layers.multi_scale import Level, MultiScale
 from attnflow_keras.ops.numerics import INPUT_BOUND, check_input_bound, standard_normal_log_prob
 from attnflow_keras.ops.step_noise import step_uniform, training_step
 
@@ -42,8 +43,8 @@ class Flow(
     In :meth:`log_prob` and its kin, uint8 images with ``preprocess`` get noise in every
     dimension of ``float_shape``, copies of a channel each their own.
 
-    A subclass gives :meth:`make_levels`; after every level with a prior, except the last, the
-    second half of the channels is left as a latent and the first half goes on.
+    A subclass gives :meth:`make_levels`; see :class:`attnflow_keras.layers.MultiScale` for what
+    happens at each.
 
     >>> images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), "uint8")
     >>> flow = models.Glow((8, 8, 1), levels=1, steps=1, width=8)  # a subclass
@@ -120,6 +121,8 @@ class Flow(
         """``(steps, prior)`` for each level, from the image to the top.
 
         A level without a prior leaves no latents, all of its channels go on; the top has one.
+        Layers with ``condition_channels`` get the condition's features: the same in all levels,
+        or part i of a tuple in level i.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define make_levels")
 
@@ -127,34 +130,25 @@ class Flow(
         """Create and build all layers; the shape is ``float_shape`` whatever is given."""
         if getattr(self, "built", False):
             return
-        shape = self.float_shape
-        levels = self.make_levels()
-        self.num_levels = len(levels)
-        latent_shapes = []
-        for i, (steps, prior) in enumerate(levels, start=1):
-            bound_inputs([steps, prior], self.input_bound)
-            setattr(self, f"level_{i}", steps)
-            steps.build((None, *shape))
-            shape = height, width, channels = steps.output_map_shape(shape)
-            if prior is None:
-                continue
-            setattr(self, f"prior_{i}", prior)
-            kept = channels // 2 if i < self.num_levels else 0
-            latent_shapes.append((height, width, channels - kept))
-            prior.build((None, *latent_shapes[-1]))
-            shape = (height, width, kept)
-        self.latent_shapes = tuple(latent_shapes)
+        self.multi_scale = MultiScale(self.make_levels(), self.make_shift())
+        self.num_levels = len(self.multi_scale.levels)
+        named = self.multi_scale.named_layers()
+        bound_inputs(list(named.values()), self.input_bound)
+        for name, layer in named.items():
+            setattr(self, name, layer)
+        self.latent_shapes = self.multi_scale.build(self.float_shape)
         self.adapted = self.add_weight(
             (), "zeros", dtype="int32", trainable=False, name="adapted", autocast=False
         )
         self.built = True
 
-    def levels(self) -> list[tuple[FlowLayer, FlowLayer | None]]:
+    def make_shift(self) -> FlowLayer | None:
+        """A layer in front of the first level, which gets the last of the condition's features."""
+        return None
+
+    def levels(self) -> list[Level]:
         """``(steps, prior)`` for each level."""
-        return [
-            (getattr(self, f"level_{i}"), getattr(self, f"prior_{i}", None))
-            for i in range(1, self.num_levels + 1)
-        ]
+        return self.multi_scale.levels
 
     def encode_condition(self, condition: Any, batch_size: int = BATCH_SIZE) -> Any:
         """Features of a condition, which every ``condition=`` takes in place of the condition."""
@@ -175,54 +169,15 @@ class Flow(
         """The condition's features as a training step uses them; a schedule may change them."""
         return features
 
-    def level_condition(self, features: Any, level: int) -> Any:
-        """What the steps of a level (from 0) get of the condition's features."""
-        return features
-
-    def prior_condition(self, kept: Tensor | None, features: Any, level: int) -> Any:
-        """What the prior of a level (from 0) gets: the half that goes on, None at the top."""
-        return kept
-
-    def centred(self, x: Tensor, features: Any, inverse: bool = False) -> Tensor:
-        """Float images less what the condition lets expect of them, if the flow does so.
-
-        A shift by something that depends on the condition alone: its log-determinant is 0.
-        """
-        return x
-
     # --- the map alone, for graphs: no checks, no batches --------------------------------
 
     def traced_encode(self, x: Tensor, features: Any = None) -> tuple[tuple[Tensor, ...], Tensor]:
         """Latents and log-determinant of float images, given the condition's features."""
-        latents = []
-        total = 0.0
-        x = self.centred(x, features)
-        levels = self.levels()
-        for i, (steps, prior) in enumerate(levels):
-            x, log_det = steps(x, condition=self.level_condition(features, i))
-            total = total + log_det
-            if prior is None:
-                continue
-            kept, z = (x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :])
-            if i == len(levels) - 1:
-                kept, z = None, x
-            eps, log_det = prior(z, condition=self.prior_condition(kept, features, i))
-            total = total + log_det
-            latents.append(eps)
-            x = kept
-        return tuple(latents), total
+        return self.multi_scale.encode(x, features)
 
     def traced_decode(self, latents: Any, features: Any = None) -> Tensor:
         """Float images of latents, given the condition's features."""
-        x = None
-        left = list(latents)
-        for i, (steps, prior) in reversed(list(enumerate(self.levels()))):
-            if prior is not None:
-                condition = self.prior_condition(x, features, i)
-                z, _ = prior(left.pop(), condition=condition, inverse=True)
-                x = z if x is None else ops.concatenate([x, z], axis=-1)
-            x, _ = steps(x, condition=self.level_condition(features, i), inverse=True)
-        return self.centred(x, features, inverse=True)
+        return self.multi_scale.decode(latents, features)
 
     def traced_log_prob(self, x: Tensor, features: Any = None) -> Tensor:
         """Log-density of float images in nats, given the condition's features."""
@@ -303,18 +258,8 @@ class Flow(
         x = self._as_floats(image, seed)
         before = self.get_weights()
         features = self._features(given["condition"])
-        x = self.centred(ops.convert_to_tensor(x, dtype=self.variable_dtype), features)
         try:
-            levels = self.levels()
-            for i, (steps, prior) in enumerate(levels):
-                x = steps.adapt(x, self.level_condition(features, i))
-                if prior is None:
-                    continue
-                kept, z = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
-                if i == len(levels) - 1:
-                    kept, z = None, x
-                prior.adapt(z, self.prior_condition(kept, features, i))
-                x = kept
+            self.multi_scale.adapt(ops.convert_to_tensor(x, dtype=self.variable_dtype), features)
         except ValueError:
             # A half-adapted flow is worse than an untouched one.
             self.set_weights(before)

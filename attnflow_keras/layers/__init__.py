@@ -6,6 +6,7 @@ from attnflow_keras.layers.affine_coupling import AffineCoupling
 from attnflow_keras.layers.affine_injector import AffineInjector
 from attnflow_keras.layers.causal_attention import CausalAttention
 from attnflow_keras.layers.chain import Chain
+from attnflow_keras.layers.condition_shift import ConditionShift
 from attnflow_keras.layers.condition_slice import ConditionSlice
 from attnflow_keras.layers.conditional_actnorm import ConditionalActNorm
 from attnflow_keras.layers.conditional_conv import ConditionalConv1x1
@@ -15,6 +16,7 @@ from attnflow_keras.layers.imap import IMapAttention
 from attnflow_keras.layers.invertible_conv import InvertibleConv1x1
 from attnflow_keras.layers.itrans import ITransAttention
 from attnflow_keras.layers.mixture_coupling import MixtureCoupling
+from attnflow_keras.layers.multi_scale import Level, MultiScale
 from attnflow_keras.layers.squeeze import FlipHalves, Squeeze
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "AffineInjector",
     "CausalAttention",
     "Chain",
+    "ConditionShift",
     "ConditionSlice",
     "ConditionalActNorm",
     "ConditionalConv1x1",
@@ -32,7 +35,9 @@ __all__ = [
     "IMapAttention",
     "ITransAttention",
     "InvertibleConv1x1",
+    "Level",
     "MixtureCoupling",
+    "MultiScale",
     "NetworkCoupling",
     "Squeeze",
 ]

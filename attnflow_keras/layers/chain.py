@@ -1,5 +1,6 @@
 """Several invertible layers as one."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -7,6 +8,10 @@ import keras
 from attnflow_keras.layers.flow_layer import FlowLayer
 
 Tensor = Any
+
+# What a walk does at a layer: ``apply(layer, x, condition, inverse)`` gives the layer's output
+# and log-determinant.
+Apply = Callable[[FlowLayer, Tensor, Any, bool], tuple[Tensor, Tensor]]
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -51,17 +56,21 @@ class Chain(FlowLayer):
     def transform(
         self, x: Tensor, condition: Tensor | None, inverse: bool
     ) -> tuple[Tensor, Tensor]:
+        return self.walk(x, condition, inverse, calling())
+
+    def walk(
+        self, x: Tensor, condition: Tensor | None, inverse: bool, apply: Apply
+    ) -> tuple[Tensor, Tensor]:
+        """Go through the layers and let ``apply`` say what happens at each."""
         total = 0.0
         for layer in reversed(self.steps()) if inverse else self.steps():
             own = condition if layer.condition_channels else None
-            x, log_det = layer(x, condition=own, inverse=inverse)
+            x, log_det = apply(layer, x, own, inverse)
             total = total + log_det
         return x, total
 
     def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        for layer in self.steps():
-            x = layer.adapt(x, condition if layer.condition_channels else None)
-        return x
+        return self.walk(x, condition, False, adapting)[0]
 
     def output_map_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         for layer in self.steps():
@@ -87,3 +96,28 @@ class Chain(FlowLayer):
             for name, layer in config["flow_layers"].items()
         }
         return cls(**config)
+
+
+def calling() -> Apply:
+    """For a walk that calls the layers."""
+
+    def apply(layer: FlowLayer, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
+        return layer(x, condition=condition, inverse=inverse)
+
+    return apply
+
+
+def adapting(layer: FlowLayer, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, float]:
+    """For a walk that sets the layers from a batch."""
+    return layer.adapt(x, condition), 0.0
+
+
+def at_leaves(apply: Apply) -> Apply:
+    """For a walk that goes through chains, too, and applies the layers that are none."""
+
+    def visit(layer: FlowLayer, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
+        if isinstance(layer, Chain):
+            return layer.walk(x, condition, inverse, visit)
+        return apply(layer, x, condition, inverse)
+
+    return visit

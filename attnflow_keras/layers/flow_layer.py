@@ -7,7 +7,6 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import FlowBijector
-from attnflow_keras.layers import observer
 
 Tensor = Any
 Shape = Any  # tuple of sides, None where one is not known
@@ -39,6 +38,9 @@ class FlowLayer(keras.layers.Layer):
 
     # Whether maps of another height and width than at build time can pass.
     any_size = True
+
+    # Whether the condition of a prior is that of the flow, not the part of the map that goes on.
+    reads_condition = False
 
     # Soft bound of the absolute value of the layer's log-scales, None where there is none.
     log_scale_bound: Any = None
@@ -73,9 +75,7 @@ class FlowLayer(keras.layers.Layer):
         if self.built:
             self._check_map(x, inverse)
             self._check_condition(x, condition)
-        y, log_det = super().__call__(x, condition=condition, inverse=inverse, **kwargs)
-        observer.report(self, x, condition, inverse, y, log_det)
-        return y, log_det
+        return super().__call__(x, condition=condition, inverse=inverse, **kwargs)
 
     def call(
         self, x: Tensor, condition: Tensor | None = None, inverse: bool = False

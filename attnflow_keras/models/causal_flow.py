@@ -172,9 +172,6 @@ class CausalFlow(Flow):
             return condition
         return (self._condition.features(condition, self.variable_dtype),)
 
-    def level_condition(self, features: Any, level: int) -> Any:
-        return None if features is None else features[0]
-
     def _check_condition(self, condition: Any) -> None:
         super()._check_condition(condition)
         if self._condition is not None and not isinstance(condition, tuple):

@@ -146,8 +146,5 @@ class CGlow(LabelFlow):
             for level in range(self._config["levels"])
         )
 
-    def level_condition(self, features: Any, level: int) -> Tensor:
-        return features[level]
-
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}

@@ -93,20 +93,13 @@ class DualGlow(SourcedFlow):
 
     def traced_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
         """Latents of label maps in the source, before its own top prior, one tensor per level."""
+        priors = [prior for _, prior in self.source.levels()]
+
+        def passing_priors(layer: Any, x: Tensor, given: Any, inverse: bool) -> Any:
+            return (x, 0.0) if layer in priors else layer(x)
+
         x = self.label_floats(condition)
-        features = []
-        for level, (chain, _) in enumerate(self.source.levels(), start=1):
-            x, _ = chain(x)
-            half = x.shape[-1] // 2 if level < self.source.num_levels else 0
-            features.append(x[..., half:])
-            x = x[..., :half]
-        return tuple(features)
-
-    def level_condition(self, features: Any, level: int) -> None:
-        return None
-
-    def prior_condition(self, kept: Any, features: Any, level: int) -> Tensor:
-        return features[level]
+        return self.source.multi_scale.encode(x, apply=passing_priors)[0]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}

@@ -222,27 +222,34 @@ class FullGlow(SourcedFlow):
         edges = None
         if self.extra_channels:
             edges = ops.cast(condition[..., 3:], self.variable_dtype) / 255.0
-        features = []
-        for chain, _ in self.source.levels():
-            maps: list[Tensor] = []
-            squeeze, *steps = chain.steps()
-            x, _ = squeeze(x)
-            if edges is not None:
-                edges = average_pool(edges, 2, 2)
-            for step in steps:
-                for name, part in zip(step.order, step.steps(), strict=True):
-                    x, _ = part(x)
-                    if name in ("actnorm", "conv1x1"):
-                        maps.append(x)
-                maps.append(x)
-                if edges is not None:
-                    maps.append(edges)
-            features.append(ops.concatenate(maps, axis=-1))
-            x = x[..., : x.shape[-1] // 2]
-        return tuple(features)
+        features: list[Tensor] = []
+        maps: list[Tensor] = []  # of the level
 
-    def level_condition(self, features: Any, level: int) -> Tensor:
-        return features[level]
+        def at_level(layer: Any, x: Tensor, given: Any, inverse: bool) -> Any:
+            if not isinstance(layer, layers.Chain):  # a prior, whose output nobody reads
+                return x, 0.0
+            maps.clear()
+            result = layer.walk(x, given, inverse, at_step)
+            features.append(ops.concatenate(maps, axis=-1))
+            return result
+
+        def at_step(layer: Any, x: Tensor, given: Any, inverse: bool) -> Any:
+            nonlocal edges
+            if not isinstance(layer, layers.Chain):  # the squeeze
+                edges = None if edges is None else average_pool(edges, 2, 2)
+                return layer(x)
+            result = layer.walk(x, given, inverse, at_part)
+            maps.extend([result[0]] if edges is None else [result[0], edges])
+            return result
+
+        def at_part(layer: Any, x: Tensor, given: Any, inverse: bool) -> Any:
+            result = layer(x)
+            if isinstance(layer, layers.ActNorm | layers.InvertibleConv1x1):
+                maps.append(result[0])
+            return result
+
+        self.source.multi_scale.encode(x, apply=at_level)
+        return tuple(features)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}

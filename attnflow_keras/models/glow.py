@@ -122,9 +122,6 @@ class Glow(Flow):
             levels.append((chain, prior))
         return levels
 
-    def prior_condition(self, kept: Any, features: Any, level: int) -> Any:
-        return None if self._config["variant"] == "dualglow" else kept
-
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}
 

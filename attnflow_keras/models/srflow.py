@@ -219,6 +219,12 @@ class SRFlow(AnySizeMixin, Flow):
             levels.append((chain, prior))
         return levels
 
+    def make_shift(self) -> layers.FlowLayer | None:
+        if not self._config.get("residual"):
+            return None
+        channels = self.image_shape[-1]
+        return layers.ConditionShift(condition_channels=channels, dtype=self.dtype_policy)
+
     def _transition(self, level: int, step: int) -> layers.Chain:
         policy = self.dtype_policy
         return layers.Chain(
@@ -286,14 +292,6 @@ class SRFlow(AnySizeMixin, Flow):
             mean = (self._restoration(maps[-1], x) * 255.0 + 0.5) / 256.0 - 0.5
             maps = (*maps[:-1], ops.stop_gradient(mean))
         return tuple(ops.cast(feature, self.variable_dtype) for feature in maps)
-
-    def centred(self, x: Tensor, features: Any, inverse: bool = False) -> Tensor:
-        if not self._config.get("residual"):
-            return x
-        return x + features[-1] if inverse else x - features[-1]
-
-    def level_condition(self, features: Any, level: int) -> Tensor:
-        return features[level]
 
     def training_features(self, features: Any, step: Tensor) -> Any:
         """Features through which gradients flow to the encoder once it is free."""

@@ -70,6 +70,8 @@ class LinkedPrior(_TopPrior):
         **kwargs: arguments of :class:`FlowLayer`; ``condition_channels`` must be given.
     """
 
+    reads_condition = True
+
     def __init__(self, top: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not self.condition_channels:
