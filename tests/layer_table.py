@@ -161,6 +161,7 @@ LAYERS = {
     "affine_coupling_bounded": (bounded_affine, (3, 5, 4), 2),
     "affine_coupling_glow": (glow_affine, (3, 5, 4), 0),
     "affine_coupling_glow_conditional": (glow_affine, (3, 5, 4), 3),
+    "condition_shift": (layers.ConditionShift, (3, 5, 4), 4),
     "condition_slice": (condition_slice, (3, 5, 4), 4),
     "affine_injector": (injector, (3, 5, 3), 2),
     "conditional_actnorm": (conditional_actnorm, (5, 6, 3), 2),

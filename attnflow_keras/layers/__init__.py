@@ -16,7 +16,7 @@ from attnflow_keras.layers.imap import IMapAttention
 from attnflow_keras.layers.invertible_conv import InvertibleConv1x1
 from attnflow_keras.layers.itrans import ITransAttention
 from attnflow_keras.layers.mixture_coupling import MixtureCoupling
-from attnflow_keras.layers.multi_scale import Level, MultiScale
+from attnflow_keras.layers.multi_scale import MultiScale
 from attnflow_keras.layers.squeeze import FlipHalves, Squeeze
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "IMapAttention",
     "ITransAttention",
     "InvertibleConv1x1",
-    "Level",
     "MixtureCoupling",
     "MultiScale",
     "NetworkCoupling",
