@@ -126,6 +126,11 @@ def autoregressive(**options):
     return lambda **k: priors.AutoregressivePrior(width=4, **{"depth": 2, **options}, **k)
 
 
+def transformer_coupling(**options):
+    small = {"patch": 2, "width": 8, "layers": 1, "heads": 2, "components": 3}
+    return lambda **k: layers.TransformerCoupling(**{**small, **options}, **k)
+
+
 def causal(**options):
     small = {
         "patch": 2,
@@ -202,6 +207,17 @@ LAYERS = {
         0,
     ),
     "itrans_paper_16_cells": (itrans(form="paper", grid=(4, 4)), (8, 4, 2), 0),
+    "transformer_coupling": (transformer_coupling(), (4, 6, 1), 0),
+    "transformer_coupling_mixture": (
+        transformer_coupling(kind="pixels", transform="mixture", bins=(0, 255), spread=0.5),
+        (6, 4, 1),
+        0,
+    ),
+    "transformer_coupling_condition": (
+        transformer_coupling(kind="checkerboard", swap=True, condition_scale=2),
+        (6, 6, 2),
+        3,
+    ),
     "causal": (causal(), (4, 4, 1), 0),
     "causal_bins": (causal(bins=(0, 120, 255), order="columns"), (2, 4, 1), 0),
     "causal_levels": (causal(bins=(0, 255), see_levels=True), (2, 4, 1), 0),

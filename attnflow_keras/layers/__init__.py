@@ -18,6 +18,7 @@ from attnflow_keras.layers.itrans import ITransAttention
 from attnflow_keras.layers.mixture_coupling import MixtureCoupling
 from attnflow_keras.layers.multi_scale import MultiScale
 from attnflow_keras.layers.squeeze import FlipHalves, Squeeze
+from attnflow_keras.layers.transformer_coupling import TransformerCoupling
 
 __all__ = [
     "ActNorm",
@@ -39,4 +40,5 @@ __all__ = [
     "MultiScale",
     "NetworkCoupling",
     "Squeeze",
+    "TransformerCoupling",
 ]

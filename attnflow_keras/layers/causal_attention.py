@@ -6,9 +6,10 @@ import keras
 from keras import ops
 
 from attnflow_keras.bijectors import FlowBijector
-from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_integer
+from attnflow_keras.core.checks import check_choice, check_integer, check_number
 from attnflow_keras.layers.causal_values import AFFINE_BOUND, CausalValues
 from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.layers.token_condition import TokenCondition
 from attnflow_keras.layers.token_order import CONTEXTS, ORDERS, TokenOrder
 from attnflow_keras.networks.causal_transformer import CausalTransformer
 from attnflow_keras.networks.initializers import Normal
@@ -17,8 +18,6 @@ from attnflow_keras.networks.masked_head import MaskedHead
 from attnflow_keras.ops import loops
 
 Tensor = Any
-
-TRANSFORMS = ("mixture", "affine")
 
 MOST_TOKENS = 2**14
 
@@ -107,23 +106,15 @@ class CausalAttention(FlowLayer):
             ("layers", layers, 0),
             ("heads", heads, 1),
             ("group", group, 0),
-            ("components", components, 1),
         ):
             check_integer(name, value, least)
         if width % heads:
             raise ValueError(f"width must be divisible by heads; got width={width}, heads={heads}")
         check_choice("order", order, ORDERS)
         check_choice("context", context, CONTEXTS)
-        check_choice("transform", transform, TRANSFORMS)
-        bins = tuple(bins)
-        if not all(is_integer(b) and 0 <= b <= 255 for b in bins):
-            raise ValueError(f"bins must be grey levels, integers from 0 to 255; got {bins}")
-        if bins and transform != "mixture":
-            raise ValueError(f"bins go with transform='mixture'; got transform={transform!r}")
         if linear and transform != "mixture":
             raise ValueError(f"linear goes with transform='mixture'; got transform={transform!r}")
         check_number("dropout", dropout, "[0, 1)")
-        check_number("floor", floor, "(0, 1)")
         self.patch = patch
         self.order = order
         self.context = context
@@ -166,15 +157,14 @@ class CausalAttention(FlowLayer):
             autocast=False,
         )
         if self.condition_channels:
-            self.condition_in = self._dense(
-                "condition_in", self._condition_factor()[0] ** 2 * self.condition_channels
-            )
+            self.told = TokenCondition(self.patch, self.condition_channels, self.condition_scale)
+            self.condition_in = self._dense("condition_in", self.told.features)
         if not self.trunk.built:
             self.trunk.build((None, self.tokens.tokens, self.trunk.width))
         inputs = self.trunk.width
         if self.linear is not None:
             if self.condition_channels:
-                seen += self._condition_factor()[0] ** 2 * self.condition_channels
+                seen += self.told.features
             self.linear.build_for(seen, self.tokens.values, self.tokens.kinds)
             # Whether a place is smooth or busy must be seen as sharply as the prediction is made.
             inputs += seen
@@ -211,7 +201,7 @@ class CausalAttention(FlowLayer):
         h = self.embedding(near)
         h = h + ops.cast(ops.convert_to_tensor(self.positions), h.dtype)
         if condition is not None:
-            h = h + self.condition_in(self._condition_tokens(condition))
+            h = h + self.condition_in(self.told.split(condition, self.tokens))
         h = ops.cast(self.trunk(h), self.variable_dtype)
         if self.linear is None:
             return self.head(h, scaled), None
@@ -223,7 +213,7 @@ class CausalAttention(FlowLayer):
         near = self.tokens.contexts(scaled)
         if condition is None:
             return near, near
-        told = self._condition_tokens(condition)
+        told = self.told.split(condition, self.tokens)
         told = ops.broadcast_to(told, (*ops.shape(near)[:2], told.shape[-1]))
         return near, ops.concatenate([near, ops.cast(told, near.dtype)], axis=-1)
 
@@ -240,28 +230,6 @@ class CausalAttention(FlowLayer):
         raw = self.head.finish(started[0], known)
         return raw, self.linear.finish(started[1], known) if self.linear is not None else None
 
-    def _condition_factor(self) -> tuple[int, int]:
-        """Side of the patches of the condition map, and by how much it is repeated."""
-        scale = self.condition_scale
-        if scale is None:
-            return 1, 1
-        if scale >= 1 and self.patch % scale == 0:
-            return self.patch // scale, 1
-        if scale >= 1 and scale % self.patch == 0:
-            return 1, scale // self.patch
-        raise ValueError(
-            f"condition_scale must divide patch ({self.patch}), be a multiple of it, or be None; "
-            f"got {scale!r}"
-        )
-
-    def _condition_tokens(self, condition: Tensor) -> Tensor:
-        if self.condition_scale is None:
-            return ops.reshape(condition, (-1, 1, self.condition_channels))
-        patch, times = self._condition_factor()
-        if times > 1:
-            condition = ops.repeat(ops.repeat(condition, times, axis=1), times, axis=2)
-        return self.tokens.split(condition, patch)
-
     # --- the inverse ---------------------------------------------------------------------
 
     def _inverse(self, y: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -272,9 +240,10 @@ class CausalAttention(FlowLayer):
         positions = ops.convert_to_tensor(self.positions)
         like = ops.zeros((n, self.trunk.width), dtype=self.trunk.compute_dtype)
         before = order.before
+        kernels = self.head.by_value() if self.head.group else ()
         told = None
         if condition is not None:
-            told = self._condition_tokens(condition)
+            told = self.told.split(condition, self.tokens)
             told = ops.broadcast_to(told, (n, count, told.shape[-1]))
             told = ops.transpose(told, (1, 0, 2))
 
@@ -289,7 +258,8 @@ class CausalAttention(FlowLayer):
                 h = h + self.condition_in(own)
                 seen = ops.concatenate([seen, ops.cast(own, seen.dtype)], axis=-1)
             h, cache = self.trunk.step(h, t, tuple(cache))
-            x, inner = self._invert_patch(self._start(h, seen, t), loops.at(targets, t))
+            started = self._start(h, seen, t)
+            x, inner = self._invert_patch(started, loops.at(targets, t), kernels)
             return (
                 loops.put(done, t, x),
                 loops.put(known, t, self.values.seen(x)),
@@ -305,27 +275,28 @@ class CausalAttention(FlowLayer):
         done, _, log_det, *_ = loops.repeat(count, token, state, unrolled=0)
         return order.join(ops.transpose(done, (1, 0, 2))), log_det
 
-    def _invert_patch(self, started: Any, target: Tensor) -> tuple[Tensor, Tensor]:
+    def _invert_patch(self, started: Any, target: Tensor, kernels: Any) -> tuple[Tensor, Tensor]:
         """The values ``(n, d)`` of one patch, and the log-determinant ``(n,)``."""
         zeros = ops.zeros_like(target)
         if not self.head.group:
             return self._invert(self._finish(started, zeros), target)
 
         def value(i: Any, state: Any) -> Any:
-            x, known, log_det = state
-            raw, predicted = self._finish(started, known)
-            raw = ops.expand_dims(loops.at(ops.transpose(raw, (1, 0, 2)), i), 1)
-            if predicted is not None:
+            x, known, log_det, *hidden = state
+            raw, hidden = self.head.step(started[0], kernels, i, known, tuple(hidden))
+            predicted = None
+            if self.linear is not None:
+                predicted = self.linear.finish(started[1], known)
                 predicted = tuple(_column(p, i) for p in predicted)
-            found, inner = self._invert((raw, predicted), ops.expand_dims(loops.at(columns, i), 1))
+            given = (ops.expand_dims(raw, 1), predicted)
+            found, inner = self._invert(given, ops.expand_dims(loops.at(columns, i), 1))
             place = ops.one_hot(i, self.tokens.values, dtype=x.dtype)
             known = known + self.values.seen(found) * place
-            return x + found * place, known, log_det + inner
+            return x + found * place, known, log_det + inner, *hidden
 
         columns = ops.transpose(target)
-        x, _, log_det = loops.repeat(
-            self.tokens.values, value, (zeros, zeros, zeros[:, 0]), unrolled=0
-        )
+        state = (zeros, zeros, zeros[:, 0], *self.head.empty(zeros))
+        x, _, log_det, *_ = loops.repeat(self.tokens.values, value, state, unrolled=0)
         return x, log_det
 
     def _invert(self, given: tuple[Tensor, Any], target: Tensor) -> tuple[Tensor, Tensor]:
@@ -344,9 +315,9 @@ class CausalAttention(FlowLayer):
     # --- Keras ---------------------------------------------------------------------------
 
     def condition_sides(self, sides: tuple[Any, ...]) -> tuple[Any, ...]:
-        if self.condition_scale is None:
-            return (1, 1)
-        return tuple(side // self.condition_scale for side in sides)
+        return TokenCondition(self.patch, self.condition_channels, self.condition_scale).sides(
+            sides
+        )
 
     def _dense(self, name: str, inputs: int, use_bias: bool = False) -> keras.layers.Dense:
         layer = keras.layers.Dense(

@@ -7,9 +7,12 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import FlowBijector, LogisticToNormal, MixtureLogisticCDF, ShiftScale
+from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_integer
 from attnflow_keras.ops.numerics import soft_clamp
 
 Tensor = Any
+
+TRANSFORMS = ("mixture", "affine")
 
 # Of a component, relative to ``spread``: exp(-7) of 0.5 resolves a grey level some nine times,
 # which float32 can still invert.
@@ -24,7 +27,11 @@ EDGE = 1.0 / 64.0
 
 
 class CausalValues:
-    """The map of one value, given its parameters; see :class:`CausalAttention` for arguments."""
+    """The map of one value, given its parameters; see :class:`CausalAttention` for arguments.
+
+    Raises:
+        ValueError: an argument out of range, or one that does not go with ``transform``.
+    """
 
     def __init__(
         self,
@@ -35,31 +42,37 @@ class CausalValues:
         spread: float,
         floor: float,
     ) -> None:
-        self.affine = transform == "affine"
-        self.components = components
+        self.affine = check_choice("transform", transform, TRANSFORMS) == "affine"
+        self.components = check_integer("components", components)
+        bins = tuple(bins)
+        if not all(is_integer(b) and 0 <= b <= 255 for b in bins):
+            raise ValueError(f"bins must be grey levels, integers from 0 to 255; got {bins}")
+        if bins and self.affine:
+            raise ValueError(f"bins go with transform='mixture'; got transform={transform!r}")
         self.bins = tuple(int(b) for b in bins)
         self.see_levels = bool(see_levels)
         self.spread = float(spread)
-        self.floor = float(floor)
+        self.floor = check_number("floor", floor, "(0, 1)")
 
     @property
     def parameters(self) -> int:
         """How many a value has."""
         return 2 if self.affine else 3 * self.components + len(self.bins)
 
-    def seen(self, x: Tensor) -> Tensor:
-        """What the networks see of values."""
+    def seen(self, x: Tensor, spread: float | None = None) -> Tensor:
+        """What the networks see of values, which may be of another spread than those mapped."""
+        spread = self.spread if spread is None else spread
         # Far values are all alike: what the networks make of them stays bounded.
-        x = ops.clip(x, -SEEN * self.spread, SEEN * self.spread)
+        x = ops.clip(x, -SEEN * spread, SEEN * spread)
         if not self.see_levels:
-            return x / self.spread
+            return x / spread
         level = (x + 0.5) / GREY_LEVEL
         below = ops.floor(level)
         share = level - below
         # A staircase without jumps: a rounding error next to an edge must not become a level.
         down = ops.relu(1.0 - share / EDGE)
         up = ops.relu(1.0 - (1.0 - share) / EDGE)
-        return ((below + 0.5 + 0.5 * (up - down)) * GREY_LEVEL - 0.5) / self.spread
+        return ((below + 0.5 + 0.5 * (up - down)) * GREY_LEVEL - 0.5) / spread
 
     def bijectors(self, given: tuple[Tensor, Any]) -> list[FlowBijector]:
         """The maps of values ``(n, t, 1, d)`` for parameters ``(n, t, d, outputs)``."""

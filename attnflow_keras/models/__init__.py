@@ -9,5 +9,16 @@ from attnflow_keras.models.fullglow import FullGlow
 from attnflow_keras.models.glow import Glow
 from attnflow_keras.models.marflow import MARFlow
 from attnflow_keras.models.srflow import SRFlow
+from attnflow_keras.models.transformer_coupling_flow import TransformerCouplingFlow
 
-__all__ = ["CGlow", "CausalFlow", "DualGlow", "Flow", "FullGlow", "Glow", "MARFlow", "SRFlow"]
+__all__ = [
+    "CGlow",
+    "CausalFlow",
+    "DualGlow",
+    "Flow",
+    "FullGlow",
+    "Glow",
+    "MARFlow",
+    "SRFlow",
+    "TransformerCouplingFlow",
+]

@@ -7,11 +7,7 @@ import keras
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_integer
 from attnflow_keras.flow.arguments import check_options
-from attnflow_keras.flow.conditions import make_condition
-from attnflow_keras.flow.flow import Flow
-from attnflow_keras.priors import StandardPrior
-
-Tensor = Any
+from attnflow_keras.flow.token_flow import TokenFlow
 
 # What CausalFlow sets itself in each block, so that the options can't.
 OWN = ("condition_channels", "condition_scale", "order", "spread", "bins", "see_levels", "linear")
@@ -19,7 +15,7 @@ ORDERS = ("raster", "reversed")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class CausalFlow(Flow):
+class CausalFlow(TokenFlow):
     """One or more blocks of causal attention over patches.
 
     The block nearest to the data has a masked network inside each patch and maps values by
@@ -90,11 +86,21 @@ class CausalFlow(Flow):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(image_shape, preprocess=preprocess, seed=seed, **kwargs)
+        super().__init__(
+            image_shape,
+            patch=patch,
+            classes=classes,
+            scale=scale,
+            palette=palette,
+            condition_width=condition_width,
+            condition_blocks=condition_blocks,
+            preprocess=preprocess,
+            seed=seed,
+            **kwargs,
+        )
         check_integer("blocks", blocks)
         check_options("later", later, _Block, OWN)
         self._config: dict[str, Any] = {
-            "patch": patch,
             "blocks": blocks,
             "layers": layers,
             "width": width,
@@ -108,51 +114,20 @@ class CausalFlow(Flow):
             "dropout": dropout,
             "linear": bool(linear),
             "later": later,
-            "condition_width": condition_width,
-            "condition_blocks": condition_blocks,
         }
-        given = {"classes": classes, "scale": scale, "palette": palette}
-        self._kind = {name: value for name, value in given.items() if value is not None}
-        self._condition = None
-        if self._kind:
-            height, width_, _ = self.float_shape
-            self._condition = make_condition(
-                self._kind,
-                image_shape=self.image_shape,
-                width=condition_width,
-                grid=(height // patch, width_ // patch),
-                policy=self.dtype_policy,
-                blocks=condition_blocks,
-            )
-            self.encoder = self._condition.encoder
-            self.conditional = True
-            self.condition_shape = self._condition.shape
-            self.condition_dtype = "uint8"
-            for name in self._kind:
-                setattr(self, name, getattr(self._condition, name))
         self.build()
-
-    def build(self, input_shape: Any = None) -> None:
-        if getattr(self, "built", False):
-            return
-        if self._condition is not None:
-            self._condition.build()
-        super().build(input_shape)
 
     def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
         config = self._config
         first = {
             key: config[key]
             for key in (
-                "patch", "layers", "width", "heads", "group", "components", "transform",
+                "layers", "width", "heads", "group", "components", "transform",
                 "context", "dropout",
             )
         }  # fmt: skip
         later = {"transform": "affine"} if config["later"] is None else config["later"]
-        common: dict[str, Any] = {"dtype": self.dtype_policy}
-        if self._condition is not None:
-            common["condition_channels"] = self._condition.width
-            common["condition_scale"] = self._condition.feature_scale
+        common = self.layer_options()
         parts: dict[str, layers.FlowLayer] = {}
         for i in range(config["blocks"]):
             own: dict[str, Any] = {"spread": 1.0, "linear": False}
@@ -162,33 +137,7 @@ class CausalFlow(Flow):
                 own["linear"] = config["linear"]
             options = {**first, **own, **(later if i else {}), "order": ORDERS[i % 2]}
             parts[f"block_{i + 1}"] = _Block(**options, **common)
-        common.pop("condition_scale", None)
-        return [(layers.Chain(parts, **common), StandardPrior(dtype=self.dtype_policy))]
-
-    # --- the condition -------------------------------------------------------------------
-
-    def traced_condition(self, condition: Tensor) -> Any:
-        if self._condition is None:
-            return condition
-        return (self._condition.features(condition, self.variable_dtype),)
-
-    def _check_condition(self, condition: Any) -> None:
-        super()._check_condition(condition)
-        if self._condition is not None and not isinstance(condition, tuple):
-            self._condition.check(condition)
-
-    def _checked(self, condition: Any) -> Any:
-        condition = super()._checked(condition)
-        if self._condition is None or condition is None or isinstance(condition, tuple):
-            return condition
-        return self._condition.plain(condition)
-
-    def get_config(self) -> dict[str, Any]:
-        kind = {
-            name: value.tolist() if hasattr(value, "tolist") else value
-            for name, value in ((name, getattr(self, name)) for name in self._kind)
-        }
-        return {**super().get_config(), **self._config, **kind}
+        return self.one_level(parts)
 
 
 _Block = layers.CausalAttention

@@ -17,7 +17,7 @@ HIDDEN = -1e4
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class CausalTransformer(keras.layers.Layer):
-    """Pre-norm transformer in which token t sees the tokens up to t.
+    """Pre-norm transformer in which token t sees the tokens up to t, or all.
 
     ``h += attention(norm(h))``, ``h += mlp(norm(h))``, ``layers`` times, then a last norm
     (arXiv:1706.03762; pre-norm as in GPT-2). It runs in the policy's compute dtype.
@@ -36,6 +36,7 @@ class CausalTransformer(keras.layers.Layer):
         heads: heads of the attention.
         mlp_ratio: hidden units of the MLP over ``width``.
         dropout: rate in training, of what each attention and each MLP adds.
+        causal: whether a token sees the tokens up to itself alone; :meth:`step` needs it.
         **kwargs: arguments of ``keras.layers.Layer``.
     """
 
@@ -46,6 +47,7 @@ class CausalTransformer(keras.layers.Layer):
         heads: int = 4,
         mlp_ratio: int = 4,
         dropout: float = 0.0,
+        causal: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,6 +56,7 @@ class CausalTransformer(keras.layers.Layer):
         self.heads = heads
         self.mlp_ratio = mlp_ratio
         self.dropout = dropout
+        self.causal = causal
 
     def build(self, input_shape: Any) -> None:
         width = self.width
@@ -72,7 +75,9 @@ class CausalTransformer(keras.layers.Layer):
     def call(self, h: Tensor, training: bool = False) -> Tensor:
         n, count, _ = ops.shape(h)
         size = self.width // self.heads
-        unseen = ops.triu(ops.ones((h.shape[1], h.shape[1]), dtype=h.dtype), 1) * HIDDEN
+        unseen: Any = 0.0
+        if self.causal:
+            unseen = ops.triu(ops.ones((h.shape[1], h.shape[1]), dtype=h.dtype), 1) * HIDDEN
         for i in range(self.layers):
             qkv = self._part("qkv", i)(self._part("norm", i)(h))
             qkv = ops.reshape(qkv, (n, count, 3, self.heads, size))
@@ -154,6 +159,7 @@ class CausalTransformer(keras.layers.Layer):
             "heads": self.heads,
             "mlp_ratio": self.mlp_ratio,
             "dropout": self.dropout,
+            "causal": self.causal,
         }
 
 

@@ -15,6 +15,9 @@ Tensor = Any
 RIDGE = 1e-5
 # Smallest unit: one hundredth of a grey level, relative to half the range.
 SMALLEST = 1e-4
+# The weights are kept so many times as large. Optimizers such as Adam move every weight by the
+# learning rate, and a prediction is a sum of hundreds of them that is right to a grey level.
+GAIN = 10.0
 # Where a prediction ends, in units of its inputs: values beyond it do not occur.
 FARTHEST = 2.0
 
@@ -66,7 +69,7 @@ class LinearPredictor(keras.layers.Layer):
             context: ``(n, tokens, c)``.
             x: ``(n, tokens, values)``.
         """
-        by_token = [ops.take(ops.convert_to_tensor(w), self.kinds, axis=0) for w in self._all()]
+        by_token = [ops.take(w, self.kinds, axis=0) for w in self._values()]
         context_kernel, values_kernel, bias, log_unit = by_token
         first = ops.matmul(ops.transpose(context, (1, 0, 2)), context_kernel)
         second = ops.matmul(ops.transpose(x, (1, 0, 2)), self._before(values_kernel))
@@ -76,9 +79,7 @@ class LinearPredictor(keras.layers.Layer):
     def start(self, context: Tensor, t: Any) -> tuple[Tensor, ...]:
         """What :meth:`finish` needs for token t with the context ``(n, c)``."""
         kind = loops.at(ops.convert_to_tensor(self.kinds), t)
-        kernel, values_kernel, bias, log_unit = (
-            loops.at(ops.convert_to_tensor(w), kind) for w in self._all()
-        )
+        kernel, values_kernel, bias, log_unit = (loops.at(w, kind) for w in self._values())
         return ops.matmul(context, kernel) + bias, self._before(values_kernel), ops.exp(log_unit)
 
     def finish(self, started: tuple[Tensor, ...], x: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,16 +102,19 @@ class LinearPredictor(keras.layers.Layer):
             for kind in range(int(self.kinds.max()) + 1)
         ]
         for weight, values in zip(self._all(), zip(*parts, strict=True), strict=True):
-            weight.assign(np.stack(values))
+            weight.assign(GAIN * np.stack(values))
 
     def _all(self) -> tuple[Any, ...]:
         return self.context_kernel, self.values_kernel, self.bias, self.log_unit
+
+    def _values(self) -> list[Tensor]:
+        return [ops.convert_to_tensor(w) / GAIN for w in self._all()]
 
     def _before(self, kernel: Tensor) -> Tensor:
         return kernel * ops.cast(self._mask, kernel.dtype)
 
     def _weight(self, name: str, shape: tuple[int, ...]) -> None:
-        start = keras.initializers.Constant(math.log(0.5)) if name == "log_unit" else "zeros"
+        start = keras.initializers.Constant(GAIN * math.log(0.5)) if name == "log_unit" else "zeros"
         setattr(self, name, self.add_weight(shape, start, name=name, autocast=False))
 
     def compute_output_shape(self, context_shape: Any, x_shape: Any) -> Any:

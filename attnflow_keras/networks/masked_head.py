@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.networks.initializers import Normal
+from attnflow_keras.ops import loops
 
 Tensor = Any
 
@@ -78,6 +79,61 @@ class MaskedHead(keras.layers.Layer):
             h = h + ops.gelu(ops.matmul(h, self._masked("hidden", 1)) + self.bias_hidden)
             out = out + ops.matmul(h, self._masked("hidden_out", 2))
         return ops.reshape(out, (*ops.shape(x)[:-1], self.values, self.outputs))
+
+    def by_value(self) -> tuple[Tensor, ...]:
+        """The kernels cut by the value whose group or parameters they lead to, for :meth:`step`."""
+        cut = (self.values, self.group), (self.values, self.group), (self.values, self.outputs)
+        kernels = zip(("values_in", "hidden", "hidden_out"), cut, strict=True)
+        return tuple(
+            ops.transpose(ops.reshape(self._masked(name, i), (-1, *sides)), (1, 0, 2))
+            for i, (name, sides) in enumerate(kernels)
+        )
+
+    def empty(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Both hidden layers before the first value, for values ``(n, values)``."""
+        zero = ops.repeat(ops.expand_dims(ops.zeros_like(x), 2), self.group, axis=2)
+        return zero, zero
+
+    def step(
+        self,
+        started: tuple[Tensor, ...],
+        kernels: tuple[Tensor, ...],
+        i: Any,
+        x: Tensor,
+        hidden: tuple[Tensor, Tensor],
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Parameters ``(n, outputs)`` of value i, from what earlier steps left.
+
+        Args:
+            started: :meth:`start`'s result for a context ``(n, c)``.
+            kernels: :meth:`by_value`'s result.
+            i: number of the value, an integer or an integer tensor.
+            x: values ``(n, values)``, of which those before i count.
+            hidden: what :meth:`empty` or the step before gave.
+
+        Returns:
+            The parameters, and the hidden layers with group i.
+        """
+        into, across, out = (loops.at(kernel, i) for kernel in kernels)
+        first, second = hidden
+        flat = (ops.shape(x)[0], self.values * self.group)
+        mine = ops.gelu(self._part(started[1], i, self.group) + ops.matmul(x, into))
+        first = first + self._placed(mine, i)
+        bias = loops.at(ops.reshape(self.bias_hidden, (self.values, self.group)), i)
+        mine = mine + ops.gelu(ops.matmul(ops.reshape(first, flat), across) + bias)
+        second = second + self._placed(mine, i)
+        found = self._part(started[0], i, self.outputs)
+        return found + ops.matmul(ops.reshape(second, flat), out), (first, second)
+
+    def _part(self, x: Tensor, i: Any, size: int) -> Tensor:
+        """Part i ``(n, size)`` of ``(n, values * size)``."""
+        parts = ops.reshape(x, (ops.shape(x)[0], self.values, size))
+        return loops.at(ops.transpose(parts, (1, 0, 2)), i)
+
+    def _placed(self, part: Tensor, i: Any) -> Tensor:
+        """``(n, values, group)``, zero but for group i."""
+        place = ops.one_hot(i, self.values, dtype=part.dtype)
+        return ops.expand_dims(place, 1) * ops.expand_dims(part, 1)
 
     def _masked(self, name: str, mask: int) -> Tensor:
         kernel = ops.convert_to_tensor(getattr(self, name))

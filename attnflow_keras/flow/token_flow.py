@@ -1,0 +1,112 @@
+"""Flows over patches, with any of three kinds of condition."""
+
+from typing import Any
+
+from attnflow_keras import layers
+from attnflow_keras.core.checks import check_integer
+from attnflow_keras.flow.conditions import make_condition
+from attnflow_keras.flow.flow import Flow
+from attnflow_keras.priors import StandardPrior
+
+Tensor = Any
+
+
+class TokenFlow(Flow):
+    """A flow whose layers see an image as patches, and a condition as features of each.
+
+    Args:
+        image_shape: ``(height, width, channels)``; both sides divisible by ``patch``.
+        patch: side of a patch, the token.
+        classes: the condition is a class, an integer below this number; of ``classes``,
+            ``scale`` and ``palette`` at most one is given, none for an unconditional flow.
+        scale: the condition is an image that is so many times smaller, for super-resolution.
+        palette: the condition is a label map with these colours ``(classes, 3)``.
+        condition_width: channels of the condition's features.
+        condition_blocks: residual blocks of the encoder of a condition map.
+        **kwargs: arguments of :class:`Flow`.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        patch: int,
+        classes: int | None,
+        scale: int | None,
+        palette: Any,
+        condition_width: int,
+        condition_blocks: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(image_shape, **kwargs)
+        height, width, _ = self.float_shape
+        if height % check_integer("patch", patch) or width % patch:
+            raise ValueError(f"patch must divide the sides {height} and {width}; got {patch}")
+        self._token_config = {
+            "patch": patch,
+            "condition_width": check_integer("condition_width", condition_width),
+            "condition_blocks": check_integer("condition_blocks", condition_blocks, 0),
+        }
+        given = {"classes": classes, "scale": scale, "palette": palette}
+        self._kind = {name: value for name, value in given.items() if value is not None}
+        self._condition = None
+        if self._kind:
+            self._condition = make_condition(
+                self._kind,
+                image_shape=self.image_shape,
+                width=condition_width,
+                grid=(height // patch, width // patch),
+                policy=self.dtype_policy,
+                blocks=condition_blocks,
+            )
+            self.encoder = self._condition.encoder
+            self.conditional = True
+            self.condition_shape = self._condition.shape
+            self.condition_dtype = "uint8"
+            for name in self._kind:
+                setattr(self, name, getattr(self._condition, name))
+
+    def build(self, input_shape: Any = None) -> None:
+        if getattr(self, "built", False):
+            return
+        if self._condition is not None:
+            self._condition.build()
+        super().build(input_shape)
+
+    def layer_options(self) -> dict[str, Any]:
+        """What every layer over patches takes."""
+        common: dict[str, Any] = {"dtype": self.dtype_policy, "patch": self._token_config["patch"]}
+        if self._condition is not None:
+            common["condition_channels"] = self._condition.width
+            common["condition_scale"] = self._condition.feature_scale
+        return common
+
+    def one_level(
+        self, parts: dict[str, layers.FlowLayer]
+    ) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
+        """These layers as the flow's only level."""
+        channels = self._condition.width if self._condition is not None else 0
+        chain = layers.Chain(parts, condition_channels=channels, dtype=self.dtype_policy)
+        return [(chain, StandardPrior(dtype=self.dtype_policy))]
+
+    def traced_condition(self, condition: Tensor) -> Any:
+        if self._condition is None:
+            return condition
+        return (self._condition.features(condition, self.variable_dtype),)
+
+    def _check_condition(self, condition: Any) -> None:
+        super()._check_condition(condition)
+        if self._condition is not None and not isinstance(condition, tuple):
+            self._condition.check(condition)
+
+    def _checked(self, condition: Any) -> Any:
+        condition = super()._checked(condition)
+        if self._condition is None or condition is None or isinstance(condition, tuple):
+            return condition
+        return self._condition.plain(condition)
+
+    def get_config(self) -> dict[str, Any]:
+        kind = {
+            name: value.tolist() if hasattr(value, "tolist") else value
+            for name, value in ((name, getattr(self, name)) for name in self._kind)
+        }
+        return {**super().get_config(), **self._token_config, **kind}
