@@ -177,7 +177,7 @@ def test_contexts_hold_earlier_tokens_only(order, context):
 def test_rounding_does_not_change_what_the_networks_see():
     layer = CausalAttention(**SMALL, see_levels=True)
     level = (np.arange(256) + np.array([[0.1], [0.5], [0.9]])) / 256 - 0.5
-    seen = np.asarray(layer._seen(level.astype("float32")))
+    seen = np.asarray(layer.values.seen(level.astype("float32")))
     np.testing.assert_allclose(seen[0], seen[1], atol=1e-6)
     np.testing.assert_allclose(seen[0], seen[2], atol=1e-6)
     assert (np.diff(seen[0]) > 0.007).all()

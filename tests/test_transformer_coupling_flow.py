@@ -66,7 +66,7 @@ def test_the_configuration_comes_back(images):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"patch": 3}, "patch must divide the sides 4 and 4; got 3"),
+        ({"patch": 3}, "patch must divide the map's height and width, 4 and 4; got 3"),
         ({"couplings": 5}, "couplings must be even"),
         ({"mixtures": 0}, "bins need mixtures of at least 2; got mixtures=0"),
         ({"width": 9}, "width must be divisible by heads; got width=9, heads=2"),

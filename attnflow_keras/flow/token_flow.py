@@ -40,7 +40,9 @@ class TokenFlow(Flow):
         super().__init__(image_shape, **kwargs)
         height, width, _ = self.float_shape
         if height % check_integer("patch", patch) or width % patch:
-            raise ValueError(f"patch must divide the sides {height} and {width}; got {patch}")
+            raise ValueError(
+                f"patch must divide the map's height and width, {height} and {width}; got {patch}"
+            )
         self._token_config = {
             "patch": patch,
             "condition_width": check_integer("condition_width", condition_width),
