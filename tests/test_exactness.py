@@ -142,9 +142,10 @@ def test_odd_pictures_come_back_where_the_card_says_so(name):
     pictures = odd_images(flow.image_shape)
     assert set(recorded) == set(pictures)
     exact = np.stack([pictures[key] for key, error in recorded.items() if error < 0.5])
-    # All but pixels that alternate between saturated complementary colours.
     inexact = {key for key, error in recorded.items() if not error < 0.5}
-    assert inexact <= {"red and cyan", "green and magenta"}
+    # Pixels that alternate between saturated complementary colours.
+    alternating = {"red and cyan", "green and magenta"}
+    assert inexact <= (alternating if name == "cattnflow-itrans-landcover-bluemarble" else set())
     labels = None
     if info["dataset"] == "bluemarble_landcover":
         labels = bluemarble_sample()[1]
