@@ -122,7 +122,7 @@ def real_data(entry: dict[str, Any], count: int) -> tuple[np.ndarray, np.ndarray
 def calls(
     flow: Any, session: Any, task: str, images: np.ndarray, condition: np.ndarray | None
 ) -> dict[str, Callable[[], Any]]:
-    """One call of each contender, with the same work in it.
+    """One call of each implementation, with the same work in it.
 
     Conditional entries draw all samples of a batch from one condition.
     """
@@ -148,14 +148,14 @@ def calls(
     return {"keras": keras(False), "keras_xla": keras(True), "onnxruntime": onnxruntime}
 
 
-def paired(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+def paired(implementations: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
     """Median seconds of each, and the median over rounds of the best Keras over onnxruntime."""
-    took: dict[str, list[float]] = {name: [] for name in contenders}
-    for call in contenders.values():
+    took: dict[str, list[float]] = {name: [] for name in implementations}
+    for call in implementations.values():
         call()
         call()
     for _ in range(rounds):
-        for name, call in contenders.items():
+        for name, call in implementations.items():
             time.sleep(PAUSE)
             start = time.perf_counter()
             call()
