@@ -36,6 +36,13 @@ class MultiScale:
     names ``level_1``, ``prior_1`` and so on. All who walk through the levels do so here, and
     say by ``apply`` what happens at each layer.
 
+    >>> walk = layers.MultiScale([(layers.Squeeze(), priors.StandardPrior())])
+    >>> walk.build((4, 4, 3))
+    ((2, 2, 12),)
+    >>> latents, log_det = walk.encode(np.zeros((2, 4, 4, 3), "float32"))
+    >>> tuple(walk.decode(latents).shape)
+    (2, 4, 4, 3)
+
     Args:
         levels: ``(steps, prior)`` for each level, from the image to the top.
         shift: a layer before the first level, with the last part of the condition; or None.

@@ -22,7 +22,11 @@ class TransformerCouplingFlow(TokenFlow):
     The first pairs, next to the image, map values by mixture CDFs, the first one with bins; the
     others are affine, with a free bounded scale.
 
-    >>> flow = TransformerCouplingFlow((8, 8, 1), patch=4, couplings=4, width=32, layers=1)
+    >>> flow = models.TransformerCouplingFlow(
+    ...     (8, 8, 1), patch=4, couplings=4, width=32, layers=1
+    ... )
+    >>> flow.sample(1, seed=0).shape
+    (1, 8, 8, 1)
 
     Args:
         image_shape: ``(height, width, channels)``; both sides divisible by ``patch``.
