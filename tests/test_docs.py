@@ -118,7 +118,7 @@ def test_the_example_of_a_public_class_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {short: importlib.import_module(path) for short, path in EXAMPLE_NAMES.items()}
     text = inspect.cleandoc(vars(EXAMPLES[name])["__doc__"])  # its own, not its base's
-    names = {**names, "Session": Session}
+    names[name.rpartition(".")[2]] = EXAMPLES[name]
     test = doctest.DocTestParser().get_doctest(text, names, name, None, 0)
     ran = [example for example in test.examples if not example.options.get(doctest.SKIP)]
     assert test.examples, f"{name} has no example"
