@@ -13,8 +13,7 @@ import math
 
 import numpy as np
 
-from attnflow_keras.data.datasets import DATASETS
-from attnflow_keras.data.paired import PAIRED
+from attnflow_keras.data import data_set, data_sets
 from benchmarks.arguments import seed, trained_entry
 
 # The control first, and the data set.
@@ -52,7 +51,7 @@ def main() -> None:
         help="the control first; default: those of the task",
     )
     parser.add_argument("--task", choices=TASKS, default="unconditional")
-    parser.add_argument("--dataset", choices=(*DATASETS, *PAIRED), help="default: the task's")
+    parser.add_argument("--dataset", choices=data_sets(), help="default: the task's")
     parser.add_argument("--split", default="test", choices=("validation", "test"))
     parser.add_argument("--seed", type=seed, default=0, help="seed of the dequantization noise")
     given = parser.parse_args()
@@ -63,14 +62,12 @@ def main() -> None:
         parser.error(f"argument --entries: {error}")
 
     import zoo
-    from attnflow_keras.data import load_dataset, load_paired
 
     dataset = given.dataset or dataset
-    if dataset in PAIRED:
-        pairs = load_paired(dataset, given.split)
-        images, condition = pairs["image"], pairs["condition"]
-    else:
-        images, condition = load_dataset(dataset, given.split), None
+    known = data_set(dataset)
+    images, condition = known.images(given.split), None
+    if given.task != "unconditional":
+        condition = known.pairs(given.split)["condition"]
     print(f"{dataset} {given.split}, {len(images):,} images, noise seed {given.seed}")
     control = None
     for name in entries:

@@ -54,16 +54,14 @@ def measure(name: str) -> dict[str, Any]:
     import zoo
     from attnflow_keras.core import noise
     from attnflow_keras.core.exactness import level_errors
-    from attnflow_keras.data import bluemarble_sample
     from attnflow_keras.data.odd import odd_condition, odd_images
+    from zoo.cli.common import bundled_images
 
     flow = zoo.load(name)
     odd = odd_images(flow.image_shape)
     images = np.stack(list(odd.values()))
-    labels = None
-    if zoo.info(name)["dataset"] == "bluemarble_landcover":
-        labels = bluemarble_sample()[1]
-    given = odd_condition(flow, images, labels)
+    bundled = bundled_images(zoo.info(name))
+    given = odd_condition(flow, images, None if bundled is None else bundled[1])
     x = flow.dequantize(images, center=True)
     back = flow.decode(flow.encode(x, given)[0], given)
     errors = level_errors(x, back)

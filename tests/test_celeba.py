@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from attnflow_keras.data import celeba, downscale
 from attnflow_keras.data.bicubic import bicubic_resize
 from attnflow_keras.data.celeba import celeba_split, load_celeba, prepare_celeba
+from attnflow_keras.data.datasets import load_paired, training_source
 from attnflow_keras.data.images import load_images
-from attnflow_keras.data.paired import load_paired, training_source
 from zoo.cli.app import app
 
 NUMBERS = {"train": [2, 162_770], "validation": [162_771, 182_637], "test": [182_638]}

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from attnflow_keras.data import load_cityscapes, load_paired, load_picture, prepare_cityscapes
 from attnflow_keras.data.cityscapes import boundary_map
-from attnflow_keras.data.paired import training_source
+from attnflow_keras.data.datasets import training_source
 from attnflow_keras.data.sources import Photos
 from zoo.cli.app import app
 from zoo.cli.common import load_conditioned

@@ -315,7 +315,8 @@ def test_score_errors(folder, pictures, tmp_path, monkeypatch):
     with pytest.raises(NotADirectoryError, match="--out: can't write .*wide.npy is not a folder"):
         run("score", folder, pictures, "-o", tmp_path / "wide.npy" / "a.csv")
     monkeypatch.setattr(
-        "attnflow_keras.data.load_dataset", lambda *_: np.zeros((5, 28, 28, 1), "uint8")
+        "attnflow_keras.data.sets.mnist.MNIST.images",
+        lambda *_: np.zeros((5, 28, 28, 1), "uint8"),
     )
     with pytest.raises(ValueError, match=r"mnist:test has images of \(28, 28, 1\)"):
         run("score", folder, "mnist:test")

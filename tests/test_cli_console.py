@@ -21,7 +21,7 @@ from zoo.cli.app import app
 from zoo.cli.console import ERRORS, PlainConsole, Report, working
 from zoo.cli.train import make_recipe
 from zoo.cli.train_progress import TrainingProgress
-from zoo.registry import TASKS
+from zoo.tasks import tasks
 
 SCORE = "1.1470 ± 0.0025 bits_per_dim, a line of more than eighty columns, as those of figures are"
 
@@ -94,7 +94,7 @@ def test_a_narrow_list_has_whole_rows_with_task_data_and_size(monkeypatch):
     invoke("list")
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
-    headings = [line.strip() for line in lines if line.strip() in TASKS]
+    headings = [line.strip() for line in lines if line.strip() in tasks()]
     assert headings == ["unconditional", "super-resolution", "label-to-photo"]
     for name in zoo.list():
         (row,) = (line.split() for line in lines if line.split()[:1] == [name])

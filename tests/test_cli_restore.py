@@ -98,7 +98,7 @@ def test_entries_of_another_task_are_refused(pictures):
         ("restore", "marflow-mnist", pictures / "small.png"),
         ("evaluate", "marflow-mnist"),
     ):
-        with pytest.raises(ValueError, match="'marflow-mnist' is for the task unconditional"):
+        with pytest.raises(ValueError, match="'marflow-mnist' is for unconditional"):
             attnflow(*command)
 
 

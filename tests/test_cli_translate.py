@@ -177,10 +177,14 @@ def save_entry_without_palette(path):
 def test_entries_of_another_task_are_refused(folder):
     label = folder / "classes" / "00.png"
     with pytest.raises(
-        ValueError, match="'marflow-mnist' is for the task unconditional; 'attnflow list"
+        ValueError,
+        match="'marflow-mnist' is for unconditional: 'attnflow sample' draws from it; 'attnflow "
+        "translate' draws from entries for label-to-photo",
     ):
         attnflow("translate", "marflow-mnist", label)
-    with pytest.raises(ValueError, match="--labels is for entries for label-to-photo; this one is"):
+    with pytest.raises(
+        ValueError, match="--labels is for entries for label-to-photo and .*; this one is"
+    ):
         attnflow("score", "marflow-mnist", "mnist:test", "--labels", folder / "classes")
 
 

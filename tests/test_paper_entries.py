@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import zoo
-from attnflow_keras.data.datasets import LICENSES
+from attnflow_keras.data import data_set
 from attnflow_keras.training import Recipe
 from tests.test_marflow import PAPER_ATTENTION, SIZES, TOTALS, UNUSED
 from zoo.registry import PRESETS
@@ -47,7 +47,7 @@ def test_configuration_is_that_of_the_row(name):
     for key, value in PAPER_ATTENTION[attention].items():
         assert config[key] == value
     assert entry["parameters"] == TOTALS[attention][SIZES.index((steps, width))] - UNUSED
-    assert entry["dataset_license"] == LICENSES[data]
+    assert entry["dataset_license"] == data_set(data).license
     if data == "mnist":
         assert config["preprocess"] == {"pad": 2, "replicate": 3}
         assert config["image_shape"] == [28, 28, 1]

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnflow_keras.data import load_images, load_picture, save_image
-from attnflow_keras.data.paired import load_pictures
+from attnflow_keras.data import load_images, load_picture, load_pictures, save_image
 from attnflow_keras.data.picture_files import find_pictures
 from attnflow_keras.data.pictures import PictureError, TransparencyError, as_colour, decode_picture
 from tests.helpers import grey_png, png_chunk

@@ -181,7 +181,7 @@ def test_arguments_of_the_wrong_kind(tiny_flow, tmp_path):
         (("*", "yes"), "pretrained must be True, False or None; got 'yes'"),
         (
             ("*", None, "art"),
-            "task must be one of 'unconditional', .*, or None; got 'art'",
+            "task must be one of unconditional, .*, None; got 'art'",
         ),
     ):
         with pytest.raises(ValueError, match=message):

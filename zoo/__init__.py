@@ -10,9 +10,10 @@ Importing this package and listing entries does not import TensorFlow.
 from typing import Any
 
 from zoo.errors import ZooError
-from zoo.registry import info, list_entries
+from zoo.models import register_model
+from zoo.registry import add_folder, info, list_entries
 
-__all__ = ["ZooError", "info", "list", "load", "save"]
+__all__ = ["ZooError", "add_folder", "info", "list", "load", "register_model", "save"]
 
 list = list_entries
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from attnflow_keras.core.exactness import EXACT
 from attnflow_keras.core.wording import counted
+from zoo.tasks import results
 
 _ESCAPES = str.maketrans({"<": "&lt;", "[": "\\[", "|": "\\|"})
 
@@ -62,7 +63,7 @@ def render(
         lines += [f"- {shown(metric_line(metric))}"]
     if metadata.get("exactness"):
         lines += ["", *_exactness(metadata["exactness"]["grey_levels"])]
-    for key, title in RESULTS.items():
+    for key, title in results().items():
         if metadata.get(key):
             lines += ["", f"## {title}", "", *result_table(metadata[key])]
     if metadata.get("paper"):
@@ -93,9 +94,6 @@ def _exactness(grey_levels: dict[str, float]) -> list[str]:
         lines.append(f"It is not exact on {named}, in grey levels.")
     return lines
 
-
-# What `attnflow evaluate` records, by the name of the result.
-RESULTS = {"restoration": "Restoration", "translation": "Photos of label maps"}
 
 SCORES = {
     "psnr": "PSNR",

@@ -12,6 +12,7 @@ from attnflow_keras.core.files import replacing_folder, sha256, write_file, writ
 from attnflow_keras.core.untrusted import is_plain_name, one_line, plain_name
 from attnflow_keras.core.weights_file import weights_bytes
 from zoo.errors import ZooError
+from zoo.models import model_classes
 from zoo.origin import from_origin, set_origin
 from zoo.registry import FORMAT, PRESETS, entry_file, locate, read_config, read_metadata
 from zoo.weights_file import (
@@ -176,6 +177,12 @@ def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extr
 
     if not isinstance(flow, Flow):
         raise wrong("flow", "a Flow, such as MARFlow", flow)
+    kind = type(flow)
+    if model_classes().get(kind.__name__) is not kind:
+        raise ValueError(
+            f"flow must be of a registered class; {kind.__module__}.{kind.__qualname__} is none: "
+            f"call zoo.register_model({kind.__name__}) first"
+        )
     if not isinstance(folder, str | Path):
         raise wrong("folder", "a path", folder)
     if not isinstance(metadata, dict | None):
@@ -253,7 +260,7 @@ def _build(
 ) -> Any:
     """The flow of a configuration; at most so many weights, and numbers in them."""
     try:
-        from attnflow_keras import models
+        import attnflow_keras.models  # noqa: F401
     except ImportError as error:
         raise ImportError(
             f"loading an entry needs TensorFlow ({error}): {install_command('tf')}"
@@ -262,16 +269,18 @@ def _build(
 
     if dtype is not None:
         check_policy(dtype)
-    # Only models of this package are ever built from a configuration.
-    kind = config.get("class")
-    if kind not in models.__all__ or kind == "Flow":
-        known = ", ".join(name for name in models.__all__ if name != "Flow")
-        raise ZooError(f"entry {str(name)!r}: class must be one of {known}; got {kind!r:.60}")
+    # Only registered classes are ever built from a configuration.
+    kind, known = config.get("class"), model_classes()
+    if kind not in known:
+        raise ZooError(
+            f"entry {str(name)!r}: class must be one of {', '.join(known)}, or your own by "
+            f"zoo.register_model; got {kind!r:.60}"
+        )
     try:
         arguments = config["config"]
         policy = arguments.get("dtype", "float32") if dtype is None else dtype
         with limited_weights(*limits) if limits else contextlib.nullcontext():
-            flow = getattr(models, kind)
+            flow = known[kind]
             return flow(**{**flow.absent, **arguments, "dtype": policy})
     except TooLargeError as error:
         whose = f"{WEIGHTS} does not fit its config.json" if limits != MOST else "config.json"

@@ -2,33 +2,101 @@
 
 import difflib
 import fnmatch
+import os
 import re
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.core.checks import check_flag, is_integer
+from attnflow_keras.core.checks import check_choice, check_flag, is_integer
 from attnflow_keras.core.files import restore_folder
 from attnflow_keras.core.untrusted import file_inside, one_line, plain_name, read_json
 from zoo.errors import ZooError
+from zoo.tasks import task_of, tasks
 
 PRESETS = Path(__file__).parent / "presets"
 
 FORMAT = 1
+FOLDERS = "ATTNFLOW_ZOO"  # the environment variable that names more of them
+
+_ADDED: list[Path] = []
 
 
-TASKS = ("unconditional", "super-resolution", "label-to-photo")
+def add_folder(path: str | Path) -> None:
+    """List the entries of a folder of your own beside those that come with the package.
+
+    Each is a folder that :func:`zoo.save` wrote, and is known by the folder's name to
+    :func:`zoo.list`, :func:`zoo.load` and :func:`zoo.info`. The environment variable
+    ``ATTNFLOW_ZOO`` does the same for the command line too: paths of such folders, separated as
+    in ``PATH``.
+
+    Args:
+        path: folder of entries; one that is added already stays as it is.
+
+    Raises:
+        ZooError: no such folder, or an entry whose name is taken.
+
+    Example:
+        >>> import pathlib, tempfile, zoo
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> zoo.add_folder(folder)
+        >>> "my-flow" in zoo.list()  # not before zoo.save(flow, folder / "my-flow")
+        False
+    """
+    if not isinstance(path, str | Path):
+        raise ZooError(f"path must be a folder of entries; got a {type(path).__name__}")
+    folder = _folder(path, "path")
+    if folder not in _ADDED:
+        _ADDED.append(folder)
+        try:
+            entries()
+        except ZooError:
+            _ADDED.remove(folder)
+            raise
+
+
+def entries() -> dict[str, Path]:
+    """Folders of all entries by name: the package's, then those of added folders.
+
+    Raises:
+        ZooError: a folder that ``ATTNFLOW_ZOO`` names is not there, or two entries of one name.
+    """
+    named = filter(None, os.environ.get(FOLDERS, "").split(os.pathsep))
+    found: dict[str, Path] = {}
+    for parent in (PRESETS, *_ADDED, *(_folder(path, FOLDERS) for path in named)):
+        for path in sorted(parent.glob("*/metadata.json")):
+            folder = path.parent
+            if folder.name.startswith("."):
+                continue  # one that is being written
+            if found.setdefault(folder.name, folder) != folder:
+                raise ZooError(
+                    f"two entries are named {folder.name!r}: {found[folder.name]} and {folder}; "
+                    "rename the folder of one"
+                )
+    return found
+
+
+def _folder(path: str | Path, name: str) -> Path:
+    try:
+        folder = Path(path).expanduser().resolve()
+        is_folder = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ZooError(f"{name}: can't read {path}: {one_line(error)}") from error
+    if not is_folder:
+        raise ZooError(f"{name} must name folders of entries; {path} is no folder that can be read")
+    if (folder / "config.json").exists():
+        raise ZooError(f"{name} must name folders of entries; {path} is an entry: name its parent")
+    return folder
 
 
 def list_entries(
     pattern: str = "*", pretrained: bool | None = None, task: str | None = None
 ) -> list[str]:
-    """Names of the entries that come with the package, in natural order.
+    """Names of the entries that come with the package and of added folders, in natural order.
 
     Args:
         pattern: shell pattern, such as ``"*mnist*"``.
         pretrained: only entries with (True) or without (False) weights; None for both.
-        task: only entries for ``"unconditional"``, ``"super-resolution"`` or
-            ``"label-to-photo"``; None for all.
+        task: only entries for this task, such as ``"super-resolution"``; None for all.
 
     Raises:
         ValueError: ``pattern`` is no text, or another argument is none of these.
@@ -36,17 +104,13 @@ def list_entries(
     if not isinstance(pattern, str):
         raise ValueError(f"pattern must be text, such as '*mnist*'; got {pattern!r}")
     check_flag("pretrained", pretrained, none=True)
-    if task not in (None, *TASKS):
-        raise ValueError(
-            f"task must be one of {', '.join(map(repr, TASKS))}, or None; got {task!r}"
-        )
-    names = [path.parent.name for path in PRESETS.glob("*/metadata.json")]
+    check_choice("task", task, (*tasks(), None))
     found = [
         name
-        for name in names
+        for name, folder in entries().items()
         if fnmatch.fnmatchcase(name, pattern)
-        and pretrained in (None, (PRESETS / name / "model.weights.h5").exists())
-        and task in (None, read_metadata(PRESETS / name, name).get("task"))
+        and pretrained in (None, (folder / "model.weights.h5").exists())
+        and task in (None, read_metadata(folder, name).get("task"))
     ]
     return sorted(found, key=_natural)
 
@@ -65,8 +129,10 @@ def info(name: str) -> dict[str, Any]:
     folder = locate(name)
     metadata = read_metadata(folder, name)
     metadata["config"] = config = read_config(folder, name)["config"]
-    if metadata.get("task") == "super-resolution" and "scale" not in config:
-        raise ZooError(f"entry {str(name)!r} is for super-resolution; its config.json has no scale")
+    try:
+        task_of(metadata).check(config)
+    except ValueError as error:
+        raise ZooError(f"entry {str(name)!r} {error}") from None
     metadata["pretrained"] = (folder / "model.weights.h5").exists()
     return metadata
 
@@ -87,8 +153,9 @@ def locate(name: str | Path) -> Path:
         from zoo.hub import download
 
         return download(text)
-    if (PRESETS / text / "metadata.json").exists() and "/" not in text:
-        return PRESETS / text
+    known = entries().get(text)
+    if known is not None:
+        return known
     try:
         folder = Path(text).expanduser()
     except RuntimeError as error:  # ~ of somebody who has no home here

@@ -6,22 +6,33 @@ from attnflow_keras.data.bluemarble import BlueMarbleCrops, bluemarble_tiles, lo
 from attnflow_keras.data.bundled import bluemarble_sample, fashion_mnist_sample, mnist_sample
 from attnflow_keras.data.celeba import celeba_split, load_celeba, prepare_celeba
 from attnflow_keras.data.cityscapes import load_cityscapes, prepare_cityscapes
-from attnflow_keras.data.datasets import load_dataset
+from attnflow_keras.data.dataset import DataSet
+from attnflow_keras.data.datasets import (
+    data_set,
+    data_sets,
+    is_data_set,
+    load_dataset,
+    load_paired,
+)
 from attnflow_keras.data.images import image_grid, load_images, save_image
 from attnflow_keras.data.label_maps import load_label_map, load_labelled_folder
-from attnflow_keras.data.paired import load_paired
 from attnflow_keras.data.pairs import load_pair_folder, load_picture
+from attnflow_keras.data.picture_files import load_pictures
 
 __all__ = [
     "BlueMarbleCrops",
+    "DataSet",
     "as_classes",
     "bicubic_resize",
     "bluemarble_sample",
     "bluemarble_tiles",
     "celeba_split",
+    "data_set",
+    "data_sets",
     "downscale",
     "fashion_mnist_sample",
     "image_grid",
+    "is_data_set",
     "load_bluemarble",
     "load_celeba",
     "load_cityscapes",
@@ -32,6 +43,7 @@ __all__ = [
     "load_pair_folder",
     "load_paired",
     "load_picture",
+    "load_pictures",
     "mnist_sample",
     "prepare_celeba",
     "prepare_cityscapes",

@@ -16,7 +16,7 @@ import numpy as np
 
 from attnflow_keras.core import noise
 from attnflow_keras.core.checks import check_choice, check_integer
-from attnflow_keras.data.datasets import SPLITS
+from attnflow_keras.data.dataset import SPLITS
 from attnflow_keras.data.pictures import open_picture
 
 CROPS = 2**33  # stream of step 0; each step has its own, far from those of the augmentation

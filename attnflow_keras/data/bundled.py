@@ -1,17 +1,8 @@
 """A few real test images that come with the package, for demos, checks and tests."""
 
-from pathlib import Path
-
 import numpy as np
 
-from attnflow_keras.core.checks import check_choice
-
-FILES = {
-    "mnist": "mnist_test_256.npz",
-    "fashion_mnist": "fashion_mnist_test_128.npz",
-    "bluemarble_sr8": "bluemarble_test_32.npz",
-    "bluemarble_landcover": "bluemarble_test_32.npz",
-}
+from attnflow_keras.data.datasets import data_set
 
 
 def mnist_sample() -> np.ndarray:
@@ -31,19 +22,14 @@ def bluemarble_sample() -> tuple[np.ndarray, np.ndarray]:
         images: uint8 ``(32, 64, 64, 3)``, RGB.
         classes: uint8 ``(32, 64, 64)``, see ``IGBP_CLASSES``.
     """
-    return _read("bluemarble_sr8", "images"), _read("bluemarble_sr8", "classes")
+    pairs = data_set("bluemarble_landcover").bundled()
+    return pairs["image"], pairs["condition"]
 
 
 def bundled_sample(name: str) -> np.ndarray:
     """The images of one data set that come with the package, uint8 ``(n, h, w, c)``.
 
     Raises:
-        ValueError: a data set of which none do.
+        ValueError: an unknown data set, or one of which none do.
     """
-    check_choice("data set", name, FILES)
-    return _read(name, "images")
-
-
-def _read(name: str, key: str) -> np.ndarray:
-    with np.load(Path(__file__).parent / "samples" / FILES[name], allow_pickle=False) as arrays:
-        return arrays[key]
+    return data_set(name).bundled()["image"]

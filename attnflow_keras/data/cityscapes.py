@@ -7,7 +7,7 @@ import numpy as np
 
 from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.core.files import check_free, replacing_folder, restore_folder
-from attnflow_keras.data.datasets import SPLITS
+from attnflow_keras.data.dataset import SPLITS
 from attnflow_keras.data.picture_files import is_hidden
 from attnflow_keras.data.pictures import open_picture
 

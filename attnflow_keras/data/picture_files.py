@@ -113,6 +113,37 @@ def read_pixels(file: str | Path, channels: int, background: Any, notes: Notes) 
     return pixels
 
 
+def load_pictures(
+    path: str | Path, least: tuple[int, int] = (1, 1), background: Any = None
+) -> list[np.ndarray]:
+    """All PNG, JPEG and WebP images of a folder (or one file), uint8 ``(h, w, 3)`` each.
+
+    Args:
+        path: the folder or file.
+        least: height and width that each must have at least.
+        background: colour behind transparent pixels; None refuses images that have some.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+        ValueError: a folder without images, a file that is none, an image too small, or transparent
+            pixels and no background.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no file or folder {path}")
+    notes = Notes(path)
+    files = find_pictures(path, notes) if path.is_dir() else [path]
+    pictures = [read_pixels(file, 3, background, notes) for file in files]
+    notes.say()
+    for file, picture in zip(files, pictures, strict=True):
+        if picture.shape[0] < least[0] or picture.shape[1] < least[1]:
+            raise ValueError(
+                f"{file} must be at least {least[0]}x{least[1]}; it is "
+                f"{picture.shape[0]}x{picture.shape[1]}"
+            )
+    return pictures
+
+
 def fitted(
     picture: np.ndarray,
     size: Any,

@@ -71,6 +71,36 @@ class Labelled:
         return {**self.crops.fingerprint(), "labels": True}
 
 
+class Classed(Labelled):
+    """Images with their classes, which an augmentation leaves unchanged.
+
+    Args:
+        crops: draws ``(images, classes)``.
+        augment: name of an augmentation of the images, or None.
+    """
+
+    def __init__(self, crops: Any, augment: str | None = None) -> None:
+        check_augment(augment)
+        super().__init__(crops)
+        self.augment = augment
+
+    def draw(self, count: int, seed: int, step: int) -> dict[str, np.ndarray]:
+        """``{"image", "condition"}`` of one training step."""
+        drawn = super().draw(count, seed, step)
+        if self.augment is not None:
+            drawn["image"] = AUGMENTATIONS[self.augment](drawn["image"], seed, step)
+        return drawn
+
+    def augmented(self, augment: str) -> "Classed":
+        """The same pairs, of images that are augmented."""
+        return Classed(self.crops, augment)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this data from other data."""
+        augment = {"augment": self.augment} if self.augment is not None else {}
+        return {**super().fingerprint(), **augment}
+
+
 class Photos:
     """The photos of a source alone, for unconditional flows.
 
@@ -98,7 +128,7 @@ class WholePictures:
 
     Args:
         *arrays: uint8 ``(n, h, w, ...)`` each, in memory or mapped from a file: the images, and
-            what belongs to each.
+            what belongs to each; classes ``(n,)`` too if nothing is mirrored.
         flip: mirror half of the images.
     """
 
@@ -117,7 +147,8 @@ class WholePictures:
         drawn = []
         for array in self.arrays:
             part = np.array(array[rows])
-            part[flip] = part[flip, :, ::-1]
+            if self.flip:
+                part[flip] = part[flip, :, ::-1]
             drawn.append(part)
         return tuple(drawn)
 

@@ -13,6 +13,9 @@ from attnflow_keras.core import checks
 from attnflow_keras.core.files import followed, is_special, write_file
 from attnflow_keras.core.untrusted import printable
 from zoo.cli.console import notes, working
+from zoo.registry import info
+from zoo.tasks import Task, task_of, tasks, those
+from zoo.tasks.base import Reading
 
 Name = Annotated[
     str,
@@ -24,8 +27,7 @@ Name = Annotated[
 
 DATA_HELP = (
     "A folder of PNG, JPEG or WebP files, one image, a .npy or .npz file (uint8), or a data "
-    "set's split: mnist:test, fashion_mnist:validation, cifar10:train, bluemarble_sr8:test,"
-    " bluemarble_landcover:test, ..."
+    "set's split: mnist:test, fashion_mnist:validation, bluemarble_landcover:test, ..."
 )
 
 
@@ -33,7 +35,8 @@ Labels = Annotated[
     Path | None,
     typer.Option(
         help="Label maps of the photos, for an entry that takes them: a folder of images of the "
-        "same names, grey or indexed for classes, or of colours."
+        "same names, grey or indexed for classes, or of colours. For an entry for classes, a text "
+        "file with the class of an image in each line."
     ),
 ]
 
@@ -57,10 +60,6 @@ Background = Annotated[
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
-
-SUPER_RESOLUTION = "super-resolution"
-LABEL_TO_PHOTO = "label-to-photo"
-
 
 # The policies that zoo.load takes; said here again because the library's list needs TensorFlow.
 PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
@@ -194,56 +193,33 @@ def import_tensorflow() -> str:
         return ""  # zoo.load says what to install
 
 
+def entry_for(command: str, name: str) -> dict[str, Any]:
+    """What is known of an entry that a command draws from.
+
+    Raises:
+        ValueError: another command draws from it.
+    """
+    entry = info(name)
+    task = task_of(entry)
+    if task.command != command:
+        raise ValueError(
+            f"entry {name!r} is for {task.name}: 'attnflow {task.command}' draws from it; "
+            f"'attnflow {command}' draws from entries for {those(command=command)}"
+        )
+    return entry
+
+
 def bundled_images(entry: dict[str, Any]) -> tuple[Any, Any] | None:
     """Images of an entry's data set that come with the package, and their conditions.
 
     None if none do, or none of the entry's size.
     """
-    from attnflow_keras.data import bluemarble_sample, downscale
-    from attnflow_keras.data.bundled import FILES, bundled_sample
+    from attnflow_keras.data import data_set, is_data_set
 
-    if entry.get("dataset") not in FILES:
+    name = str(entry.get("dataset"))
+    if not is_data_set(name):
         return None
-    images = bundled_sample(entry["dataset"])
-    if images.shape[1:] != tuple(entry["config"]["image_shape"]):
-        return None
-    if entry.get("task") == LABEL_TO_PHOTO:
-        return images, bluemarble_sample()[1]
-    if entry.get("task") == SUPER_RESOLUTION:
-        return images, downscale(images, entry["config"]["scale"])
-    return images, None
-
-
-def load_data(
-    data: str,
-    image_shape: Any,
-    resize: bool,
-    background: str | None = None,
-    unreadable: Any = None,
-) -> Any:
-    """Images from what the user named, see ``DATA_HELP``."""
-    from attnflow_keras.data import load_dataset, load_images
-    from attnflow_keras.data.datasets import DATASETS
-
-    name, _, split = data.partition(":")
-    if name in DATASETS and not split and not Path(data).exists():
-        raise ValueError(f"{data} is a data set; name its split as well, such as {name}:test")
-    if name in DATASETS and split:
-        images = load_dataset(name, split)
-        if images.shape[1:] != tuple(image_shape):
-            raise ValueError(
-                f"{data} has images of {images.shape[1:]}, the flow takes {image_shape}"
-            )
-        return images
-    if split and not Path(data).exists() and "/" not in data:
-        known = ", ".join(DATASETS)
-        raise ValueError(f"no data set {name!r}; those with splits are {known}")
-    try:
-        return load_images(data, image_shape, resize, background, unreadable)
-    except ValueError as error:
-        if resize and Path(data).suffix.lower() in (".npy", ".npz"):
-            raise ValueError(f"{error}. --resize is for images, not for arrays") from error
-        raise
+    return task_of(entry).bundled(entry["config"], data_set(name))
 
 
 def load_conditioned(
@@ -256,41 +232,35 @@ def load_conditioned(
 ) -> tuple[Any, Any]:
     """Images from what the user named, and the conditions that the entry's flow takes, or None.
 
-    Conditions of super-resolution are made from the images, as those of its data sets are; label
-    maps come from a folder of their own. ``unreadable``, an ``Unreadable``, takes the errors of
-    images of a folder that can't be read, and the others are returned.
+    ``unreadable``, an ``Unreadable``, takes the errors of images of a folder that can't be read,
+    and the others are returned.
     """
-    from attnflow_keras.data import downscale, load_labelled_folder, load_paired
-    from attnflow_keras.data.paired import PAIRED
+    from attnflow_keras.data import data_set, data_sets, is_data_set
 
-    shape, task = tuple(entry["config"]["image_shape"]), entry.get("task")
-    if labels is not None and task != LABEL_TO_PHOTO:
-        raise ValueError(f"--labels is for entries for {LABEL_TO_PHOTO}; this one is for {task}")
-    conditional = task in (SUPER_RESOLUTION, LABEL_TO_PHOTO)
+    task, config = task_of(entry), entry["config"]
+    if labels is not None:
+        check_takes_labels(task)
     name, _, split = data.partition(":")
-    if name in PAIRED and not Path(data).exists():
-        if not split:
-            raise ValueError(f"{data} is a data set; name its split as well, such as {name}:test")
-        pairs = load_paired(name, split)
-        if pairs["image"].shape[1:] != shape:
-            raise ValueError(
-                f"{data} has images of {pairs['image'].shape[1:]}, the flow takes {shape}"
-            )
-        return pairs["image"], pairs["condition"] if conditional else None
-    if not conditional:
-        return load_data(data, shape, resize, background, unreadable), None
-    if task == SUPER_RESOLUTION:
-        images = load_data(data, shape, resize, background, unreadable)
-        return images, downscale(images, entry["config"]["scale"])
-    if labels is None:
-        raise ValueError(
-            f"{data}: photos need their label maps, images of the same names; name their folder "
-            "with --labels"
-        )
-    # Exports of an entry with a palette take classes only.
-    palette = entry["config"].get("palette")
-    pairs = load_labelled_folder(data, labels, shape, resize, palette, background, unreadable)
-    return pairs["image"], pairs["condition"]
+    if not Path(data).exists():
+        if is_data_set(name):
+            if not split:
+                raise ValueError(
+                    f"{data} is a data set; name its split as well, such as {name}:test"
+                )
+            return task.of_data_set(config, data_set(name), split)
+        if split and "/" not in data:
+            known = ", ".join(data_sets())
+            raise ValueError(f"no data set {name!r}; those with splits are {known}")
+    if task.labels is not None and labels is None:
+        raise ValueError(f"{data}: {task.labels} with --labels")
+    return task.of_files(config, data, Reading(labels, resize, background, unreadable))
+
+
+def check_takes_labels(task: Task) -> None:
+    """Raise ValueError unless the task is one whose conditions ``--labels`` names."""
+    if task.labels is None:
+        known = " and ".join(name for name, other in tasks().items() if other.labels)
+        raise ValueError(f"--labels is for entries for {known}; this one is for {task.name}")
 
 
 def report_unreadable(errors: Mapping[Any, Exception], read: int) -> None:

@@ -133,8 +133,7 @@ def _images(
     labels: Path | None = None,
     background: str | None = None,
 ) -> tuple[Any, Any]:
-    from attnflow_keras.data.datasets import DATASETS
-    from attnflow_keras.data.paired import PAIRED
+    from attnflow_keras.data import is_data_set
 
     if data is not None:
         return load_conditioned(entry, data, resize, labels, background)
@@ -142,7 +141,7 @@ def _images(
     if bundled is not None:
         return bundled
     dataset = entry.get("dataset")
-    if dataset in (*DATASETS, *PAIRED):
+    if is_data_set(dataset):
         with working(f"reading {dataset}"):
             return load_conditioned(entry, f"{dataset}:test", resize)
     sides = "x".join(map(str, entry["config"]["image_shape"]))

@@ -1,16 +1,13 @@
 """``attnflow evaluate``."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from zoo.card import result_lines
 from zoo.cli.common import (
-    LABEL_TO_PHOTO,
-    SUPER_RESOLUTION,
     Background,
     Json,
     Name,
@@ -25,6 +22,8 @@ from zoo.cli.common import (
 from zoo.cli.console import console, notes, print_json, working
 from zoo.folder import update_metadata
 from zoo.registry import info, locate
+from zoo.tasks import task_of
+from zoo.tasks.base import Evaluation
 
 
 def evaluate_command(
@@ -81,14 +80,12 @@ def evaluate_command(
     photos first (minutes; --segmenter keeps it). With --data there are no class means, and no
     classifier but that of --segmenter: your images are not split into some to learn from.
     """
-    from attnflow_keras.data.paired import PAIRED
+    from attnflow_keras.data import is_data_set
 
     entry = info(name)
-    task = entry.get("task")
-    if task not in JUDGES:
-        raise ValueError(
-            f"entry {name!r} is for the task {task or 'unknown'}; 'attnflow score' scores it"
-        )
+    task = task_of(entry)
+    if task.result is None:
+        raise ValueError(f"entry {name!r} is for {task.name}; 'attnflow score' scores it")
     if split not in ("test", "validation"):
         raise ValueError(f"SPLIT must be test or validation; got {split!r}")
     if out is not None:
@@ -96,12 +93,11 @@ def evaluate_command(
     dataset = entry.get("dataset") if data is None else None
     if data is not None and record:
         raise ValueError("--record keeps scores on the entry's own data set; leave out --data")
-    if data is None and dataset not in PAIRED:
+    if data is None and not is_data_set(dataset):
         raise ValueError(f"{dataset!r} is no data set with splits; name images with --data")
     import_tensorflow()
     chosen = str(data) if dataset is None else f"{dataset}:{split}"
     images, conditions = load_conditioned(entry, chosen, resize, labels, background)
-    pairs = {"image": images, "condition": conditions}
     from attnflow_keras.metrics import LPIPS
 
     try:
@@ -110,105 +106,17 @@ def evaluate_command(
         raise FileNotFoundError(f"{error}. Or leave it out with --no-lpips") from error
     flow = load_flow(name)
     name_of_split = str(data) if dataset is None else f"{dataset} {split}"
-    options = {"split": name_of_split, "seed": seed, "samples": samples}
-    if task == LABEL_TO_PHOTO:
-        options |= {"draws": draws, "segmenter": _segmenter(flow, dataset, segmenter)}
-    result = JUDGES[task](flow, pairs, judge, dataset, options)
+    how = Evaluation(name_of_split, dataset, seed, samples, draws, judge, segmenter, working)
+    result = task.evaluate(flow, images, conditions, how)
     lines = notes if as_json or is_stdout(out) else console
     if as_json:
         print_json(result)
     else:
-        if task == LABEL_TO_PHOTO and dataset is None:
-            lines.print("your images: no class means, and no classifier but one by --segmenter")
+        if dataset is None and task.needs_data_set:
+            lines.print(f"your images: {task.needs_data_set}")
         for line in result_lines(result):
             lines.print(line, soft_wrap=True)
     if record:
         update_metadata(locate(name), {result["name"]: result})
     if out is not None:
         write_text(out, json.dumps(result, indent=2) + "\n", lines)
-
-
-def _restoration(
-    flow: Any, data: dict[str, Any], lpips: Any, dataset: str | None, options: dict[str, Any]
-) -> dict[str, Any]:
-    from attnflow_keras.data import upscale
-    from attnflow_keras.metrics import evaluate_restoration, quality
-    from attnflow_keras.metrics.restoration import TEMPERATURES
-
-    images, small = data["image"], data["condition"]
-    temperatures = (0.0, *TEMPERATURES)
-    total = len(images) * (len(temperatures) + 1)
-    total += options["samples"] * min(64, len(images)) if options["samples"] > 1 else 0
-    with working("restoring", total) as report:
-        result = evaluate_restoration(
-            flow,
-            images,
-            small,
-            temperatures=temperatures,
-            lpips=lpips,
-            progress=report,
-            **options,
-        )
-    result["baselines"] = {
-        "bicubic": quality(upscale(small, flow.scale), images, small, lpips),
-        "encoder (L1)": quality(flow.regress(small), images, small, lpips),
-    }
-    return result
-
-
-def _translation(
-    flow: Any, data: dict[str, Any], lpips: Any, dataset: str | None, options: dict[str, Any]
-) -> dict[str, Any]:
-    from attnflow_keras.data import load_paired
-    from attnflow_keras.metrics import class_means, evaluate_translation, likeness
-    from attnflow_keras.metrics.translation import TEMPERATURES
-
-    images, labels = data["image"], data["condition"]
-    shown = options["samples"] if options["samples"] > 1 else 0
-    total = len(images) * (len(TEMPERATURES) + shown + options["draws"])
-    with working("drawing", total) as report:
-        result = evaluate_translation(flow, images, labels, lpips=lpips, progress=report, **options)
-    result["baselines"] = {}
-    if dataset is not None and flow.palette is not None and labels.ndim == 3:
-        known = load_paired(dataset, "train")
-        means = class_means(known["image"], known["condition"], len(flow.palette))
-        result["baselines"]["class means"] = likeness(
-            means[labels], images, labels, lpips, options["segmenter"]
-        )
-    return result
-
-
-JUDGES: dict[str, Callable[..., dict[str, Any]]] = {
-    SUPER_RESOLUTION: _restoration,
-    LABEL_TO_PHOTO: _translation,
-}
-
-
-def _segmenter(flow: Any, dataset: str | None, path: Path | None) -> Any:
-    """A pixel classifier for the classes of the flow's palette; None without a palette.
-
-    None, too, for the user's own images and no file of a classifier: there is nothing to train it
-    on but what it would judge.
-    """
-    from attnflow_keras.data.paired import training_source
-    from attnflow_keras.metrics import Segmenter
-    from attnflow_keras.metrics.segmentation import STEPS
-
-    if flow.palette is None:
-        return None
-    judge = Segmenter(len(flow.palette))
-    if path is not None and path.exists():
-        judge.load(path)
-        return judge
-    if dataset is None:
-        if path is not None:
-            raise FileNotFoundError(
-                f"--segmenter: no file {path}; with --data there are no other photos to train it "
-                "on. 'attnflow evaluate' of the entry's own data set writes one"
-            )
-        return None
-    with working("training the pixel classifier", STEPS) as report:
-        judge.train(training_source(dataset), progress=report)
-    if path is not None:
-        judge.save(path)
-    return judge

@@ -10,8 +10,6 @@ from rich.text import Text
 from attnflow_keras.core.checks import check_choice
 from zoo.cli.common import (
     DATA_HELP,
-    LABEL_TO_PHOTO,
-    SUPER_RESOLUTION,
     Background,
     Json,
     Labels,
@@ -23,6 +21,7 @@ from zoo.cli.common import (
 )
 from zoo.cli.console import console, notes, print_json, working
 from zoo.registry import info
+from zoo.tasks import task_of
 
 FORMATS = ("onnx", "saved-model", "triton")
 PRECISIONS = ("float32", "float16")
@@ -178,7 +177,7 @@ def _images(
     if given is not None:
         return load_conditioned(entry, given, False, labels, background)
     bundled = bundled_images(entry)
-    if bundled is None and entry.get("task") in (SUPER_RESOLUTION, LABEL_TO_PHOTO):
+    if bundled is None and task_of(entry).name != "unconditional":
         raise ValueError(
             f"none of the images that come with the package fit {name}: give some of "
             f"{'x'.join(map(str, entry['config']['image_shape']))} with --images"

@@ -8,10 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from attnflow_keras.core.untrusted import printable
-from zoo.card import RESULTS, metric_line, result_lines
+from zoo.card import metric_line, result_lines
 from zoo.cli.common import Json, Name, check_choice
 from zoo.cli.console import console, print_json
-from zoo.registry import TASKS, info, list_entries
+from zoo.registry import info, list_entries
+from zoo.tasks import results, tasks
 
 # Columns that the whole table takes.
 WIDE = 120
@@ -20,7 +21,7 @@ WIDE = 120
 def list_command(
     pattern: Annotated[str, typer.Argument(help="Shell pattern, such as '*mnist*'.")] = "*",
     task: Annotated[
-        str | None, typer.Option(help=f"Only entries for {' or '.join(TASKS)}.")
+        str | None, typer.Option(help=f"Only entries for {' or '.join(tasks())}.")
     ] = None,
     pretrained: Annotated[
         bool, typer.Option("--pretrained", help="Only entries with weights.")
@@ -31,7 +32,7 @@ def list_command(
 
     A narrow terminal gets them by task, without the columns that do not fit.
     """
-    check_choice("--task", task, TASKS)
+    check_choice("--task", task, tasks())
     names = list_entries(pattern, pretrained or None, task)
     if not names:
         kind = f" for {task}" if task else ""
@@ -46,7 +47,7 @@ def list_command(
             _table(rows, ("name", "task", "data", "size", "params", "bits/dim", "dims", "weights"))
         )
     else:
-        for title in TASKS:
+        for title in tasks():
             chosen = [row for row in rows if row["task"] == title]
             if chosen:
                 console.print(Text(title, "bold"))
@@ -93,10 +94,10 @@ def info_command(name: Name, as_json: Json = False) -> None:
     console.print(Text.assemble((entry["name"], "bold"), f"  {entry.get('description', '')}"))
     for metric in entry.get("metrics", []):
         console.print("  " + metric_line(metric))
-    for key in RESULTS:
+    for key in results():
         for line in result_lines(entry[key]) if key in entry else ():
             console.print("  " + line)
-    hidden = ("name", "description", "metrics", *RESULTS, "format", "bytes")
+    hidden = ("name", "description", "metrics", *results(), "format", "bytes")
     shown = {key: value for key, value in entry.items() if key not in hidden}
     has_weights = shown.pop("pretrained")
     size = f", {entry['bytes'] / 1e6:.1f} MB" if "bytes" in entry else ""

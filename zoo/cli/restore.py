@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.cli.common import Background, Json, Name, load_flow
+from zoo.cli.common import Background, Json, Name, entry_for, load_flow
 from zoo.cli.results import Format, Out, Results, Separate, counted
-from zoo.registry import info
+from zoo.tasks import task_of
+from zoo.tasks.base import Reading
 
 # What a person would choose by eye: of photographs, samples have specks along hard edges and
 # blotches in faces, while at 0 the image is clean and sharper than bicubic. Several restorations
@@ -63,20 +64,16 @@ def restore_command(
     as_json: Json = False,
 ) -> None:
     """Restore low-resolution images at several times their size, with a super-resolution entry."""
-    from attnflow_keras.data import load_picture, upscale
+    from attnflow_keras.data import upscale
 
-    entry = info(name)
-    if entry.get("task") != "super-resolution":
-        raise ValueError(
-            f"entry {name!r} is for the task {entry.get('task', 'unknown')}; 'attnflow list --task "
-            "super-resolution' shows those that restore"
-        )
+    entry = entry_for("restore", name)
+    task, config = task_of(entry), entry["config"]
     results = Results(pictures, out, "restored", separate, format_, samples)
-    scale = entry["config"]["scale"]
+    scale, how = config["scale"], Reading(background=background)
     files, partners = results.pictures, results.partners(reference, "--reference")
 
     def read(number: int) -> tuple[Any, Any]:
-        image, path = load_picture(files[number].path, background), partners[number]
+        image, path = task.condition(config, files[number].path, how), partners[number]
         return image, None if path is None else _reference(path, image, scale, background)
 
     read_all = results.read(read)

@@ -7,20 +7,16 @@ import typer
 
 from attnflow_keras.core.wording import counted
 from zoo.cli.common import (
-    LABEL_TO_PHOTO,
-    SUPER_RESOLUTION,
     Name,
     check_choice,
     check_out,
     check_out_folder,
+    entry_for,
     load_flow,
 )
 from zoo.cli.console import console, working
 from zoo.cli.results import FORMATS, Format
-from zoo.registry import info
-
-# The command that draws from a conditional entry, by its task.
-INSTEAD = {SUPER_RESOLUTION: "restore", LABEL_TO_PHOTO: "translate"}
+from zoo.tasks import task_of
 
 
 def sample_command(
@@ -43,16 +39,18 @@ def sample_command(
         bool, typer.Option("--separate", help="One file per image, in the folder OUT.")
     ] = False,
     format_: Format = None,
+    class_: Annotated[
+        str | None,
+        typer.Option(
+            "--class", help="Class of the images, for an entry for classes. Default: all in turn."
+        ),
+    ] = None,
 ) -> None:
     """Sample images and write them as one image file, or one by one."""
     from attnflow_keras.data import image_grid, save_image
 
-    task = info(name).get("task")
-    if task in INSTEAD:
-        raise ValueError(
-            f"entry {name!r} is for {task}: 'attnflow {INSTEAD[task]}' draws from it, given a "
-            "picture"
-        )
+    entry = entry_for("sample", name)
+    condition = task_of(entry).to_draw(entry["config"], n, class_)
     ending = format_ or "png"
     check_choice("--format", ending, FORMATS)
     out = out or Path("samples" if separate else f"samples.{ending}")
@@ -62,7 +60,7 @@ def sample_command(
         check_out(out, FORMATS)
     flow = load_flow(name)
     with working(f"sampling {counted(n, 'image')}"):
-        images = flow.sample(n, temperature=temperature, seed=seed)
+        images = flow.sample(n, condition, temperature=temperature, seed=seed)
     if separate:
         for index, image in enumerate(images):
             save_image(out / f"{index:04d}.{ending}", image)

@@ -6,18 +6,19 @@ from typing import Annotated, Any
 import typer
 
 from zoo.cli.common import (
-    LABEL_TO_PHOTO,
     Background,
     Json,
     Labels,
     Name,
     Resize,
     check_choice,
+    check_takes_labels,
     import_tensorflow,
 )
 from zoo.cli.console import print_json, results_as_json, working
 from zoo.errors import ZooError
 from zoo.registry import info
+from zoo.tasks import task_of
 
 FINE_TUNE_RATE = 1e-4
 FINE_TUNE_EMA = 0.99
@@ -52,7 +53,7 @@ def train_command(
         str | None,
         typer.Option(
             help="Train on your own images: a folder, a .npy or .npz file. Every tenth image is "
-            "held out; under 50 images, none. Or mnist, fashion_mnist or cifar10."
+            "held out; under 50 images, none. Or a data set, such as mnist."
         ),
     ] = None,
     labels: Labels = None,
@@ -194,23 +195,22 @@ def train_command(
     those that chose the weights, and the output says so.
     """
     entry = info(name)
-    takes_labels = entry.get("task") == LABEL_TO_PHOTO
-    if labels is not None and not (data and takes_labels):
-        raise ValueError(
-            f"--labels go with --data, for an entry for {LABEL_TO_PHOTO}; {name} is for "
-            f"{entry.get('task', 'another task')}"
-        )
-    if takes_labels and data is not None and labels is None and Path(data).exists():
-        raise ValueError(
-            f"--data {data}: photos need their label maps; name their folder with --labels"
-        )
+    from attnflow_keras.data import data_set, is_data_set
+
+    task = task_of(entry)
+    known = is_data_set(data)
+    if known:
+        data = data_set(str(data)).name
+    if labels is not None:
+        check_takes_labels(task)
+        if data is None or known:
+            raise ValueError("--labels goes with --data, and a folder or file of your photos")
+    if task.labels is not None and data is not None and not known and labels is None:
+        raise ValueError(f"--data {data}: {task.labels} with --labels")
     recorded = entry.get("training", {}).get("recipe")
     if recorded is None and data is None:
         raise ZooError(f"entry {name!r} has no recipe; give your images with --data")
-    from attnflow_keras.data.datasets import DATASETS
-    from attnflow_keras.data.paired import PAIRED
-
-    if data is None and recorded.get("dataset") not in (*DATASETS, *PAIRED):
+    if data is None and not is_data_set(recorded.get("dataset")):
         # A path in a stranger's file is none that the user chose.
         raise ZooError(
             f"entry {name!r} was trained on {recorded.get('dataset')!r:.80}, which is no data set "

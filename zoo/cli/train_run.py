@@ -1,6 +1,7 @@
 """What ``attnflow train`` does with its options: train, score, write the entry."""
 
 import datetime
+import functools
 import platform
 import shlex
 from dataclasses import dataclass
@@ -12,17 +13,7 @@ import numpy as np
 
 import zoo
 from attnflow_keras.core.untrusted import plain_name
-from attnflow_keras.data import load_labelled_folder
-from attnflow_keras.data.datasets import DATASETS, LICENSES
-from attnflow_keras.data.paired import LICENSES as PAIRED_LICENSES
-from attnflow_keras.data.paired import PAIRED, load_paired, load_pictures, training_source
-from attnflow_keras.data.sources import (
-    Labelled,
-    Photos,
-    PictureCrops,
-    SmallAndLarge,
-    WholePictures,
-)
+from attnflow_keras.data import data_set, is_data_set
 from attnflow_keras.metrics import evaluate_bits_per_dim
 from attnflow_keras.training import Recipe, train
 from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, read_curve, saved_epoch
@@ -30,10 +21,11 @@ from attnflow_keras.training.early_stopping import standing
 from attnflow_keras.training.mode import CURVE as MODE_CURVE
 from attnflow_keras.training.pretrain import CURVE as ENCODER_CURVE
 from zoo.card import metric_line
-from zoo.cli.common import load_data
 from zoo.cli.console import console, working
 from zoo.cli.interrupts import on_interrupt
 from zoo.cli.train_progress import TrainingProgress
+from zoo.tasks import task_of
+from zoo.tasks.base import Reading
 
 # Of fewer images a tenth tells nothing.
 ENOUGH = 50
@@ -76,7 +68,7 @@ class Job:
     @property
     def own_images(self) -> bool:
         """Whether the images are the user's own, which nobody has split."""
-        return self.recipe.dataset not in (*DATASETS, *PAIRED)
+        return not is_data_set(self.recipe.dataset)
 
 
 def run(job: Job) -> None:
@@ -85,7 +77,7 @@ def run(job: Job) -> None:
     keras.utils.set_random_seed(recipe.seed)
     with working(f"building {job.entry['name']}"):
         flow = zoo.load(job.name, weights=job.fine_tune, dtype=recipe.precision)
-    images, validation, test = _images(job, flow)
+    images, validation, test = _images(job)
     console.print(
         f"{len(images):,} images, {recipe.last_step:,} steps of {recipe.batch_size} in "
         f"{recipe.precision} on {job.device}; run in {folder}",
@@ -127,48 +119,26 @@ def run(job: Job) -> None:
     console.print(f"wrote {folder / 'entry'}")
 
 
-def _images(job: Job, flow: Any) -> tuple[Any, Any, Any]:
-    """Images to train on, to validate on and to test on; None where there are none."""
-    recipe, shape = job.recipe, flow.image_shape
-    if recipe.dataset in PAIRED:
-        validation, test = (load_paired(recipe.dataset, part) for part in ("validation", "test"))
-        if not flow.conditional:
-            photos = Photos(training_source(recipe.dataset))
-            return photos, validation["image"], test["image"]
-        return training_source(recipe.dataset), validation, test
-    if job.labels is not None:
-        pairs = load_labelled_folder(
-            recipe.dataset, job.labels, shape, recipe.resize, flow.palette, recipe.background
-        )
-        count = len(pairs["image"])
-        held_out = _held_out(recipe, count)
-        if held_out is None:
-            return _labelled(pairs, slice(None)), None, None
-        kept = np.setdiff1d(np.arange(count), held_out)
-        validation = {key: part[held_out] for key, part in pairs.items()}
-        return _labelled(pairs, kept), validation, None
-    if flow.conditional:
-        if recipe.dataset in DATASETS:
-            raise ValueError(
-                f"data set {recipe.dataset} has no pairs for {job.entry.get('task')}; those that "
-                f"have are {', '.join(PAIRED)}, or give a folder of images"
-            )
-        pictures = load_pictures(recipe.dataset, shape[:2], recipe.background)
-        crops = PictureCrops(pictures, *shape[:2])
-        console.print("training on crops of all images: none is held out, so nothing is scored")
-        return SmallAndLarge(crops, flow.scale), None, None
+def _images(job: Job) -> tuple[Any, Any, Any]:
+    """What is trained on, validated on and tested on; None where there is nothing."""
+    recipe, config = job.recipe, job.entry["config"]
+    task = task_of(job.entry)
     if not job.own_images:
-        images, validation, test = (
-            load_data(f"{recipe.dataset}:{split}", shape, False)
-            for split in ("train", "validation", "test")
-        )
-        return images, validation[: recipe.validation_images], test
-    images = load_data(recipe.dataset, shape, recipe.resize, recipe.background)
-    held_out = _held_out(recipe, len(images))
-    if held_out is None:
-        return images, None, None
-    kept = np.setdiff1d(np.arange(len(images)), held_out)
-    return images[kept], images[held_out][: recipe.validation_images], None
+        known = data_set(recipe.dataset)
+        source = task.training(config, known)
+        parts = [task.of_data_set(config, known, split) for split in ("validation", "test")]
+        return source, _part(parts[0], recipe.validation_images), _part(parts[1])
+    reading = Reading(job.labels, recipe.resize, recipe.background)
+    held_out = functools.partial(_held_out, recipe)
+    source, validation = task.own(config, recipe.dataset, reading, held_out, console.print)
+    return source, _part(validation, recipe.validation_images), None
+
+
+def _part(pair: tuple[Any, Any] | None, count: int | None = None) -> Any:
+    """The first so many images as ``fit`` takes them: an array, or a dict with their conditions."""
+    if pair is None or pair[1] is None:
+        return None if pair is None else pair[0][:count]
+    return {"image": pair[0][:count], "condition": pair[1][:count]}
 
 
 def _held_out(recipe: Recipe, count: int) -> Any:
@@ -182,11 +152,6 @@ def _held_out(recipe: Recipe, count: int) -> Any:
         )
     console.print(f"fewer than {ENOUGH} images: none is held out, so nothing is scored")
     return None
-
-
-def _labelled(pairs: dict[str, Any], rows: Any) -> Labelled:
-    """The user's photos and label maps as they are: a mirrored street sign is none."""
-    return Labelled(WholePictures(pairs["image"][rows], pairs["condition"][rows], flip=False))
 
 
 def _kept(job: Job) -> str:
@@ -226,11 +191,11 @@ def _metadata(
 ) -> dict[str, Any]:
     recipe, entry = job.recipe, job.entry
     other = job.own_images or job.other_data
-    known = {**LICENSES, **PAIRED_LICENSES}
+    of_data = None if job.own_images else data_set(recipe.dataset).license
     # What another entry says of its data and weights is not so of these.
     stated = {
         "description": _description(job) if other else entry.get("description"),
-        "dataset_license": job.data_license or known.get(recipe.dataset),
+        "dataset_license": job.data_license or of_data,
         "license": job.license or (None if other else entry.get("license")),
         "derived_from": entry["name"] if job.fine_tune else None,
     }

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from attnflow_keras.core.untrusted import read_json
-from zoo.cli.common import LABEL_TO_PHOTO, Background, Json, Name, check_not_inputs, load_flow
+from zoo.cli.common import Background, Json, Name, check_not_inputs, entry_for, load_flow
 from zoo.cli.results import Format, Out, Results, Separate, counted
-from zoo.registry import info
+from zoo.tasks import task_of
+from zoo.tasks.base import Reading
+from zoo.tasks.label_to_photo import read_palette
 
 
 def translate_command(
@@ -70,26 +71,22 @@ def translate_command(
 
     from attnflow_keras.data.picture_files import Notes
 
-    entry = info(name)
-    if entry.get("task") != LABEL_TO_PHOTO:
-        raise ValueError(
-            f"entry {name!r} is for the task {entry.get('task', 'unknown')}; 'attnflow list --task "
-            f"{LABEL_TO_PHOTO}' shows those for label maps"
-        )
+    entry = entry_for("translate", name)
+    task, config = task_of(entry), entry["config"]
     results = Results(
         labels, out, "photos" if len(labels) > 1 else "photo", separate, format_, samples
     )
-    size = tuple(entry["config"]["image_shape"][:2])
-    own = entry["config"].get("palette")
-    given = None if palette is None else _read_palette(palette, own)
+    size = tuple(config["image_shape"][:2])
+    own = config.get("palette")
+    given = None if palette is None else read_palette(palette, own)
     if palette is not None:
         check_not_inputs(results.targets, [palette])
     done_to = Notes(labels[0] if len(labels) == 1 else "label maps")
+    how = Reading(None, resize, background, palette=given, nearest=nearest, notes=done_to)
     files, partners = results.pictures, results.partners(photo, "--photo")
 
     def read(number: int) -> tuple[Any, Any]:
-        fixed = size if resize else None
-        condition = _read(files[number].path, own, given, nearest, fixed, done_to)
+        condition = task.condition(config, files[number].path, how)
         path = partners[number]
         if path is None:
             return condition, None
@@ -115,76 +112,8 @@ def translate_command(
     results.make("drawing", translate, as_json)
 
 
-def _read(path: Path, own: Any, given: Any, nearest: bool, size: Any, done_to: Any) -> Any:
-    """What the entry's flow takes of one label map, resized where a size is given."""
-    from attnflow_keras.data import load_label_map
-    from attnflow_keras.data.picture_files import fitted
-
-    # By the user's palette an indexed image is read as colours.
-    read = load_label_map(path, own, colours=given is not None)
-    if size is not None:
-        read = fitted(read, size, True, path, notes=done_to)
-    return _condition(read, path, own, given, nearest)
-
-
 def _photo(path: Path, size: Any, resize: bool, background: str | None, done_to: Any) -> Any:
     from attnflow_keras.data import load_picture
     from attnflow_keras.data.picture_files import fitted
 
     return fitted(load_picture(path, background), size, resize, path, False, done_to)
-
-
-def _condition(labels: Any, path: Path, own: Any, given: Any, nearest: bool) -> Any:
-    """What the entry's flow takes: classes where it has a palette, else colours."""
-    from attnflow_keras.data.label_maps import known_classes
-
-    classes = labels.ndim == 2
-    if own is not None:
-        if classes and given is not None:
-            raise ValueError(
-                f"--palette says which class a colour is; {path} holds classes already"
-            )
-        try:
-            return known_classes(labels, own if given is None else given, path, nearest)
-        except ValueError as error:
-            hint = "" if classes else ". --palette names others, --nearest takes the nearest ones"
-            raise ValueError(f"{error}{hint}") from error
-    if not classes:
-        if given is not None or nearest:
-            raise ValueError(
-                f"--palette and --nearest: {path} is of colours and the entry takes any"
-            )
-        return labels
-    if given is None:
-        raise ValueError(
-            f"{path} is a map of classes and the entry has no palette; give one with --palette, "
-            "or an image of colours"
-        )
-    return given[known_classes(labels, given, path)]
-
-
-def _read_palette(path: Path, own: Any) -> Any:
-    """The user's palette, uint8 ``(classes, 3)``."""
-    import numpy as np
-
-    if not path.is_file():
-        raise FileNotFoundError(f"--palette: no file {path}")
-    try:
-        colours = read_json(path)
-    except ValueError as error:
-        raise ValueError(f"--palette: {path} is no JSON: {error}") from error
-    try:
-        table = np.asarray(colours)
-    except ValueError:  # rows of several lengths
-        table = np.zeros(0)
-    if table.ndim != 2 or table.shape[1] != 3 or table.dtype.kind != "i":
-        raise ValueError(f"--palette: {path} must hold a list of [red, green, blue]")
-    if table.min() < 0 or table.max() > 255:
-        raise ValueError(f"--palette: {path} must hold numbers of 0 to 255; got {table.max()}")
-    most = 256 if own is None else len(own)
-    if len(table) > most:
-        raise ValueError(
-            f"--palette: {path} must hold at most {most} colours, one for each class; got "
-            f"{len(table)}"
-        )
-    return table.astype("uint8")

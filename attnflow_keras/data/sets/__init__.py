@@ -1,0 +1,1 @@
+"""The data sets: each module defines one :class:`~attnflow_keras.data.dataset.DataSet` or more."""

@@ -1,0 +1,35 @@
+"""What flows are for. Each module defines one :class:`~zoo.tasks.base.Task`."""
+
+import functools
+from typing import Any
+
+from attnflow_keras.core.discovery import one_of_each
+from zoo.tasks.base import Task
+
+__all__ = ["Task", "results", "task_of", "tasks", "those"]
+
+
+@functools.cache
+def tasks() -> dict[str, Task]:
+    """All tasks by name, in the order in which they are listed."""
+    found = one_of_each("zoo.tasks", Task)  # type: ignore[type-abstract]
+    return dict(sorted(found.items(), key=lambda item: (item[1].rank, item[0])))
+
+
+def task_of(entry: dict[str, Any]) -> Task:
+    """The task of an entry; one that names none, or an unknown one, is unconditional."""
+    return tasks().get(str(entry.get("task")), tasks()["unconditional"])
+
+
+def results() -> dict[str, str]:
+    """Titles of the results that ``attnflow evaluate`` records, by their key in metadata."""
+    return {task.result: task.title for task in tasks().values() if task.result}
+
+
+def those(**attributes: Any) -> str:
+    """Names of the tasks that have these attributes, in words."""
+    return " and ".join(
+        name
+        for name, task in tasks().items()
+        if all(getattr(task, key) == value for key, value in attributes.items())
+    )
