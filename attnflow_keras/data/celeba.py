@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from attnflow_keras.core.checks import check_choice, check_integer
-from attnflow_keras.core.files import check_free, replacing_folder, restore_folder
+from attnflow_keras.core.checks import check_integer
+from attnflow_keras.core.files import check_free
 from attnflow_keras.data.bicubic import bicubic_resize
 from attnflow_keras.data.dataset import SPLITS
 from attnflow_keras.data.picture_files import is_hidden
 from attnflow_keras.data.pictures import SUFFIXES, open_picture
+from attnflow_keras.data.prepared import load_split, write_splits
 
 LICENSE = "CelebA, MMLAB, The Chinese University of Hong Kong, non-commercial research only"
 
@@ -92,27 +92,16 @@ def prepare_celeba(
     numbers: dict[str, list[int]] = {split: [] for split in SPLITS}
     for number in sorted(files):
         numbers[celeba_split(number)].append(number)
-    counts = {split: len(members) for split, members in numbers.items() if members}
-    done = 0
-    with replacing_folder(target, overwrite) as part:
-        for split, count in counts.items():
-            (part / split).mkdir()
-            np.save(part / split / "numbers.npy", np.array(numbers[split], dtype="int32"))
-            # Written as it goes: a split may be larger than the memory.
-            images: Any = np.lib.format.open_memmap(
-                part / split / "images.npy",
-                mode="w+",
-                dtype=np.dtype("uint8"),
-                shape=(count, size, size, 3),
-            )
-            for index, number in enumerate(numbers[split]):
-                images[index] = _prepare(files[number], size, crop)
-                done += 1
-                if progress is not None:
-                    progress(done, len(files))
-            images.flush()
-            del images  # closes the file
-    return counts
+    return write_splits(
+        target,
+        numbers,
+        size,
+        {"images": 3},
+        lambda number: (_prepare(files[number], size, crop),),
+        overwrite,
+        progress,
+        lambda folder, members: np.save(folder / "numbers.npy", np.array(members, dtype="int32")),
+    )
 
 
 def load_celeba(folder: str | Path, split: str) -> np.ndarray:
@@ -128,21 +117,7 @@ def load_celeba(folder: str | Path, split: str) -> np.ndarray:
         FileNotFoundError: the folder holds no such split.
         ValueError: an unknown split, or a file that is not what it should be.
     """
-    check_choice("split", split, SPLITS)
-    restore_folder(folder)
-    path = Path(folder) / split / "images.npy"
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}; prepare_celeba writes it")
-    try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"can't read {path}: it is damaged or no array of images") from error
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-        raise ValueError(
-            f"{path} must hold uint8 images of shape (n, size, size, 3); got {images.dtype} of "
-            f"shape {images.shape}"
-        )
-    return images
+    return load_split(folder, split, "images", (3,), "prepare_celeba")
 
 
 def _numbered_files(source: Path) -> dict[int, Path]:

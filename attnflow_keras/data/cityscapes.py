@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from attnflow_keras.core.checks import check_choice, check_integer
-from attnflow_keras.core.files import check_free, replacing_folder, restore_folder
+from attnflow_keras.core.checks import check_integer
+from attnflow_keras.core.files import check_free
 from attnflow_keras.data.dataset import SPLITS
 from attnflow_keras.data.picture_files import is_hidden
 from attnflow_keras.data.pictures import open_picture
+from attnflow_keras.data.prepared import load_split, write_splits
 
 LICENSE = "Cityscapes, Daimler AG, MPI Informatics, TU Darmstadt, non-commercial research only"
 
@@ -63,33 +64,12 @@ def prepare_cityscapes(
     check_integer("size", size)
     check_free(Path(target), overwrite)
     found = {split: _pairs(Path(source), split, boundaries) for split in SPLITS}
-    total = sum(map(len, found.values()))
-    if not total:
+    if not any(found.values()):
         raise ValueError(f"{source} holds no image leftImg8bit/<split>/<city>/*{PHOTO}")
-    done = 0
-    with replacing_folder(target, overwrite) as part:
-        for split, pairs in found.items():
-            if not pairs:
-                continue
-            (part / split).mkdir()
-            arrays = {
-                name: np.lib.format.open_memmap(
-                    part / split / f"{name}.npy",
-                    mode="w+",
-                    dtype=np.dtype("uint8"),
-                    shape=(len(pairs), size, size, channels),
-                )
-                for name, channels in (("images", 3), ("labels", 4 if boundaries else 3))
-            }
-            for index, files in enumerate(pairs):
-                arrays["images"][index], arrays["labels"][index] = _prepare(files, size)
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-            for array in arrays.values():
-                array.flush()
-            del arrays  # closes the files
-    return {split: len(pairs) for split, pairs in found.items() if pairs}
+    channels = {"images": 3, "labels": 4 if boundaries else 3}
+    return write_splits(
+        target, found, size, channels, lambda files: _prepare(files, size), overwrite, progress
+    )
 
 
 def load_cityscapes(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -107,24 +87,10 @@ def load_cityscapes(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndar
         FileNotFoundError: the folder holds no such split.
         ValueError: an unknown split, or a file that is not what it should be.
     """
-    check_choice("split", split, SPLITS)
-    restore_folder(folder)
-    arrays = []
-    for name in ("images", "labels"):
-        path = Path(folder) / split / f"{name}.npy"
-        if not path.is_file():
-            raise FileNotFoundError(f"no file {path}; prepare_cityscapes writes it")
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise ValueError(f"can't read {path}: it is damaged or no array of images") from error
-        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (3, 4):
-            raise ValueError(
-                f"{path} must hold uint8 images of shape (n, size, size, 3 or 4); got "
-                f"{array.dtype} of shape {array.shape}"
-            )
-        arrays.append(array)
-    images, labels = arrays
+    images, labels = (
+        load_split(folder, split, name, (3, 4), "prepare_cityscapes")
+        for name in ("images", "labels")
+    )
     if images.shape[:3] != labels.shape[:3]:
         raise ValueError(
             f"{folder}/{split}: images and labels must agree; got shapes {images.shape} and "

@@ -1,5 +1,7 @@
 """``attnflow prepare-celeba`` and ``attnflow prepare-cityscapes``."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,17 +27,8 @@ def prepare_celeba_command(
     """Cut CelebA's aligned faces to squares, reduce them, and sort them into their splits."""
     from attnflow_keras.data.celeba import CROP, prepare_celeba
 
-    with working("preparing, in per cent", 100) as report:
-        counts = prepare_celeba(
-            source,
-            out,
-            size,
-            crop=None if whole else CROP,
-            overwrite=overwrite,
-            progress=lambda done, count: report(100 * done // count),
-        )
-    found = ", ".join(f"{count:,} for {split}" for split, count in counts.items())
-    console.print(f"wrote {out}: {found}")
+    crop = None if whole else CROP
+    _run(out, functools.partial(prepare_celeba, source, out, size, crop, overwrite))
 
 
 def prepare_cityscapes_command(
@@ -56,14 +49,11 @@ def prepare_cityscapes_command(
     """Resize Cityscapes' images and colour label maps to squares, by split."""
     from attnflow_keras.data import prepare_cityscapes
 
+    _run(out, functools.partial(prepare_cityscapes, source, out, size, boundaries, overwrite))
+
+
+def _run(out: Path, prepare: Callable[..., dict[str, int]]) -> None:
     with working("preparing, in per cent", 100) as report:
-        counts = prepare_cityscapes(
-            source,
-            out,
-            size,
-            boundaries,
-            overwrite=overwrite,
-            progress=lambda done, count: report(100 * done // count),
-        )
+        counts = prepare(progress=lambda done, count: report(100 * done // count))
     found = ", ".join(f"{count:,} for {split}" for split, count in counts.items())
     console.print(f"wrote {out}: {found}")
