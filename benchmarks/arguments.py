@@ -3,9 +3,8 @@
 import argparse
 import math
 
+from attnflow_keras.core.policies import POLICIES as PRECISIONS  # noqa: F401 (for the parsers)
 from zoo import ZooError, info
-
-PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 
 
 def count(text: str) -> int:

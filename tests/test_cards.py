@@ -4,11 +4,14 @@ import json
 
 import keras
 import pytest
+from huggingface_hub import ModelCard
 
 import zoo
+from attnflow_keras.training import Recipe
+from zoo.card import render
 from zoo.cli.train_run import Job, _metadata
 from zoo.folder import update_metadata
-from zoo.registry import PRESETS
+from zoo.registry import PRESETS, read_config, read_metadata
 
 STATED = {
     "task": "unconditional",
@@ -45,6 +48,37 @@ def test_entries_that_come_with_the_package_load_by_name():
         text = card(PRESETS / name)
         assert f'zoo.load("{name}")' in text
         assert ("curve.csv" in text) == (PRESETS / name / "curve.csv").exists()
+
+
+def test_the_hub_reads_licence_task_data_and_scores():
+    for folder in (path.parent for path in PRESETS.glob("*/card.md")):
+        metadata = read_metadata(folder, folder)
+        files = [path.name for path in folder.iterdir()]
+        assert card(folder) == render(metadata, read_config(folder, folder), files, True)
+        data = ModelCard(card(folder)).data
+        assert data.license == metadata["license"].lower()
+        assert data.library_name == "keras"
+        assert data.pipeline_tag in ("unconditional-image-generation", "image-to-image")
+        assert data.datasets == [metadata["dataset"]]
+        scores = [(s.dataset_split, s.metric_value) for s in data.eval_results or ()]
+        expected = [(m["split"].split()[1], m["value"]) for m in metadata.get("metrics", ())]
+        assert scores == expected
+
+
+def test_what_the_hub_has_no_name_for(tiny_flow, tmp_path):
+    stated = {"license": "ask: me\n", "dataset": "/home/me/pictures", "task": "art"}
+    data = ModelCard(card(zoo.save(tiny_flow, tmp_path / "own", stated))).data
+    assert (data.license, data.license_name) == ("other", "ask: me\n")
+    assert data.datasets is None
+    assert data.pipeline_tag is None
+
+
+def test_a_card_shows_the_settings_of_a_run_that_are_not_the_defaults(tiny_flow, tmp_path):
+    recipe = {**Recipe("x", learning_rate=5e-4).to_dict(), "sparkle": "|"}
+    text = card(zoo.save(tiny_flow, tmp_path / "own", {"training": {"recipe": recipe}}))
+    assert "| learning_rate | 0.0005 | peak learning rate, reached after" in text
+    assert "| batch_size |" not in text
+    assert "sparkle" not in text
 
 
 def test_a_copy_keeps_what_is_stated_of_its_weights(entry, tmp_path):

@@ -1,21 +1,21 @@
 """The command line, on a small entry in a folder."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import zoo
 from attnflow_keras.data import save_image
 from attnflow_keras.data.augment import AUGMENTATIONS
-from attnflow_keras.layers.flow_layer import POLICIES
 from attnflow_keras.training import recipe
 from zoo.cli.app import app, main
-from zoo.cli.common import PRECISIONS
-from zoo.cli.train import CHOICES, LARGEST_SEED, make_recipe
+from zoo.cli.train import make_recipe
 
 runner = CliRunner()
 
@@ -197,15 +197,15 @@ def test_train_option_errors(folder, pictures, tmp_path, monkeypatch):
         (("--precision", "float16"), r"--precision must be one of float32, .*; got 'float16'"),
         (
             ("--augment", "flip"),
-            "--augment must be one of shift, shift_flip, recolor, none; got 'flip'",
+            "--augment must be one of none, shift, shift_flip, recolor; got 'flip'",
         ),
         (("--optimizer", "sgd"), "--optimizer must be one of adam, adamax; got 'sgd'"),
         (
             ("--schedule", "step"),
             "--schedule must be one of cosine, constant, halving, linear; got 'step'",
         ),
-        (("--ema", 1.0), r"--ema must lie in \[0, 1\), .*; got 1.0"),
-        (("--learning-rate", 0), "--learning-rate must be positive; got 0.0"),
+        (("--ema", 1.0), r"--ema must be a number in \[0, 1\); got 1.0"),
+        (("--learning-rate", 0), "--learning-rate must be a positive number; got 0.0"),
     ):
         with pytest.raises(ValueError, match=message):
             run(*common, *options)
@@ -233,12 +233,18 @@ def test_train_option_errors(folder, pictures, tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
-def test_choices_are_those_of_recipes():
-    assert CHOICES["precision"] == recipe.PRECISIONS
-    assert CHOICES["optimizer"] == recipe.OPTIMIZERS
-    assert CHOICES["schedule"] == recipe.SCHEDULES
-    assert CHOICES["augment"] == (*AUGMENTATIONS, "none")
-    assert recipe.SEED_LIMIT == LARGEST_SEED
+def test_options_of_train_are_the_settings_of_recipes():
+    command = get_command(app).commands["train"]
+    options = {option.name: option for option in command.params}
+    settings = {f.name: f for f in dataclasses.fields(recipe.Recipe)}
+    assert settings.keys() - options.keys() == {"dataset", "stop_step"}
+    for name, field in settings.items():
+        if name not in ("dataset", "stop_step", "resize", "background"):
+            start = field.metadata["help"][1:30]
+            assert start in options[name].help
+            assert f"    {name}: {field.metadata['help'][:30]}" in recipe.Recipe.__doc__
+    assert f"[0<=x<={recipe.SEED_LIMIT}]" in runner.invoke(app, ["train", "--help"]).output
+    assert (None, *AUGMENTATIONS) == recipe.AUGMENTATIONS
 
 
 def test_short_runs_average_and_warm_up_over_a_tenth():
@@ -276,7 +282,6 @@ def test_score_under_another_precision(folder, tmp_path, tiny_images):
     assert text.endswith("16 images) under mixed_bfloat16")
     with pytest.raises(ValueError, match="--precision must be one of float32, .*; got 'float16'"):
         run("score", folder, tmp_path / "a.npy", "--precision", "float16")
-    assert PRECISIONS == POLICIES
 
 
 def test_errors_are_one_line_and_exit_status_1(monkeypatch, capsys, tmp_path):

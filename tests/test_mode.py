@@ -41,8 +41,7 @@ def test_the_loss_is_that_of_the_likelihood_and_the_error(pairs):
     flow.compile(jit_compile=False)
     plain = flow.evaluate(pairs, verbose=0, return_dict=True)
     assert set(plain) == {"loss", "bits_per_dim"}
-    flow.mode_weight = 5.0
-    flow.compile(jit_compile=False)
+    flow.compile(mode_weight=5.0, jit_compile=False)
     scores = flow.evaluate(pairs, verbose=0, return_dict=True)
     assert scores["bits_per_dim"] == pytest.approx(plain["bits_per_dim"], rel=1e-5)
     assert scores["mode_error"] == pytest.approx(error_at_0(flow, pairs), rel=1e-4)
@@ -63,7 +62,7 @@ def test_the_error_falls_and_the_likelihood_stays(source, pairs, tmp_path):  # n
     rows = read_curve(tmp_path / "b" / CURVE)
     assert [row["step"] for row in rows] == [20, 40]
     assert rows[-1]["val_mode_error"] == pytest.approx(error_at_0(flow, pairs), rel=1e-3)
-    assert flow.mode_weight == 0
+    assert flow.training_settings.mode_weight == 0
 
 
 def test_a_killed_run_goes_on(source, tmp_path, monkeypatch):  # noqa: F811
@@ -97,16 +96,15 @@ def test_an_unconditional_flow_is_refused(tiny_images, tmp_path):
     with pytest.raises(ValueError, match="mode_steps is for conditional flows; got 6 and a"):
         train(make_tiny_flow(), recipe(), tiny_images, None, tmp_path / "run", verbose=0)
     flow = make_tiny_flow()
-    flow.mode_weight = 1.0
     with pytest.raises(ValueError, match="mode_weight must be 0 for an unconditional flow"):
-        flow.compile(keras.optimizers.Adam(1e-3))
+        flow.compile(keras.optimizers.Adam(1e-3), mode_weight=1.0)
 
 
 def test_bad_settings():
     for changes, message in (
         ({"mode_steps": -1}, "mode_steps must be an integer of at least 0; got -1"),
-        ({"mode_rate": 0}, "mode_rate must be positive; got 0"),
-        ({"mode_weight": 0}, "mode_weight must be positive; got 0"),
+        ({"mode_rate": 0}, "mode_rate must be a positive number; got 0"),
+        ({"mode_weight": 0}, "mode_weight must be a positive number; got 0"),
     ):
         with pytest.raises(ValueError, match=message):
             recipe(**changes)

@@ -54,8 +54,9 @@ for name, kind, mode_weight, weighted in (
         with scope:
             flow = kind()
             flow.adapt(data)
-            flow.mode_weight = mode_weight
-            flow.compile(keras.optimizers.SGD(1e-2), jit_compile=False)
+            flow.compile(
+                keras.optimizers.SGD(1e-2), mode_weight=mode_weight, jit_compile=False
+            )
         before = flow.get_weights()
         options = {"batch_size": 16, "verbose": 0}
         weight = np.linspace(0, 2, 33) if weighted else None

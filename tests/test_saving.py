@@ -1,6 +1,7 @@
 """``.keras`` files, entries and Keras' own exports of a flow; what a flow says of itself."""
 
 import json
+import zipfile
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from attnflow_keras.flow.training_settings import TrainingSettings
 from tests.conftest import make_tiny_flow
 from tests.test_flow_errors import ConditionalFlow
 from tests.test_label_flows import make_cglow, make_dualglow, make_fullglow
@@ -19,8 +21,7 @@ def frozen(tiny_images):
     flow = make_tiny_flow()
     flow.adapt(tiny_images)
     flow.level_1.trainable = False
-    flow.noise_seed = 5
-    flow.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    flow.compile(keras.optimizers.Adam(1e-3), noise_seed=5, jit_compile=False)
     flow.fit(tiny_images[:32], batch_size=16, shuffle=False, verbose=0)
     return flow
 
@@ -134,3 +135,70 @@ def test_a_flow_says_what_it_is(frozen, capsys):
     frozen.summary(print_fn=printed.append)
     assert any("prior_2" in line for line in printed)
     assert lines[-1].split()[:2] == ["5,929", "weights,"]
+
+
+# What version 0.1.0 wrote for compile(SGD(1e-2), jit_compile=False) and three attributes.
+FORMER_COMPILE_CONFIG = {
+    "optimizer": {
+        "module": "keras.optimizers",
+        "class_name": "SGD",
+        "config": {"name": "sgd", "learning_rate": 0.009999999776482582, "momentum": 0.0},
+        "registered_name": None,
+    },
+    "loss": None,
+    "loss_weights": None,
+    "metrics": None,
+    "weighted_metrics": None,
+    "run_eagerly": False,
+    "steps_per_execution": 1,
+    "jit_compile": False,
+    "mode_weight": 2.0,
+    "freeze_steps": 3,
+    "noise_seed": 5,
+}
+
+
+def test_settings_of_training_survive_in_new_and_former_files(tmp_path):
+    flow = make_srflow()
+    flow.compile("sgd", mode_weight=2.0, freeze_steps=3, noise_seed=5)
+    expected = TrainingSettings(mode_weight=2.0, freeze_steps=3, noise_seed=5)
+    flow.save(tmp_path / "new.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "new.keras") as new,
+        zipfile.ZipFile(tmp_path / "former.keras", "w") as former,
+    ):
+        for name in new.namelist():
+            content = new.read(name)
+            if name == "config.json":
+                config = {**json.loads(content), "compile_config": FORMER_COMPILE_CONFIG}
+                content = json.dumps(config).encode()
+            former.writestr(name, content)
+    for name in ("new", "former"):
+        loaded = keras.saving.load_model(tmp_path / f"{name}.keras")
+        assert loaded.training_settings == expected
+        assert loaded.noise_seed == 5
+
+
+def test_settings_of_training_are_arguments_of_compile_only():
+    flow = make_tiny_flow()
+    assert flow.noise_seed == flow.seed
+    for name in ("noise_seed", "training_settings"):
+        with pytest.raises(AttributeError):
+            setattr(flow, name, 5)
+    flow.compile("sgd", noise_seed=5)
+    flow.compile("sgd")
+    assert flow.training_settings == TrainingSettings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mode_weight": -1.0}, "mode_weight must be a number of at least 0; got -1.0"),
+        ({"freeze_steps": 1.5}, "freeze_steps must be an integer of at least 0; got 1.5"),
+        ({"freeze_steps": 3}, "freeze_steps must be 0 for a flow without an encoder"),
+        ({"noise_seed": -1}, "noise_seed must be an integer of at least 0, or None; got -1"),
+    ],
+)
+def test_bad_settings_of_training(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_tiny_flow().compile("sgd", **settings)

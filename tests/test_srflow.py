@@ -183,8 +183,7 @@ def test_fit_lowers_the_loss_and_moves_the_encoder_only_when_it_is_free():
     flow = make_srflow(split="all")
     images, conditions = pairs(flow, 32)
     flow.adapt({"image": images, "condition": conditions})
-    flow.freeze_steps = 4
-    flow.compile(optimizer=keras.optimizers.Adam(1e-2))
+    flow.compile(keras.optimizers.Adam(1e-2), freeze_steps=4)
     data = {"image": images // 8, "condition": conditions}
     start = [np.array(v) for v in flow.encoder.trainable_variables]
     first = flow.fit(data, batch_size=8, epochs=1, verbose=0).history["loss"][0]

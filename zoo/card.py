@@ -1,11 +1,14 @@
 """Model cards, written from metadata."""
 
+import dataclasses
+import re
 from collections.abc import Collection
 from typing import Any
 
 from attnflow_keras.core.exactness import EXACT
 from attnflow_keras.core.wording import counted
-from zoo.tasks import results
+from attnflow_keras.training.recipe import Recipe
+from zoo.tasks import results, tasks
 
 _ESCAPES = str.maketrans({"<": "&lt;", "[": "\\[", "|": "\\|"})
 
@@ -20,6 +23,9 @@ def _code(text: str) -> str:
 
 
 UNSTATED = "not stated"
+
+# Names of the hub for licences that weights often have.
+HUB_LICENSES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
 
 
 def render(
@@ -38,7 +44,7 @@ def render(
             ``zoo.load`` knows it by its name.
     """
     name = metadata["name"]
-    lines = [f"# {shown(name)}", ""]
+    lines = [*_header(metadata), "", f"# {shown(name)}", ""]
     if metadata.get("description"):
         lines += [shown(metadata["description"]), ""]
     trained = "bytes" in metadata
@@ -76,8 +82,56 @@ def render(
                 show = _code if key == "command" else shown
                 lines.append(f"- {key}: {show(training[key])}")
         curve = "`curve.csv` has the curve. " if "curve.csv" in files else ""
-        lines += ["", curve + shown(training.get("note", ""))]
+        lines += ["", curve + shown(training.get("note", "")), "", *_recipe(training)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _header(metadata: dict[str, Any]) -> list[str]:
+    """The YAML that the Hugging Face hub reads: licence, library, task, data and scores."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    licence = metadata.get("license")
+    known = licence is None or licence.lower() in HUB_LICENSES
+    # A path of the user's disk is no name of a data set.
+    named = re.fullmatch(r"[\w.-]+", metadata.get("dataset") or "")
+    scores = [metric for metric in metadata.get("metrics", []) if metric["name"] == "bits_per_dim"]
+    dataset = named[0] if named else "own images"
+    task = tasks().get(metadata.get("task", ""))
+    pipeline = None if task is None else task.pipeline
+    data = ModelCardData(
+        model_name=metadata["name"],
+        license=licence and licence.lower() if known else "other",
+        license_name=None if known else licence,
+        library_name="keras",
+        pipeline_tag=pipeline,
+        tags=["normalizing-flow", "attnflow-keras"],
+        datasets=[named[0]] if named else None,
+        metrics=["bits_per_dim"] if scores else None,
+        eval_results=[
+            EvalResult(
+                task_type=pipeline or "other",
+                dataset_type=dataset,
+                dataset_name=dataset,
+                dataset_split=score["split"].split()[-1],
+                metric_type=score["name"],
+                metric_value=score["value"],
+            )
+            for score in scores
+        ]
+        or None,
+    )
+    return ["---", data.to_yaml(), "---"]
+
+
+def _recipe(training: dict[str, Any]) -> list[str]:
+    """The settings of the recipe that are not the defaults, and what they mean."""
+    given = training.get("recipe") or {}
+    rows = [
+        f"| {field.name} | {shown(given[field.name])} | {shown(field.metadata['help'])} |"
+        for field in dataclasses.fields(Recipe)
+        if field.name in given and given[field.name] != field.default and field.name != "dataset"
+    ]
+    return ["| setting | value | |", "|---|---|---|", *rows] if rows else []
 
 
 def _exactness(grey_levels: dict[str, float]) -> list[str]:
@@ -138,7 +192,7 @@ def result_notes(result: dict[str, Any]) -> list[str]:
             "LPIPS and PSNR tell those from photos"
         )
     notes.append(
-        f"{counted(result['items'], 'picture')} of {result['split']}; ± is the standard error"
+        f"{counted(result['items'], 'image')} of {result['split']}; ± is the standard error"
     )
     return notes
 

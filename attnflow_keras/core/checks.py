@@ -5,20 +5,18 @@ Messages name the argument, what was expected and what came.
 
 import math
 from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import Any, TypeGuard
-
-import numpy as np
 
 
 def is_integer(value: Any) -> TypeGuard[int]:
     """Whether it is an integer of Python or NumPy; a bool is none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether it is a finite real number of Python or NumPy; a bool is none."""
-    real = isinstance(value, int | float | np.integer | np.floating)
-    return real and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_integer(

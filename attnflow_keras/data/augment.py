@@ -26,18 +26,12 @@ def shift_flip(images: np.ndarray, seed: int, step: int) -> np.ndarray:
     Returns:
         New images of the same shape and dtype.
     """
-    n, height, width, _ = images.shape
+    n = len(images)
     rng = noise.generator(seed, AUGMENT + step)
     offset = rng.integers(0, 2 * PAD, n) - PAD
     along_x = rng.integers(0, 2, n) == 0
     flip = rng.integers(0, 2, n) == 1
-    # Reading beyond the edge is reading the edge: no padded copy is made.
-    rows = np.arange(height) + np.where(along_x, 0, offset)[:, None]
-    columns = np.arange(width) + np.where(along_x, offset, 0)[:, None]
-    rows = np.clip(rows, 0, height - 1)
-    columns = np.clip(columns, 0, width - 1)
-    columns = np.where(flip[:, None], columns[:, ::-1], columns)
-    return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return _read_at(images, np.where(along_x, 0, offset), np.where(along_x, offset, 0), flip)
 
 
 def shift(images: np.ndarray, seed: int, step: int) -> np.ndarray:
@@ -54,12 +48,10 @@ def shift(images: np.ndarray, seed: int, step: int) -> np.ndarray:
     Returns:
         New images of the same shape and dtype.
     """
-    n, height, width, _ = images.shape
+    n = len(images)
     rng = noise.generator(seed, AUGMENT + step)
     down, right = rng.integers(-1, 2, (2, n)) * rng.integers(0, 2, n)
-    rows = np.clip(np.arange(height) - down[:, None], 0, height - 1)
-    columns = np.clip(np.arange(width) - right[:, None], 0, width - 1)
-    return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return _read_at(images, -down, -right, np.zeros(n, bool))
 
 
 def recolor(images: np.ndarray, seed: int, step: int) -> np.ndarray:
@@ -97,8 +89,11 @@ AUGMENTATIONS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
 }
 
 
-def check_augment(augment: str | None) -> None:
-    """Raise ValueError unless ``augment`` is None or names an augmentation."""
-    if augment is not None and augment not in AUGMENTATIONS:
-        known = ", ".join(map(repr, AUGMENTATIONS))
-        raise ValueError(f"augment must be None or one of {known}; got {augment!r}")
+def _read_at(images: np.ndarray, top: np.ndarray, left: np.ndarray, flip: np.ndarray) -> np.ndarray:
+    """Images read from row ``top`` and column ``left`` on, one of each an image, then flipped."""
+    n, height, width, _ = images.shape
+    # Reading beyond the edge is reading the edge: no padded copy is made.
+    rows = np.clip(np.arange(height) + top[:, None], 0, height - 1)
+    columns = np.clip(np.arange(width) + left[:, None], 0, width - 1)
+    columns = np.where(flip[:, None], columns[:, ::-1], columns)
+    return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]

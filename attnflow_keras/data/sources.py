@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.core import noise
-from attnflow_keras.data.augment import AUGMENTATIONS, check_augment
+from attnflow_keras.core.checks import check_choice
+from attnflow_keras.data.augment import AUGMENTATIONS
 from attnflow_keras.data.bicubic import downscale
 
 BLOCK = 256
@@ -23,7 +24,7 @@ class SmallAndLarge:
     """
 
     def __init__(self, crops: Any, scale: int, augment: str | None = None) -> None:
-        check_augment(augment)
+        check_choice("augment", augment, (None, *AUGMENTATIONS))
         self.crops = crops
         self.scale = scale
         self.augment = augment
@@ -80,7 +81,7 @@ class Classed(Labelled):
     """
 
     def __init__(self, crops: Any, augment: str | None = None) -> None:
-        check_augment(augment)
+        check_choice("augment", augment, (None, *AUGMENTATIONS))
         super().__init__(crops)
         self.augment = augment
 

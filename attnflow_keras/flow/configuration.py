@@ -1,13 +1,11 @@
 """What a flow's configuration keeps, and what Keras exports of it."""
 
+import dataclasses
 from typing import Any, ClassVar
 
 import keras
 
 from attnflow_keras.flow.frozen import freeze, frozen_ranges
-
-# What is set before compile, and belongs to it.
-SETTINGS = ("mode_weight", "freeze_steps", "noise_seed")
 
 
 class ConfigurationMixin:
@@ -25,6 +23,7 @@ class ConfigurationMixin:
     condition_dtype: str
     float_shape: tuple[int, int, int]
     compile: Any
+    _settings: Any
     optimizer: Any
     trainable_variables: Any
 
@@ -43,17 +42,12 @@ class ConfigurationMixin:
         return flow
 
     def get_compile_config(self) -> dict[str, Any]:
-        """Arguments of ``compile``, and the settings that go with them."""
+        """Arguments of ``compile``, Keras' and our own."""
         config = super().get_compile_config()  # type: ignore[misc]
-        settings = {name: getattr(self, name) for name in SETTINGS if hasattr(self, name)}
-        return {**config, **settings} if config else config
+        return {**config, **dataclasses.asdict(self._settings)} if config else config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a loaded flow as it was when it was saved."""
-        config = dict(config)
-        for name in SETTINGS:
-            if name in config:
-                setattr(self, name, config.pop(name))
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)

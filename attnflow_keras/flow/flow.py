@@ -16,6 +16,7 @@ from attnflow_keras.flow.inference import BATCH_SIZE, InferenceMixin
 from attnflow_keras.flow.saving import SavingMixin
 from attnflow_keras.flow.summary import SummaryMixin
 from attnflow_keras.flow.trainer import FlowTrainer
+from attnflow_keras.flow.training_settings import TrainingSettings
 from attnflow_keras.layers.conditioner import bound_inputs
 from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
 from attnflow_keras.layers.multi_scale import Level, MultiScale
@@ -92,7 +93,7 @@ class Flow(
         self.float_dims = math.prod(self.float_shape)
         self.seed = check_integer("seed", seed, 0)
         self.input_bound = check_input_bound(input_bound)
-        self.noise_seed = self.seed
+        self._settings = TrainingSettings()
         self._compiled = CompiledMethods()
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._mode_error = keras.metrics.Mean(name="mode_error")

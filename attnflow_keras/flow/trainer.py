@@ -9,14 +9,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops, tree
+from keras import ops
 
-from attnflow_keras.core import noise
-from attnflow_keras.core.wording import counted
 from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow import loaders
 from attnflow_keras.flow.batches import CheckedBatches, is_end
 from attnflow_keras.flow.peek import first_batch
+from attnflow_keras.flow.training_data import TrainingData
+from attnflow_keras.flow.training_settings import TrainingSettings
 from attnflow_keras.ops import replicas
 from attnflow_keras.ops.numerics import LN2
 
@@ -24,31 +24,17 @@ Tensor = Any
 
 ADAPT_IMAGES = 256
 
-WEIGHTED = (
-    "With sample_weight, loss is divided by the number of images, bits_per_dim by the sum of their "
-    "weights."
-)
 
-
-class FlowTrainer(replicas.SharedSteps, keras.Model):
-    """The training half of :class:`attnflow_keras.models.Flow`: a loss and metrics of its own.
-
-    ``mode_weight``, 0 unless set before ``compile``, adds the mean absolute error of the
-    zero-temperature sample to the loss of a conditional flow, times this weight and in units of 256
-    grey
-    levels: the likelihood alone says little of that image.
-    """
+class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
+    """The training half of :class:`attnflow_keras.models.Flow`: a loss and metrics of its own."""
 
     # What ``Flow`` provides.
     conditional: bool
+    seed: int
     adapted: Any
-    float_shape: tuple[int, int, int]
     num_dims: int
     float_dims: int
     adapt: Any
-    _as_images: Any
-    _shape_of: Any
-    _check_condition: Any
     _bits_per_dim: keras.metrics.Mean
     _mode_error: keras.metrics.Mean
     traced_mode_error: Any
@@ -56,7 +42,7 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
     train_function: Any
     test_function: Any
 
-    mode_weight = 0.0
+    _settings: TrainingSettings
     _traced_step: Any = None
     #: What is being read, by "train" and "test".
     _sources: Mapping[str, CheckedBatches] = types.MappingProxyType({})
@@ -66,15 +52,45 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
         """Whether data-dependent initialization has happened, here or before saving."""
         return bool(ops.convert_to_numpy(self.adapted))
 
-    def compile(self, optimizer: Any = "adam", loss: Any = None, **kwargs: Any) -> None:
+    @property
+    def training_settings(self) -> TrainingSettings:
+        """What :meth:`compile` was given beside Keras' own arguments."""
+        return self._settings
+
+    @property
+    def noise_seed(self) -> int:
+        """Seed of the noise inside ``fit``, see :meth:`compile`."""
+        seed = self._settings.noise_seed
+        return self.seed if seed is None else seed
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        *,
+        mode_weight: float = 0.0,
+        freeze_steps: int = 0,
+        noise_seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         """As ``keras.Model.compile``, without loss and metrics: a flow has its own.
 
         On TensorFlow XLA is off unless ``jit_compile=True`` asks for it: it takes minutes before
-        the first step.
+        the first step. A ``.keras`` file keeps all of these arguments.
+
+        Args:
+            optimizer: as in Keras.
+            loss: None; a flow minimizes bits per dimension.
+            mode_weight: weight in the loss of a conditional flow of the mean absolute error of its
+                zero-temperature sample, in units of 256 grey levels; the likelihood alone says
+                little of that sample.
+            freeze_steps: first steps in which the encoder of a flow that has one is frozen.
+            noise_seed: seed of dequantization and dropout in ``fit``; the flow's own unless given.
+            **kwargs: as in Keras.
 
         Raises:
-            ValueError: a loss, loss weights or metrics; there is no target that they could
-                compare with.
+            ValueError: a loss, loss weights or metrics, since there is no target to compare with;
+                or a setting that the flow has no use for.
         """
         if loss is not None:
             raise ValueError(
@@ -86,19 +102,18 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
                     f"{name} must be None, a flow has no target and reports bits_per_dim; got "
                     f"{kwargs[name]!r}"
                 )
-        if self.mode_weight and not self.conditional:
-            raise ValueError(
-                "mode_weight must be 0 for an unconditional flow, which has one image at "
-                f"temperature 0; got {self.mode_weight!r}"
-            )
         if keras.backend.backend() == "tensorflow":
             kwargs.setdefault("jit_compile", False)
+        settings = TrainingSettings(mode_weight, freeze_steps, noise_seed)
+        self._settings = settings.check(self)
         super().compile(optimizer=optimizer, **kwargs)
 
     @property
     def metrics(self) -> list[Any]:
         """Metrics of ``fit``: ``mode_error``, in grey levels, only with ``mode_weight``."""
-        return [m for m in super().metrics if m is not self._mode_error or self.mode_weight]
+        return [
+            m for m in super().metrics if m is not self._mode_error or self._settings.mode_weight
+        ]
 
     def step_number(self) -> Tensor:
         """The number of the training step that is being computed; 0 without an optimizer."""
@@ -142,10 +157,10 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
         if weight is not None:
             log_prob = log_prob * ops.cast(weight, log_prob.dtype)
         loss = -ops.mean(log_prob) / (self.num_dims * LN2)
-        if self.mode_weight:
+        if self._settings.mode_weight:
             errors = self.traced_mode_error(x, training)
             self._mode_error.update_state(256.0 * errors)
-            loss = loss + self.mode_weight * ops.mean(errors)
+            loss = loss + self._settings.mode_weight * ops.mean(errors)
         return replicas.scaled(loss + sum(self.losses) if self.losses else loss)
 
     def compute_metrics(
@@ -283,98 +298,6 @@ class FlowTrainer(replicas.SharedSteps, keras.Model):
                 raise
 
         return checked
-
-    def _checked_source(
-        self, x: Any, weight: Any, options: dict[str, Any]
-    ) -> tuple[CheckedBatches, Any]:
-        """Check arrays, put weights where they belong, and explain the loss that they give."""
-        x = loaders.as_arrays(x)
-        self._check_data(x)
-        x = self._with_weight(x, weight)
-        spec = getattr(x, "element_spec", None)
-        weighted = weight is not None or (isinstance(spec, tuple) and len(spec) == 3)
-        if weighted and options.get("verbose", "auto") not in (0, False):
-            print(WEIGHTED)
-        return CheckedBatches(self._check_batch, self._shape_of), x
-
-    def _checked_validation(self, data: Any, checked: CheckedBatches) -> Any:
-        if isinstance(data, list | tuple):
-            x, y, weight = (*data, None, None)[:3]
-            self._check_data(x, weight)
-            if y is None:
-                return self._with_noise(self._with_weight(x, weight))
-            return (self._with_noise(x), *data[1:])
-        self._check_data(data)
-        return checked.wrap(self._with_noise(data))
-
-    def _check_data(self, x: Any, weight: Any = None) -> None:
-        """Check arrays as a whole; other sources are checked batch by batch."""
-        # Keras' own message for a wrong shape comes from deep inside a graph.
-        if x is None or isinstance(x, str | int | float):
-            raise ValueError(f"x must be {checks.FORMS}; got {x!r}")
-        if hasattr(x, "element_spec") and not hasattr(x, "map"):
-            raise ValueError(
-                "x must be the plain data set, which Keras itself shares out among the replicas; "
-                f"got {type(x).__name__}"
-            )
-        if isinstance(x, dict | list | tuple | np.ndarray) or ops.is_tensor(x):
-            self._check_inputs(x, weight)
-
-    def _check_batch(self, batch: Any) -> None:
-        x, _, weight = keras.utils.unpack_x_y_sample_weight(batch)
-        self._check_inputs(x, weight)
-
-    def _check_inputs(self, x: Any, weight: Any = None) -> None:
-        """Raise ValueError unless these are images, conditions and weights to learn from."""
-        given = checks.unpack(x)
-        image = self._as_images(given["image"], limit=checks.DATA_LIMIT)
-        condition = given["condition"]
-        self._check_condition(condition)
-        images = image.shape[0]
-        if condition is not None:
-            count = tree.flatten(condition)[0].shape[0]
-            if None not in (count, images) and count != images:
-                raise ValueError(
-                    f"condition must be one for each of {counted(images, 'image')}; got {count}"
-                )
-            self._check_pair(image, condition)
-        weight = given["weight"] if weight is None else weight
-        if weight is not None:
-            checks.check_weight(weight, images)
-
-    def _check_pair(self, image: Any, condition: Any) -> None:
-        """Raise ValueError where images and conditions don't fit one another; for subclasses."""
-
-    def _weight(self, x: Any, sample_weight: Any) -> Any:
-        """Weights of the images, from the data set or from ``sample_weight=``."""
-        given = checks.unpack(x)["weight"] if isinstance(x, dict) else None
-        return sample_weight if given is None else given
-
-    def _with_weight(self, x: Any, sample_weight: Any) -> Any:
-        # Keras drops the weights when there is no y, so they go with the images.
-        if sample_weight is None:
-            return x
-        if not isinstance(x, dict | np.ndarray):
-            raise ValueError(
-                "sample_weight goes with an image array or a dict of arrays; got x of type "
-                f"{type(x).__name__}. A data set gives its weights itself, as (x, y, weight)"
-            )
-        given = checks.unpack(x)
-        weight = checks.check_weight(sample_weight, len(given["image"]))
-        given["weight"] = weight
-        return {key: value for key, value in given.items() if value is not None}
-
-    def _with_noise(self, x: Any) -> Any:
-        if isinstance(x, dict | np.ndarray):
-            given = checks.unpack(x)
-            image = given["image"]
-            if isinstance(image, np.ndarray) and given["noise"] is None:
-                image = self._as_images(image)
-                if checks.is_integer(image):
-                    rng = noise.generator(0, noise.DEQUANTIZATION)
-                    given["noise"] = noise.uniform_noise(rng, (len(image), *self.float_shape))
-                    return {key: value for key, value in given.items() if value is not None}
-        return x
 
 
 def _named(method: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -7,11 +7,10 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import FlowBijector
+from attnflow_keras.core.policies import POLICIES
 
 Tensor = Any
 Shape = Any  # tuple of sides, None where one is not known
-
-POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 
 
 class FlowLayer(keras.layers.Layer):

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from scipy.linalg import lu
 
 from attnflow_keras.bijectors import ChannelMatmul
 from attnflow_keras.core.checks import check_choice
@@ -60,7 +61,7 @@ class InvertibleConv1x1(FlowLayer):
         start = np.eye(channels)
         if self.init == "orthogonal":
             start = random_rotation(channels, self.seed)
-        permutation, lower, upper = plu(start)
+        permutation, lower, upper = lu(start)
         diagonal = np.diag(upper)
         raw = np.asarray(inverse_soft_clamp(np.log(np.abs(diagonal)), LOG_DIAG_BOUND))
         self.permutation = self._fixed("permutation", permutation)
@@ -120,20 +121,3 @@ def random_rotation(channels: int, seed: int) -> np.ndarray:
     """A random orthogonal matrix, float64 ``(c, c)``."""
     rng = np.random.Generator(np.random.Philox(key=seed))
     return np.linalg.qr(rng.normal(size=(channels, channels)))[0]
-
-
-def plu(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """LU factors with partial pivoting, ``matrix = P @ L @ U``, in float64."""
-    upper = np.array(matrix, dtype="float64")
-    size = len(upper)
-    lower = np.zeros_like(upper)
-    order = np.arange(size)
-    for k in range(size):
-        pivot = k + int(np.argmax(np.abs(upper[k:, k])))
-        for array in (upper, lower, order):
-            array[[k, pivot]] = array[[pivot, k]]
-        lower[k + 1 :, k] = upper[k + 1 :, k] / upper[k, k]
-        upper[k + 1 :] -= lower[k + 1 :, k : k + 1] * upper[k]
-    permutation = np.zeros_like(upper)
-    permutation[order, np.arange(size)] = 1.0
-    return permutation, lower + np.eye(size), np.triu(upper)

@@ -28,6 +28,7 @@ def psnr(a: Any, b: Any) -> np.ndarray:
 
     Raises:
         ValueError: a wrong dtype or shape.
+        ImportError: scikit-image is not installed.
     """
     a, b = check_pair(a=a, b=b)
     return _psnr(a, b)
@@ -55,13 +56,9 @@ def ssim(a: Any, b: Any) -> np.ndarray:
         raise ValueError(
             f"a and b must have sides of at least {WINDOW}, SSIM's window; got shape {a.shape}"
         )
-    try:
-        from skimage.metrics import structural_similarity
-    except ImportError as error:
-        raise ImportError(f"SSIM needs scikit-image: {install_command('metrics')}") from error
+    score = _skimage("SSIM").structural_similarity
     pairs = zip(a, b, strict=True)
-    scores = [structural_similarity(x, y, data_range=PEAK, channel_axis=-1) for x, y in pairs]
-    return np.array(scores, dtype="float64")
+    return np.array([score(x, y, data_range=PEAK, channel_axis=-1) for x, y in pairs])
 
 
 def lr_psnr(restored: Any, low_res: Any) -> np.ndarray:
@@ -80,6 +77,7 @@ def lr_psnr(restored: Any, low_res: Any) -> np.ndarray:
 
     Raises:
         ValueError: a wrong dtype or shape.
+        ImportError: scikit-image is not installed.
     """
     restored, low_res = check_pictures("restored", restored), check_pictures("low_res", low_res)
     scale = scale_of("restored", restored, "low_res", low_res)
@@ -157,7 +155,14 @@ def scale_of(large_name: str, large: np.ndarray, small_name: str, small: np.ndar
 
 
 def _psnr(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    differences = (x.astype("float64") - y for x, y in zip(a, b, strict=True))
-    errors = np.array([np.mean(np.square(difference)) for difference in differences])
+    score = _skimage("PSNR").peak_signal_noise_ratio
     with np.errstate(divide="ignore"):
-        return 10.0 * np.log10(PEAK**2 / errors)
+        return np.array([score(x, y, data_range=PEAK) for x, y in zip(a, b, strict=True)])
+
+
+def _skimage(score: str) -> Any:
+    try:
+        import skimage.metrics
+    except ImportError as error:
+        raise ImportError(f"{score} needs scikit-image: {install_command('metrics')}") from error
+    return skimage.metrics

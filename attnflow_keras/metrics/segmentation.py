@@ -102,20 +102,21 @@ class Segmenter:
                 f"labels must hold classes 0 to {self.classes - 1}; got {labels.min()} to "
                 f"{labels.max()}"
             )
+        import keras
+
         found = self.predict(photos, batch_size)
-        pairs = labels.astype("int64") * self.classes + found
-        counts = np.bincount(pairs.ravel(), minlength=self.classes**2)
-        table = counts.reshape(self.classes, self.classes)
-        true, seen, hit = table.sum(axis=1), table.sum(axis=0), np.diagonal(table)
-        present = true > 0
-        iou = hit[present] / (true + seen - hit)[present]
+        present = np.unique(labels).tolist()
+        # keras.metrics.MeanIoU would count classes that are only predicted as well. In float64, as
+        # float32 does not count beyond 2^24 pixels.
+        iou = keras.metrics.IoU(self.classes, present, dtype="float64")
+        iou.update_state(labels, found)
         by_photo = (found == labels).mean(axis=(1, 2))
         spread = by_photo.std(ddof=1) / math.sqrt(len(by_photo)) if len(by_photo) > 1 else 0.0
         return {
             "accuracy": round(float(by_photo.mean()), 5),
             "standard_error": round(float(spread), 5),
-            "mean_iou": round(float(iou.mean()), 5),
-            "classes": int(present.sum()),
+            "mean_iou": round(float(iou.result()), 5),
+            "classes": len(present),
             "items": len(photos),
         }
 

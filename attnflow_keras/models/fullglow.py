@@ -8,13 +8,11 @@ from keras import ops
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_choice
 from attnflow_keras.flow.arguments import (
-    check_grids,
     check_options,
     counts_by_level,
-    grids_by_level,
     plain,
 )
-from attnflow_keras.flow.attentions import check_attention, with_attention
+from attnflow_keras.flow.attentions import StepAttention, accepts_attention, with_attention
 from attnflow_keras.models.glow import Glow, check_levels
 from attnflow_keras.models.label_flow import SOURCE_SEED, SourcedFlow
 from attnflow_keras.networks import GlowConvNet, MapToVectorNet
@@ -31,6 +29,7 @@ MAPS = 3
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@accepts_attention(after="attention_in")
 class FullGlow(SourcedFlow):
     """Flow of photos given label maps (Full-Glow, arXiv:2012.05846; paper, section 5).
 
@@ -63,14 +62,8 @@ class FullGlow(SourcedFlow):
             ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only.
         boundaries: label maps are colours with a fourth channel, the borders of instances (255,
             else 0); at every level the target's couplings read its mean in each cell.
-        attention: None, ``"imap"`` or ``"itrans"``.
         attention_in: ``"target"``, or ``"both"`` for the source as well.
-        position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
-            the 1x1 convolution, 4 after the coupling.
-        mask: mask of the attention, see ``attnflow_keras.layers.masks``.
-        heads: heads of iTrans.
-        grid: ``(rows, columns)`` of cells of iTrans, by level.
-        attention_options: further arguments of the attention.
+        <attention>
         source_weight: weight of the source's bits per dimension in the loss of ``fit``.
         scale_floor: smallest scale of couplings, see :class:`AffineCoupling`; 0 is the
             reference's.
@@ -89,17 +82,13 @@ class FullGlow(SourcedFlow):
         vector_options: dict[str, Any] | None = None,
         palette: Any = None,
         boundaries: bool = False,
-        attention: str | None = None,
+        *,
         attention_in: str = "target",
-        position: int = 4,
-        mask: str = "spatial_channel",
-        heads: int = 1,
-        grid: Any = (2, 2),
-        attention_options: dict[str, Any] | None = None,
         source_weight: float = 1e-4,
         scale_floor: float = SCALE_FLOOR,
         **kwargs: Any,
     ) -> None:
+        attention = StepAttention.take(kwargs)
         super().__init__(
             image_shape,
             source_weight=source_weight,
@@ -107,7 +96,6 @@ class FullGlow(SourcedFlow):
             extra_channels=int(bool(boundaries)),
             **kwargs,
         )
-        check_attention(attention, position, mask, heads, attention_options)
         check_choice("attention_in", attention_in, ("target", "both"))
         check_levels(levels, self.float_shape)
         least = LEAST_SIDE * 2**levels
@@ -124,30 +112,22 @@ class FullGlow(SourcedFlow):
             "condition_width": condition_width,
             "vector_options": dict(vector_options or {}),
             "boundaries": bool(boundaries),
-            "attention": attention,
+            **attention.to_config(),
             "attention_in": attention_in,
-            "position": position,
-            "mask": mask,
-            "heads": heads,
-            "grid": plain(grid),
-            "attention_options": dict(attention_options or {}),
             "scale_floor": check_scale_floor(scale_floor),
         }
         self._by_level: dict[str, Any] = {
             "steps": counts_by_level("steps", steps, levels),
             "width": counts_by_level("width", width, levels),
-            "grid": grids_by_level(grid, levels),
+            "grid": attention.grids(levels, self.float_shape),
         }
-        if attention == "itrans":
-            check_grids(self._by_level["grid"], self.float_shape)
         self.build()
 
     def make_source(self) -> Glow:
         shared = ("levels", "steps", "width")
         options = {key: self._config[key] for key in shared}
         if self._config["attention_in"] == "both":
-            keys = ("attention", "position", "mask", "heads", "grid", "attention_options")
-            options |= {key: self._config[key] for key in keys}
+            options |= StepAttention.take(dict(self._config)).to_config()
         return Glow(
             self.image_shape,
             seed=self.seed + SOURCE_SEED,

@@ -7,13 +7,11 @@ import keras
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.flow.arguments import (
-    check_grids,
     check_options,
     counts_by_level,
-    grids_by_level,
     plain,
 )
-from attnflow_keras.flow.attentions import check_attention, with_attention
+from attnflow_keras.flow.attentions import StepAttention, accepts_attention, with_attention
 from attnflow_keras.flow.flow import Flow
 from attnflow_keras.networks import ActNormConvNet, GlowConvNet
 from attnflow_keras.ops.numerics import SCALE_FLOOR, check_scale_floor
@@ -26,6 +24,7 @@ CONDITIONERS: dict[str, Any] = {"fullglow": GlowConvNet, "dualglow": ActNormConv
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@accepts_attention(after="conditioner_options")
 class Glow(Flow):
     """Glow (arXiv:1807.03039), with the details of Full-Glow's source network or Dual-Glow's.
 
@@ -49,13 +48,7 @@ class Glow(Flow):
             :class:`ActNormConvNet`, which mark the border as Glow's own code does, standard
             normal split priors, 1x1 convolutions in one matrix each.
         conditioner_options: further arguments of the conditioners.
-        attention: None, ``"imap"`` or ``"itrans"``.
-        position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
-            the 1x1 convolution, 4 after the coupling.
-        mask: mask of the attention, see ``attnflow_keras.layers.masks``.
-        heads: heads of iTrans.
-        grid: ``(rows, columns)`` of cells of iTrans, by level.
-        attention_options: further arguments of the attention.
+        <attention>
         scale_floor: smallest scale of couplings, see :class:`AffineCoupling`; 0 is Glow's own.
         **kwargs: arguments of :class:`Flow`.
     """
@@ -70,17 +63,12 @@ class Glow(Flow):
         width: int | list[int] = 512,
         variant: str = "fullglow",
         conditioner_options: dict[str, Any] | None = None,
-        attention: str | None = None,
-        position: int = 4,
-        mask: str = "spatial_channel",
-        heads: int = 1,
-        grid: Any = (2, 2),
-        attention_options: dict[str, Any] | None = None,
+        *,
         scale_floor: float = SCALE_FLOOR,
         **kwargs: Any,
     ) -> None:
+        attention = StepAttention.take(kwargs)
         super().__init__(image_shape, **kwargs)
-        check_attention(attention, position, mask, heads, attention_options)
         check_choice("variant", variant, tuple(CONDITIONERS))
         check_options("conditioner_options", conditioner_options, CONDITIONERS[variant], OWN)
         check_levels(levels, self.float_shape)
@@ -90,16 +78,10 @@ class Glow(Flow):
             "width": plain(width),
             "variant": variant,
             "conditioner_options": dict(conditioner_options or {}),
-            "attention": attention,
-            "position": position,
-            "mask": mask,
-            "heads": heads,
-            "grid": plain(grid),
-            "attention_options": dict(attention_options or {}),
+            **attention.to_config(),
             "scale_floor": check_scale_floor(scale_floor),
         }
-        if attention == "itrans":
-            check_grids(grids_by_level(grid, levels), self.float_shape)
+        attention.grids(levels, self.float_shape)
         self.build()
 
     @property
@@ -139,7 +121,7 @@ def glow_chains(config: dict[str, Any], seed: int, policy: Any) -> list[layers.C
     by_level = zip(
         counts_by_level("steps", config["steps"], levels),
         counts_by_level("width", config["width"], levels),
-        grids_by_level(config["grid"], levels),
+        StepAttention.take(dict(config)).grids(levels),
         strict=True,
     )
     chains = []

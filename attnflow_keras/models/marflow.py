@@ -8,13 +8,11 @@ from attnflow_keras import layers
 from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.flow.arguments import (
     by_level,
-    check_grids,
     check_options,
     counts_by_level,
-    grids_by_level,
     plain,
 )
-from attnflow_keras.flow.attentions import check_attention, with_attention
+from attnflow_keras.flow.attentions import StepAttention, accepts_attention, with_attention
 from attnflow_keras.flow.flow import Flow
 from attnflow_keras.layers.invertible_conv import INITS, LAYOUTS
 from attnflow_keras.layers.mixture_coupling import (
@@ -39,6 +37,7 @@ OWN = {
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@accepts_attention(after="width")
 class MARFlow(Flow):
     """Multi-scale flow of mixture couplings with invertible attention (paper, section 5).
 
@@ -77,15 +76,7 @@ class MARFlow(Flow):
         levels: number of levels, at least 1.
         steps: steps, by level.
         width: hidden channels of the conditioners, by level.
-        attention: None, ``"imap"`` or ``"itrans"``.
-        position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
-            the 1x1 convolution, 4 after the coupling.
-        mask: mask of the attention, see ``attnflow_keras.layers.masks``.
-        heads: heads of iTrans.
-        grid: ``(rows, columns)`` of cells of iTrans, by level.
-        attention_options: further arguments of :class:`IMapAttention` (``form``, ``pool``,
-            ``floor``, ``bias``) or :class:`ITransAttention` (``form``, ``combine``,
-            ``expansion``, ``activation``), such as ``{"activation": "softmax"}``.
+        <attention>
         coupling: ``"mixture"`` or ``"affine"``.
         components: logistics of a mixture coupling, by level.
         coupling_options: further arguments of :class:`MixtureCoupling` (``form``,
@@ -120,12 +111,7 @@ class MARFlow(Flow):
         levels: int = 3,
         steps: int | list[int] = 4,
         width: int | list[int] = 96,
-        attention: str | None = None,
-        position: int = 4,
-        mask: str = "spatial_channel",
-        heads: int = 1,
-        grid: Any = (2, 2),
-        attention_options: dict[str, Any] | None = None,
+        *,
         coupling: str = "mixture",
         components: int | list[int] = 32,
         coupling_options: dict[str, Any] | None = None,
@@ -141,8 +127,8 @@ class MARFlow(Flow):
         final_range: tuple[float, float] | None = FINAL_RANGE,
         **kwargs: Any,
     ) -> None:
+        attention = StepAttention.take(kwargs)
         super().__init__(image_shape, preprocess=preprocess, seed=seed, **kwargs)
-        check_attention(attention, position, mask, heads, attention_options)
         check_choice("coupling", coupling, COUPLINGS)
         check_choice("prior", prior, PRIORS)
         check_choice("conditioner", conditioner, CONDITIONERS)
@@ -169,12 +155,7 @@ class MARFlow(Flow):
             "levels": levels,
             "steps": steps,
             "width": width,
-            "attention": attention,
-            "position": position,
-            "mask": mask,
-            "heads": heads,
-            "grid": plain(grid),
-            "attention_options": dict(attention_options or {}),
+            **attention.to_config(),
             "coupling": coupling,
             "components": components,
             "coupling_options": dict(coupling_options or {}),
@@ -187,15 +168,12 @@ class MARFlow(Flow):
             "component_bound": check_component_bound(component_bound),
             "final_range": plain(check_final_range(final_range)),
         }
-        grids = grids_by_level(grid, levels)
-        if attention == "itrans":
-            check_grids(grids, self.float_shape)
         self._by_level = {
             "steps": counts_by_level("steps", steps, levels),
             "width": counts_by_level("width", width, levels),
             "components": counts_by_level("components", components, levels),
             "conv_init": by_level("conv_init", conv_init, levels),
-            "grid": grids,
+            "grid": attention.grids(levels, self.float_shape),
         }
         for init in self._by_level["conv_init"]:
             check_choice("conv_init", init, INITS)

@@ -11,13 +11,10 @@ from attnflow_keras import layers
 from attnflow_keras.core.checks import check_choice, check_integer, check_power_of_two
 from attnflow_keras.flow.any_size import AnySizeMixin, SizeCopies
 from attnflow_keras.flow.arguments import (
-    check_grids,
     check_options,
     counts_by_level,
-    grids_by_level,
-    plain,
 )
-from attnflow_keras.flow.attentions import check_attention, with_attention
+from attnflow_keras.flow.attentions import StepAttention, accepts_attention, with_attention
 from attnflow_keras.flow.consistency import consistent
 from attnflow_keras.flow.flow import Flow
 from attnflow_keras.networks import ActNormConvNet, RRDBNet
@@ -31,6 +28,7 @@ NOISE_LEVELS = (None, 32, 256)
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@accepts_attention(after="split")
 class SRFlow(AnySizeMixin, Flow):
     """Flow of high-resolution images given low-resolution ones (SRFlow, arXiv:2006.14200; paper,
     section 5).
@@ -44,8 +42,9 @@ class SRFlow(AnySizeMixin, Flow):
     ``levels`` and ``steps`` of 1/1 and 2/8, full SRFlow 4/16; with 1 or 2 levels the reference
     has no split at all.
 
-    All weights are free of the size: :meth:`at_size` gives the same flow for images of another
-    size, and the public methods take such images themselves.
+    All weights are free of the size, for which iMap's ``bias`` is ``"channel"``: :meth:`at_size`
+    gives the same flow for images of another size, and the public methods take such images
+    themselves.
 
     An argument marked "by level" takes one value for all levels or a list with one per level.
 
@@ -71,14 +70,7 @@ class SRFlow(AnySizeMixin, Flow):
         split: after which levels half of the channels become latents: ``"reference"``, those
             before the last but one, as SRFlow's code has it; or ``"all"`` but the last, as its
             paper.
-        attention: None, ``"imap"`` or ``"itrans"``.
-        position: where the attention stands in a step: 1 before actnorm, 2 after it, 3 after
-            the 1x1 convolution, 4 after the coupling.
-        mask: mask of the attention, see ``attnflow_keras.layers.masks``.
-        heads: heads of iTrans.
-        grid: ``(rows, columns)`` of cells of iTrans, by level.
-        attention_options: further arguments of :class:`IMapAttention`, where ``bias`` is
-            ``"channel"`` and can't be another, or of :class:`ITransAttention`.
+        <attention>
         attention_condition: give the condition's features to the attention as well.
         encoder_options: arguments of :class:`RRDBNet`.
         residual: model the difference between the image and the encoder's own restoration (a
@@ -97,8 +89,6 @@ class SRFlow(AnySizeMixin, Flow):
     absent: ClassVar[dict[str, Any]] = {**Flow.absent, "scale_floor": 0.0}
     conditional = True
     condition_dtype = "uint8"
-    #: Steps of ``fit`` in which the encoder is frozen; set it before ``compile``.
-    freeze_steps = 0
 
     def __init__(
         self,
@@ -109,12 +99,7 @@ class SRFlow(AnySizeMixin, Flow):
         width: int | list[int] = 64,
         transition_steps: int = 2,
         split: str = "reference",
-        attention: str | None = None,
-        position: int = 4,
-        mask: str = "spatial_channel",
-        heads: int = 1,
-        grid: Any = (2, 2),
-        attention_options: dict[str, Any] | None = None,
+        *,
         attention_condition: bool = False,
         encoder_options: dict[str, Any] | None = None,
         residual: bool = False,
@@ -123,8 +108,8 @@ class SRFlow(AnySizeMixin, Flow):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
+        attention = StepAttention.take(kwargs)
         super().__init__(image_shape, seed=seed, **kwargs)
-        check_attention(attention, position, mask, heads, attention_options)
         check_choice("split", split, SPLITS)
         check_choice("noise_levels", noise_levels, NOISE_LEVELS)
         check_integer("transition_steps", transition_steps, 0)
@@ -135,10 +120,11 @@ class SRFlow(AnySizeMixin, Flow):
             raise ValueError(
                 f"levels must be at most {doublings + 1} at scale {scale}; got {levels}"
             )
-        if attention == "imap" and (attention_options or {}).get("bias", "channel") != "channel":
+        options = attention.attention_options
+        if attention.attention == "imap" and (options or {}).get("bias", "channel") != "channel":
             raise ValueError(
                 "attention_options: bias must be 'channel', so that images of all sizes pass; "
-                f"got {attention_options!r}"
+                f"got {options!r}"
             )
         check_options("encoder_options", encoder_options, RRDBNet, ("scale",))
         self._config = {
@@ -148,12 +134,7 @@ class SRFlow(AnySizeMixin, Flow):
             "width": width,
             "transition_steps": transition_steps,
             "split": split,
-            "attention": attention,
-            "position": position,
-            "mask": mask,
-            "heads": heads,
-            "grid": plain(grid),
-            "attention_options": dict(attention_options or {}),
+            **attention.to_config(),
             "attention_condition": bool(attention_condition),
             "encoder_options": dict(encoder_options or {}),
             **({"residual": True} if residual else {}),
@@ -163,12 +144,12 @@ class SRFlow(AnySizeMixin, Flow):
         self._by_level: dict[str, Any] = {
             "steps": counts_by_level("steps", steps, levels),
             "width": counts_by_level("width", width, levels),
-            "grid": grids_by_level(grid, levels),
+            "grid": attention.grids(levels),
         }
         self._copies = SizeCopies()
         self.scale = scale
         self.side_multiple = max(scale, 2**levels)
-        if attention == "itrans":
+        if attention.attention == "itrans":
             sides = [
                 math.lcm(scale, *(side * 2 ** (level + 1) for level, side in enumerate(cells)))
                 for cells in zip(*self._by_level["grid"], strict=True)
@@ -180,8 +161,7 @@ class SRFlow(AnySizeMixin, Flow):
                 f"image_shape must have sides divisible by {max(scale, 2**levels)} (scale "
                 f"{scale}, {levels} levels); got {self.image_shape}"
             )
-        if attention == "itrans":
-            check_grids(self._by_level["grid"], self.image_shape)
+        attention.grids(levels, self.image_shape)
         self.condition_shape = (height // scale, wide // scale, channels)
         self.build()
 
@@ -298,9 +278,10 @@ class SRFlow(AnySizeMixin, Flow):
         fixed = tuple(ops.stop_gradient(feature) for feature in features)
         if self._config.get("residual"):
             return fixed
-        if not self.freeze_steps:
+        frozen_until = self.training_settings.freeze_steps
+        if not frozen_until:
             return features
-        free = ops.cast(ops.greater_equal(step, self.freeze_steps), self.variable_dtype)
+        free = ops.cast(ops.greater_equal(step, frozen_until), self.variable_dtype)
         return tuple(f + free * (g - f) for f, g in zip(fixed, features, strict=True))
 
     def training_noise(self, u: Tensor) -> Tensor:

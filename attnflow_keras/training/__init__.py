@@ -1,7 +1,20 @@
 """Training runs: recipes, data order, checkpoints, curves."""
 
-import attnflow_keras._backend  # noqa: F401
+from typing import TYPE_CHECKING, Any
+
 from attnflow_keras.training.recipe import Recipe
-from attnflow_keras.training.run import train
+
+if TYPE_CHECKING:
+    from attnflow_keras.training.run import train
 
 __all__ = ["Recipe", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    # The command line shows a recipe's settings without importing TensorFlow.
+    if name == "train":
+        import attnflow_keras._backend  # noqa: F401
+        from attnflow_keras.training.run import train
+
+        return train
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

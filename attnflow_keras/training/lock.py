@@ -4,13 +4,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-fcntl: Any
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from filelock import FileLock, Timeout
 
 LOCK = "training.lock"
 
@@ -25,23 +20,28 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: another training holds it.
     """
-    if fcntl is None:
+    file = folder / LOCK
+    lock = FileLock(file, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"{folder} is in use by another training (process {_holder(file)}); wait for its end, "
+            "or give another folder"
+        ) from None
+    except (OSError, NotImplementedError):
+        # A file system without locks is no reason not to train.
         yield
         return
-    with (folder / LOCK).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ValueError(
-                f"{folder} is in use by another training (process {file.read().strip() or '?'}); "
-                "wait for its end, or give another folder"
-            ) from None
-        except OSError:
-            # A file system without locks is no reason not to train.
-            pass
-        else:
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+    try:
+        with contextlib.suppress(OSError):  # Windows keeps a locked file from being written
+            file.write_text(str(os.getpid()))
         yield
+    finally:
+        lock.release()
+
+
+def _holder(file: Path) -> str:
+    with contextlib.suppress(OSError):
+        return file.read_text().strip() or "?"
+    return "?"

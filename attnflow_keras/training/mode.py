@@ -31,10 +31,10 @@ def train_mode(
 ) -> None:
     """Train a flow for ``recipe.mode_steps`` more steps, or resume from the checkpoint there.
 
-    The likelihood is a matter of typical latents; what the flow decodes from zero latents, which no
-    image has, is left to chance. Here its mean absolute error is added to the loss
-    (``Flow.mode_weight``). Adam, at a rate that falls from ``recipe.mode_rate`` to 0 along a
-    cosine. Writes ``mode.weights.h5`` and ``mode-curve.csv`` after every epoch.
+    The likelihood is a matter of typical latents; what the flow decodes from zero latents, which
+    no image has, is left to chance. Here its mean absolute error is added to the loss
+    (``mode_weight`` of ``Flow.compile``). Adam, at a rate that falls from ``recipe.mode_rate`` to
+    0 along a cosine. Writes ``mode.weights.h5`` and ``mode-curve.csv`` after every epoch.
 
     Args:
         flow: a conditional flow, trained.
@@ -49,15 +49,16 @@ def train_mode(
         FloatingPointError: the loss became NaN or Inf.
     """
     rate = keras.optimizers.schedules.CosineDecay(recipe.mode_rate, recipe.mode_steps)
-    flow.mode_weight = recipe.mode_weight
+    common = {"jit_compile": recipe.jit, "noise_seed": recipe.seed}
+    flow.compile(
+        keras.optimizers.Adam(rate, global_clipnorm=recipe.clipnorm),
+        mode_weight=recipe.mode_weight,
+        **common,
+    )
+    own = phase_recipe(recipe, recipe.mode_steps)
     try:
-        flow.compile(
-            optimizer=keras.optimizers.Adam(rate, global_clipnorm=recipe.clipnorm),
-            jit_compile=recipe.jit,
-        )
-        own = phase_recipe(recipe, recipe.mode_steps)
         run_phase(
             flow, PHASE, own, images, validation, folder, recipe.last_step, verbose, callbacks
         )
     finally:
-        flow.mode_weight = 0.0
+        flow.compile(flow.optimizer, **common)

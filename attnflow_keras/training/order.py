@@ -7,7 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from attnflow_keras.core import noise
-from attnflow_keras.data.augment import AUGMENTATIONS, check_augment
+from attnflow_keras.core.checks import check_choice
+from attnflow_keras.data.augment import AUGMENTATIONS
 
 SHUFFLE = 1000  # stream of the first pass; each pass over the data has its own
 
@@ -35,7 +36,7 @@ class OrderedImages:
         start_step: int = 0,
         augment: str | None = None,
     ) -> None:
-        check_augment(augment)
+        check_choice("augment", augment, (None, *AUGMENTATIONS))
         self.images = images
         self.batch_size = batch_size
         self.seed = seed
@@ -116,7 +117,7 @@ def batches(
         ValueError: an unknown augmentation, or one for a source that has no method ``augmented``.
     """
     if isinstance(data, Source):
-        check_augment(augment)
+        check_choice("augment", augment, (None, *AUGMENTATIONS))
         if augment is not None:
             if not hasattr(data, "augmented"):
                 raise ValueError(

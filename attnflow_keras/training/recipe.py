@@ -1,24 +1,61 @@
 """What a training run is made of."""
 
 import dataclasses
-import math
+import textwrap
+from functools import partial
 from typing import Any
 
-from attnflow_keras.data.augment import check_augment
-from attnflow_keras.data.pictures import as_colour
+from attnflow_keras.core.checks import check_choice, check_flag, check_integer, check_number
+from attnflow_keras.core.policies import POLICIES
 
 OPTIMIZERS = ("adam", "adamax")
 SCHEDULES = ("cosine", "constant", "halving", "linear")
 # Those without a warm-up.
 STARTS_FULL = ("halving", "linear")
-# Where the rate is halved, as fractions of the steps (SRFlow).
-HALVINGS = (0.5, 0.75, 0.9, 0.95)
-# Parts of the names of weights that are no matrices.
-NOT_DECAYED = ["bias", "gamma", "beta", "positions", "embeddings", "scale", "shift", "mean"]
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+# Of images, by the functions of attnflow_keras.data.augment.
+AUGMENTATIONS = (None, "shift", "shift_flip", "recolor")
+PRECISIONS = tuple(policy for policy in POLICIES if policy != "float64")
 
 # The largest seed that Keras takes.
 SEED_LIMIT = 2**32 - 1
+
+
+def _field(check: Any, default: Any, text: str) -> Any:
+    """A setting: its check, its default and what it means, for all who show or read it."""
+    return dataclasses.field(default=default, metadata={"check": check, "help": text})
+
+
+def _count(default: int | None, text: str, least: int = 1, **options: Any) -> Any:
+    options |= {"none": True} if default is None else {}
+    return _field(partial(check_integer, least=least, **options), default, text)
+
+
+def _number(default: float | None, text: str, interval: str = "(0, inf)", **options: Any) -> Any:
+    return _field(partial(check_number, interval=interval, **options), default, text)
+
+
+def _flag(default: bool, text: str) -> Any:
+    return _field(check_flag, default, text)
+
+
+def _choice(default: Any, text: str, allowed: tuple[Any, ...]) -> Any:
+    return _field(partial(check_choice, allowed=allowed), default, text)
+
+
+def _dataset(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(
+            f"{name} must be the name of a data set, or a path, as text; got {value!r}"
+        )
+    return value
+
+
+def _background(name: str, value: Any) -> Any:
+    from attnflow_keras.data.pictures import as_colour
+
+    if value is not None:
+        as_colour(value)
+    return value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,139 +67,112 @@ class Recipe:
     'Adam'
 
     Args:
-        dataset: name of a data set, or a path to the user's images.
-        batch_size: images per step.
-        steps: optimizer steps of the learning-rate schedule.
-        stop_step: stop at this step of the schedule; None for its end, ``steps``.
-        learning_rate: greatest learning rate, reached after the warm-up.
-        warmup_steps: steps of linear warm-up from 0.
-        final_fraction: last learning rate of the cosine as a fraction of the greatest.
-        ema: momentum of the averaged weights that are evaluated and kept; 0 for none.
-        clipnorm: greatest global norm of a gradient; None for no clipping.
-        steps_per_epoch: steps between validations and checkpoints.
-        seed: seed of initialization, data order, augmentation and noise.
-        jit: compile with XLA.
-        resize: resize the user's images to the flow's size.
-        background: colour behind their transparent pixels, such as ``"white"`` or ``"#rrggbb"``;
-            None refuses images that have some.
-        optimizer: ``"adam"``, or ``"adamax"`` (epsilon 1e-8, as in mAR-SCF).
-        schedule: what follows the warm-up: ``"cosine"`` or ``"constant"``. Without warm-up:
-            ``"halving"``, half the rate at 50, 75, 90 and 95 % of the steps (SRFlow), or
-            ``"linear"``, constant for half of the steps, then down to 0 on a line (Full-Glow).
-        augment: augmentation of training images: ``"shift_flip"``, ``"recolor"``, or None.
-        patience: stop after this many epochs whose validation bits/dim are not below the best,
-            and keep the averaged weights of the best epoch; None to train to the end.
-        precision: dtype policy of the flow: ``"float32"``, ``"mixed_float16"`` or
-            ``"mixed_bfloat16"``.
-        validation_images: validate on the first so many images only; None for all.
-        pretrain_steps: steps of L1 training of the condition's encoder before the flow's own,
-            for a flow that has one (SRFlow); 0 for none.
-        pretrain_rate: greatest learning rate of those, which falls along a cosine.
-        freeze_steps: first steps of the flow in which the encoder is frozen.
-        beta_2: decay of the optimizer's second moment.
-        weight_decay: decoupled weight decay of matrices (AdamW), per step and unit of learning
-            rate; 0 for none.
-        mode_steps: zero-latent steps, after all others, which also minimize the error of the
-            zero-temperature sample, for a conditional flow; 0 for none.
-        mode_weight: its weight, see ``Flow.mode_weight``.
-        mode_rate: greatest learning rate of those steps, which falls along a cosine.
     """
 
-    dataset: str
-    batch_size: int = 64
-    steps: int = 10_000
-    stop_step: int | None = None
-    learning_rate: float = 2e-3
-    warmup_steps: int = 200
-    final_fraction: float = 0.01
-    ema: float = 0.999
-    clipnorm: float | None = 1.0
-    steps_per_epoch: int = 500
-    seed: int = 0
-    jit: bool = True
-    resize: bool = False
-    background: str | None = None
-    optimizer: str = "adam"
-    schedule: str = "cosine"
-    augment: str | None = None
-    patience: int | None = None
-    precision: str = "float32"
-    validation_images: int | None = None
-    pretrain_steps: int = 0
-    pretrain_rate: float = 2e-4
-    freeze_steps: int = 0
-    beta_2: float = 0.999
-    weight_decay: float = 0.0
-    mode_steps: int = 0
-    mode_weight: float = 5.0
-    mode_rate: float = 1e-4
+    dataset: str = dataclasses.field(
+        metadata={
+            "check": _dataset,
+            "help": "name of a data set, or a path to the user's images.",
+        }
+    )
+    batch_size: int = _count(64, "images per step.")
+    steps: int = _count(
+        10_000, "optimizer steps of the learning-rate schedule, which is the length of the run."
+    )
+    stop_step: int | None = _count(
+        None, "stop at this step of the schedule; None for its end, steps."
+    )
+    learning_rate: float = _number(2e-3, "peak learning rate, reached after the warm-up.")
+    warmup_steps: int = _count(200, "steps of linear warm-up from 0.", 0)
+    final_fraction: float = _number(
+        0.01, "last learning rate of the cosine as a fraction of the peak.", "[0, 1]"
+    )
+    ema: float = _number(
+        0.999,
+        "momentum of the averaged weights that are evaluated and kept, over a window of "
+        "1 / (1 - ema) steps; 0 for none.",
+        "[0, 1)",
+    )
+    clipnorm: float | None = _number(
+        1.0, "greatest global norm of a gradient; None for no clipping.", none=True
+    )
+    steps_per_epoch: int = _count(500, "steps between validations and checkpoints.")
+    seed: int = _count(
+        0, "seed of initialization, data order, augmentation and noise.", 0, most=SEED_LIMIT
+    )
+    jit: bool = _flag(True, "compile with XLA: minutes to start, then faster.")
+    resize: bool = _flag(False, "resize the user's images to the flow's size.")
+    background: str | None = _field(
+        _background,
+        None,
+        'colour behind their transparent pixels, such as "white" or "#rrggbb"; None refuses '
+        "images that have some.",
+    )
+    optimizer: str = _choice(
+        "adam", "optimizer: adam, or adamax (epsilon 1e-8, as in mAR-SCF).", OPTIMIZERS
+    )
+    schedule: str = _choice(
+        "cosine",
+        "learning rate after the warm-up: cosine or constant; without warm-up: halving, half the "
+        "rate at 50, 75, 90 and 95 % of the steps (SRFlow), or linear, constant for half of the "
+        "steps, then down to 0 on a line (Full-Glow).",
+        SCHEDULES,
+    )
+    augment: str | None = _choice(
+        None,
+        "augmentation of training images: shift (up to one pixel), shift_flip (up to 3 pixels, "
+        "and mirror images), recolor (a quarter of them in other colours), or None.",
+        AUGMENTATIONS,
+    )
+    patience: int | None = _count(
+        None,
+        "stop after this many epochs without a better validation score, and keep the averaged "
+        "weights of the best epoch; that score is then optimistic, since it selected the weights. "
+        "None to train to the end.",
+    )
+    precision: str = _choice(
+        "float32",
+        "dtype policy of the flow: float32, mixed_float16 or mixed_bfloat16 (half precision "
+        "inside the conditioners).",
+        PRECISIONS,
+    )
+    validation_images: int | None = _count(None, "number of images to validate on; None for all.")
+    pretrain_steps: int = _count(
+        0,
+        "steps of L1 training of the condition's encoder before the flow's own, for a flow that "
+        "has one (SRFlow); 0 for none.",
+        0,
+    )
+    pretrain_rate: float = _number(2e-4, "their peak learning rate, which falls along a cosine.")
+    freeze_steps: int = _count(0, "first steps of the flow in which the encoder is frozen.", 0)
+    beta_2: float = _number(0.999, "decay of the optimizer's second moment.", "[0, 1)")
+    weight_decay: float = _number(
+        0.0,
+        "decoupled weight decay of matrices (AdamW), per step and unit of learning rate; 0 for "
+        "none.",
+        "[0, inf)",
+    )
+    mode_steps: int = _count(
+        0,
+        "zero-latent steps, after all others, which also minimize the error of the "
+        "zero-temperature sample, for a conditional flow; 0 for none.",
+        0,
+    )
+    mode_weight: float = _number(5.0, "weight of that error, see Flow.compile.")
+    mode_rate: float = _number(
+        1e-4, "peak learning rate of those steps, which falls along a cosine."
+    )
 
     def __post_init__(self) -> None:
-        if not isinstance(self.dataset, str) or not self.dataset:
-            raise ValueError(
-                f"dataset must be the name of a data set, or a path, as text; got {self.dataset!r}"
-            )
-        for name in ("batch_size", "steps", "steps_per_epoch"):
-            if not _is_count(getattr(self, name)):
-                raise ValueError(
-                    f"{name} must be an integer of at least 1; got {getattr(self, name)!r}"
-                )
-        if self.stop_step is not None and not (
-            _is_count(self.stop_step) and self.stop_step <= self.steps
-        ):
-            raise ValueError(
-                f"stop_step must be an integer from 1 to steps ({self.steps}), or None; got "
-                f"{self.stop_step!r}"
-            )
-        for name in ("warmup_steps", "pretrain_steps", "freeze_steps", "mode_steps"):
-            if not _is_count(getattr(self, name), 0):
-                raise ValueError(
-                    f"{name} must be an integer of at least 0; got {getattr(self, name)!r}"
-                )
-        if not _is_count(self.seed, 0) or self.seed > SEED_LIMIT:
-            raise ValueError(
-                f"seed must be an integer from 0 to {SEED_LIMIT} (2^32 - 1); got {self.seed!r}"
-            )
-        for name in ("learning_rate", "pretrain_rate", "mode_rate", "mode_weight"):
-            if not _is_number(getattr(self, name)) or getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive; got {getattr(self, name)!r}")
-        if self.clipnorm is not None and (not _is_number(self.clipnorm) or self.clipnorm <= 0):
-            raise ValueError(f"clipnorm must be positive, or None; got {self.clipnorm!r}")
-        if not _is_number(self.ema) or not 0 <= self.ema < 1:
-            raise ValueError(f"ema must lie in [0, 1), with 0 for no average; got {self.ema!r}")
-        if not _is_number(self.beta_2) or not 0 <= self.beta_2 < 1:
-            raise ValueError(f"beta_2 must lie in [0, 1); got {self.beta_2!r}")
-        if not _is_number(self.weight_decay) or self.weight_decay < 0:
-            raise ValueError(f"weight_decay must be at least 0; got {self.weight_decay!r}")
+        for field in dataclasses.fields(self):
+            value = field.metadata["check"](field.name, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+        check_integer("stop_step", self.stop_step, 1, self.steps, none=True)
         if self.schedule in STARTS_FULL and self.warmup_steps:
             raise ValueError(
                 f"warmup_steps must be 0 with schedule={self.schedule!r}, which has no warm-up; "
                 f"got {self.warmup_steps!r}"
             )
-        if not _is_number(self.final_fraction) or not 0 <= self.final_fraction <= 1:
-            raise ValueError(f"final_fraction must lie in [0, 1]; got {self.final_fraction!r}")
-        for name in ("jit", "resize"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
-        for name, known in (
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-            ("precision", PRECISIONS),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(map(repr, known))}; got "
-                    f"{getattr(self, name)!r}"
-                )
-        check_augment(self.augment)
-        if self.background is not None:
-            as_colour(self.background)
-        for name, unit in (("patience", "epochs"), ("validation_images", "images")):
-            value = getattr(self, name)
-            if value is not None and not _is_count(value):
-                raise ValueError(
-                    f"{name} must be an integer of at least 1 ({unit}), or None; got {value!r}"
-                )
 
     @property
     def last_step(self) -> int:
@@ -207,49 +217,13 @@ class Recipe:
 
     def make_optimizer(self) -> Any:
         """A new optimizer with warm-up, schedule, clipping and averaged weights."""
-        import keras
+        from attnflow_keras.training.optimizer import make_optimizer
 
-        from attnflow_keras.training.schedules import ConstantThenLinear
-
-        schedules = keras.optimizers.schedules
-        if self.schedule == "linear":
-            schedule = ConstantThenLinear(self.learning_rate, self.steps)
-        elif self.schedule == "halving":
-            schedule = schedules.PiecewiseConstantDecay(
-                [round(part * self.steps) for part in HALVINGS],
-                [self.learning_rate * 0.5**i for i in range(len(HALVINGS) + 1)],
-            )
-        else:
-            warmup = min(self.warmup_steps, self.steps - 1)
-            schedule = schedules.CosineDecay(
-                0.0 if warmup else self.learning_rate,
-                max(self.steps - warmup, 1),
-                # A cosine from 1 to 1 is the constant.
-                alpha=self.final_fraction if self.schedule == "cosine" else 1.0,
-                warmup_target=self.learning_rate if warmup else None,
-                warmup_steps=warmup,
-            )
-        options = {
-            "beta_2": self.beta_2,
-            "global_clipnorm": self.clipnorm,
-            "use_ema": self.ema > 0,
-            "ema_momentum": self.ema if self.ema > 0 else 0.99,
-        }
-        if self.weight_decay:
-            options["weight_decay"] = self.weight_decay
-        if self.optimizer == "adamax":
-            optimizer = keras.optimizers.Adamax(schedule, epsilon=1e-8, **options)
-        else:
-            optimizer = keras.optimizers.Adam(schedule, **options)
-        if self.weight_decay:
-            optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
-        return optimizer
+        return make_optimizer(self)
 
 
-def _is_count(value: Any, least: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+if Recipe.__doc__:  # none under python -OO
+    Recipe.__doc__ += "\n    ".join(
+        textwrap.fill(f"    {field.name}: {field.metadata['help']}", 92, subsequent_indent=" " * 12)
+        for field in dataclasses.fields(Recipe)
+    )

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from attnflow_keras.core.checks import check_flag
 from attnflow_keras.core.extras import install_command
 from attnflow_keras.core.files import check_free
 from attnflow_keras.models import Flow
@@ -99,12 +100,14 @@ def _train(
     logs: list[keras.callbacks.Callback],
     callbacks: list[keras.callbacks.Callback],
 ) -> Flow:
-    flow.noise_seed = recipe.seed
-    if recipe.freeze_steps:
-        flow.freeze_steps = recipe.freeze_steps
     if recipe.pretrain_steps and not (folder / CHECKPOINT).exists():
         pretrain(flow, recipe, images, validation, folder, verbose, callbacks)
-    flow.compile(optimizer=recipe.make_optimizer(), jit_compile=recipe.jit)
+    flow.compile(
+        recipe.make_optimizer(),
+        freeze_steps=recipe.freeze_steps,
+        noise_seed=recipe.seed,
+        jit_compile=recipe.jit,
+    )
     # Before fit traces a step: Keras would take the loss scale at the start for a constant.
     flow.optimizer.build(flow.trainable_variables)
     epoch = 0
@@ -167,7 +170,7 @@ def _check(flow: Any, recipe: Any, images: Any, validation: Any) -> None:
         if given is not None or name != "validation":
             _check_images(name, given, flow.image_shape)
     for setting in ("pretrain_steps", "freeze_steps"):
-        if getattr(recipe, setting) and not hasattr(flow, "encoder"):
+        if getattr(recipe, setting) and not hasattr(flow, "traced_regress"):
             raise ValueError(
                 f"{setting} is for flows with an encoder; got {getattr(recipe, setting)} and a "
                 f"{type(flow).__name__}"
@@ -199,9 +202,7 @@ def _check_images(name: str, images: Any, shape: tuple[int, ...]) -> None:
 
 
 def _tensorboard(wanted: bool, folder: Path) -> list[keras.callbacks.Callback]:
-    if not isinstance(wanted, bool):
-        raise ValueError(f"tensorboard must be True or False; got {wanted!r}")
-    if not wanted:
+    if not check_flag("tensorboard", wanted):
         return []
     check_tensorboard("tensorboard=True")
     return [keras.callbacks.TensorBoard(folder / TENSORBOARD, write_graph=False)]

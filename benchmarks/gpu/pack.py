@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Besides JAX, NumPy, h5py, Pillow, Rich and Typer, which such machines have.
+# Besides JAX, NumPy, SciPy, h5py, Pillow, Rich and Typer, which such machines have.
 LOCKED = (
     "keras",
     "optree",
@@ -26,6 +26,18 @@ LOCKED = (
     "pydantic-core",
     "annotated-types",
     "typing-inspection",
+    "filelock",
+    # huggingface_hub, which writes the header of cards, and what its import needs.
+    "huggingface-hub",
+    "anyio",
+    "h11",
+    "httpcore2",
+    "httpx2",
+    "idna",
+    "packaging",
+    "pyyaml",
+    "tqdm",
+    "truststore",
 )
 # TensorFlow Probability's last release does not work with current JAX.
 OTHERS = ("tfp-nightly==0.26.0.dev20261027", "dm-tree", "gast", "decorator")

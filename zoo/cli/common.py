@@ -11,6 +11,7 @@ from rich.text import Text
 
 from attnflow_keras.core import checks
 from attnflow_keras.core.files import followed, is_special, write_file
+from attnflow_keras.core.policies import POLICIES
 from attnflow_keras.core.untrusted import printable
 from zoo.cli.console import notes, working
 from zoo.registry import info
@@ -61,13 +62,10 @@ Background = Annotated[
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
-# The policies that zoo.load takes; said here again because the library's list needs TensorFlow.
-PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
-
 
 def check_precision(precision: str | None) -> None:
     """Raise ValueError unless it is None or a policy that ``zoo.load`` takes."""
-    check_choice("--precision", precision, PRECISIONS)
+    check_choice("--precision", precision, POLICIES)
 
 
 def check_choice(option: str, value: Any, allowed: Iterable[str]) -> None:

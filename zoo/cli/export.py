@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from attnflow_keras.core.checks import check_choice
+from export.manifest_schema import PRECISIONS
 from zoo.cli.common import (
     DATA_HELP,
     Background,
@@ -24,7 +25,6 @@ from zoo.registry import info
 from zoo.tasks import task_of
 
 FORMATS = ("onnx", "saved-model", "triton")
-PRECISIONS = ("float32", "float16")
 
 Folder = Annotated[Path, typer.Argument(help="A folder that 'attnflow export' wrote.")]
 Provider = Annotated[

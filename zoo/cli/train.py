@@ -1,17 +1,19 @@
 """``attnflow train``."""
 
+import dataclasses
+import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from attnflow_keras.training.recipe import Recipe
 from zoo.cli.common import (
     Background,
     Json,
     Labels,
     Name,
     Resize,
-    check_choice,
     check_takes_labels,
     import_tensorflow,
 )
@@ -30,17 +32,48 @@ SHARE = 10
 # What the user gave of these stays as it is.
 OWN = ("learning_rate", "ema", "warmup_steps", "pretrain_steps", "freeze_steps", "mode_steps")
 
-# What turns a setting of the entry's recipe off.
-OFF = {"augment": "none", "patience": 0}
-
-# What a recipe takes; said here again because the library's lists need TensorFlow.
-CHOICES = {
-    "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
-    "augment": ("shift", "shift_flip", "recolor", "none"),
-    "optimizer": ("adam", "adamax"),
-    "schedule": ("cosine", "constant", "halving", "linear"),
+# Settings of a recipe that are no options, or that other commands have too.
+ELSEWHERE = ("dataset", "stop_step", "resize", "background")
+# Defaults of options that are more than the recipe's.
+DEFAULTS = {
+    "steps": "the recipe's; with it, or with --fine-tune, --ema and --warmup-steps suit the length",
+    "learning_rate": f"the recipe's, or {FINE_TUNE_RATE:g} with --fine-tune",
+    "warmup_steps": "the recipe's, or a tenth of a short run",
+    "ema": "the recipe's, less in a short run",
+    "pretrain_steps": "the recipe's, or 0 with --fine-tune",
+    "freeze_steps": "the recipe's, or 0 with --fine-tune",
+    "mode_steps": "the recipe's, or 0 with --fine-tune",
+    "jit": "the recipe's, off for an entry without one",
+    "augment": "the recipe's, or none with --fine-tune",
 }
-LARGEST_SEED = 2**32 - 1
+
+
+def _off(field: Any) -> Any:
+    """What turns a setting off on the command line, where the recipe has None; None if nothing."""
+    check = getattr(field.metadata["check"], "keywords", {})
+    if None in check.get("allowed", ()):
+        return "none"
+    return 0 if check.get("none") else None
+
+
+# Settings of a recipe that are options, by name.
+SETTINGS = {f.name: f for f in dataclasses.fields(Recipe) if f.name not in ELSEWHERE}
+OFF = {name: _off(field) for name, field in SETTINGS.items() if _off(field) is not None}
+
+
+def _parameter(field: Any) -> inspect.Parameter:
+    """The option of a setting: its type, bounds and help as the recipe declares them."""
+    limits = getattr(field.metadata["check"], "keywords", {})
+    words = field.metadata["help"].replace("None", str(OFF.get(field.name)))
+    default = DEFAULTS.get(field.name, "the recipe's")
+    option = typer.Option(
+        min=0 if OFF.get(field.name) == 0 else limits.get("least"),
+        max=limits.get("most"),
+        help=f"{words[0].upper()}{words[1:]} Default: {default}.",
+    )
+    annotation = Annotated[field.type | None, option]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(field.name, kind, default=None, annotation=annotation)
 
 
 def train_command(
@@ -60,113 +93,6 @@ def train_command(
     fine_tune: Annotated[
         bool, typer.Option("--fine-tune", help="Start from the entry's weights, not from scratch.")
     ] = False,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Optimizer steps in all. Default: the recipe's. With it, or with --fine-tune, "
-            "--ema and --warmup-steps suit the length of the run.",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images per step. Default: the recipe's.")
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(help="Peak learning rate. Default: the recipe's, or 1e-4 with --fine-tune."),
-    ] = None,
-    steps_per_epoch: Annotated[
-        int | None, typer.Option(min=1, help="Steps between validations and checkpoints.")
-    ] = None,
-    optimizer: Annotated[
-        str | None,
-        typer.Option(help=f"{' or '.join(CHOICES['optimizer'])}. Default: the recipe's."),
-    ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            help="Learning rate after the warm-up: cosine or constant; or, with --warmup-steps 0, "
-            "halving, at 50, 75, 90 and 95 % of the steps, or linear, constant for half of them "
-            "and then down to 0. Default: the recipe's."
-        ),
-    ] = None,
-    warmup_steps: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Steps in which the learning rate rises to its peak. Default: the recipe's, "
-            "or a tenth of a short run.",
-        ),
-    ] = None,
-    ema: Annotated[
-        float | None,
-        typer.Option(
-            help="Momentum of the averaged weights, which are scored and kept; the window is "
-            "1 / (1 - EMA) steps; 0 for none. Default: the recipe's, lower for a short run."
-        ),
-    ] = None,
-    pretrain_steps: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Steps in which an encoder of conditions is trained alone first. Default: the "
-            "recipe's; none with --fine-tune.",
-        ),
-    ] = None,
-    freeze_steps: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="First steps in which that encoder is frozen. Default: the recipe's, or "
-            "none with --fine-tune.",
-        ),
-    ] = None,
-    mode_steps: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Zero-latent steps, after all others, which also minimize the error of the "
-            "zero-temperature sample. Default: the recipe's, or none with --fine-tune.",
-        ),
-    ] = None,
-    validation_images: Annotated[
-        int | None,
-        typer.Option(min=1, help="Number of images to validate on. Default: the recipe's."),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed of everything random.")
-    ] = None,
-    jit: Annotated[
-        bool | None,
-        typer.Option(
-            help="Compile with XLA: minutes to start, then faster. Default: the recipe's, off for "
-            "an entry without one."
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            help="float32, mixed_float16 or mixed_bfloat16 (half precision inside the "
-            "conditioners). Default: the recipe's."
-        ),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Stop after this many epochs without a better validation score and keep the "
-            "best weights. That score is then optimistic, since it selected the weights. "
-            "0 to train to the end. Default: the recipe's.",
-        ),
-    ] = None,
-    augment: Annotated[
-        str | None,
-        typer.Option(
-            help="shift_flip (up to 3 pixels, and mirror images), recolor (a quarter of the "
-            "images in other colors; also for super-resolution), or none. Default: the recipe's, "
-            "or none with --fine-tune."
-        ),
-    ] = None,
     tensorboard: Annotated[
         bool,
         typer.Option(
@@ -183,6 +109,7 @@ def train_command(
         str | None, typer.Option(help="Licence of your images, for the card.")
     ] = None,
     as_json: Json = False,
+    **settings: Any,
 ) -> None:
     """Train an entry by its recipe, or on your own images; resumes after a kill.
 
@@ -216,31 +143,9 @@ def train_command(
             f"entry {name!r} was trained on {recorded.get('dataset')!r:.80}, which is no data set "
             "of this package; give your images with --data"
         )
-    changes = {
-        "dataset": data,
-        "steps": steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "steps_per_epoch": steps_per_epoch,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "warmup_steps": warmup_steps,
-        "ema": ema,
-        "pretrain_steps": pretrain_steps,
-        "freeze_steps": freeze_steps,
-        "mode_steps": mode_steps,
-        "validation_images": validation_images,
-        "seed": seed,
-        "jit": jit,
-        "precision": precision,
-        "patience": patience,
-        "augment": augment,
-        "resize": resize or None,
-        "background": background,
-    }
+    changes = {"dataset": data, **settings, "resize": resize or None, "background": background}
     given = {key: value for key, value in changes.items() if value is not None}
-    for key, allowed in CHOICES.items():
-        check_choice(_option(key), given.get(key), allowed)
+    recipe = make_recipe(recorded or {}, given, fine_tune)
     folder = out or Path("runs") / entry["name"]
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--out must be a folder; {folder} is a file")
@@ -253,7 +158,6 @@ def train_command(
         check_tensorboard("--tensorboard")
     command = ["attnflow", "train", name, *_flags(given), *(["--fine-tune"] if fine_tune else [])]
     command += ["--labels", str(labels)] if labels is not None else []
-    recipe = make_recipe(recorded or {}, given, fine_tune)
     with results_as_json(as_json):
         run(
             Job(
@@ -275,14 +179,20 @@ def train_command(
         print_json(info(str(folder / "entry")))
 
 
-def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool) -> Any:
+_own = dict(inspect.signature(train_command).parameters)
+_own.pop("settings")
+train_command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in _own.values()]
+    + [_parameter(field) for field in SETTINGS.values()]
+)
+
+
+def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool) -> Recipe:
     """The recipe of an entry with the settings that the user gave.
 
     Where these change the length or the start of the run, what depends on its length follows,
     unless it was given too.
     """
-    from attnflow_keras.training import Recipe
-
     if recorded:
         try:
             Recipe.from_dict(recorded)
@@ -310,8 +220,11 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
     try:
         return Recipe.from_dict(settings)
     except ValueError as error:
-        field, _, rest = str(error).partition(" ")
-        raise ValueError(f"{_option(field)} {rest}" if field in given else error) from error
+        name, _, rest = str(error).partition(" ")
+        if name not in given:
+            raise
+        rest = rest.replace("None", str(OFF.get(name)))
+        raise ValueError(f"{_option(name)} {rest}") from error
 
 
 def _option(key: str) -> str:

@@ -71,6 +71,7 @@ class Task(abc.ABC):
             dimension are all there is.
         title: heading of that result in cards.
         needs_data_set: what that result lacks for the user's own pictures.
+        pipeline: what the Hugging Face Hub calls it; None for nothing.
 
     Example:
         >>> from zoo.tasks import tasks
@@ -85,6 +86,7 @@ class Task(abc.ABC):
     result: ClassVar[str | None] = None
     title: ClassVar[str] = ""
     needs_data_set: ClassVar[str] = ""
+    pipeline: ClassVar[str | None] = None
 
     def check(self, config: dict[str, Any]) -> None:  # noqa: B027 - most need nothing
         """Raise ValueError unless a configuration has what the task needs."""

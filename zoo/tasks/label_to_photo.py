@@ -13,6 +13,7 @@ class LabelToPhoto(WithLabels):
     name = "label-to-photo"
     rank = 2
     command = "translate"
+    pipeline = "image-to-image"
     labels = "photos need their label maps; name their folder"
     result = "translation"
     title = "Photos of label maps"

@@ -14,6 +14,7 @@ class SuperResolution(Task):
     name = "super-resolution"
     rank = 1
     command = "restore"
+    pipeline = "image-to-image"
     result = "restoration"
     title = "Restoration"
 

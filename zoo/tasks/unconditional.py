@@ -10,6 +10,7 @@ class Unconditional(Task):
 
     name = "unconditional"
     rank = 0
+    pipeline = "unconditional-image-generation"
 
     def of_files(self, config: dict[str, Any], data: str, reading: Reading) -> Pair:
         return read_images(config, data, reading), None

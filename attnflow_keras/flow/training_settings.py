@@ -1,0 +1,32 @@
+"""What ``compile`` of a flow takes beside Keras' own arguments."""
+
+import dataclasses
+from typing import Any
+
+from attnflow_keras.core.checks import check_integer, check_number
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of ``fit``, see :meth:`FlowTrainer.compile`."""
+
+    mode_weight: float = 0.0
+    freeze_steps: int = 0
+    noise_seed: int | None = None
+
+    def check(self, flow: Any) -> "TrainingSettings":
+        """Raise ValueError for a bad value, or one that the flow has no use for."""
+        check_number("mode_weight", self.mode_weight)
+        check_integer("freeze_steps", self.freeze_steps, 0)
+        check_integer("noise_seed", self.noise_seed, 0, none=True)
+        if self.mode_weight and not flow.conditional:
+            raise ValueError(
+                "mode_weight must be 0 for an unconditional flow, which has one image at "
+                f"temperature 0; got {self.mode_weight!r}"
+            )
+        if self.freeze_steps and not hasattr(flow, "traced_regress"):
+            raise ValueError(
+                "freeze_steps must be 0 for a flow without an encoder that is trained on its own; "
+                f"got {self.freeze_steps!r} and a {type(flow).__name__}"
+            )
+        return self
