@@ -56,6 +56,8 @@ def run_blocks(page, folder, monkeypatch, digits):
 
     monkeypatch.chdir(folder)
     monkeypatch.setattr(zoo, "load", stand_in)
+    monkeypatch.setattr("zoo.registry._ADDED", [])
+    monkeypatch.setattr("zoo.models._REGISTERED", {})
     namespace = {}
     try:
         for number, block in enumerate(blocks(PAGES[page], "python"), start=1):
