@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from attnflow_keras.data.bicubic import downscale
-from attnflow_keras.data.sources import Classed, Labelled, Photos, SmallAndLarge, WholePictures
+from attnflow_keras.data.sources import Labelled, Photos, SmallAndLarge, WholePictures
 
 SPLITS = ("train", "validation", "test")
 SAMPLES = Path(__file__).parent / "samples"
@@ -85,10 +85,7 @@ class DataSet(abc.ABC):
     def training(self, conditional: bool = True) -> Any:
         """What ``fit`` draws from: batches of ``{"image", "condition"}``, or of images alone."""
         crops = self.crops()
-        if self.scale is not None:
-            source: Any = SmallAndLarge(crops, self.scale)
-        else:
-            source = (Classed if self.task == "class-conditional" else Labelled)(crops)
+        source: Any = Labelled(crops) if self.scale is None else SmallAndLarge(crops, self.scale)
         return source if conditional else Photos(source)
 
     def bundled(self) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from attnflow_keras.core.checks import check_choice
 from attnflow_keras.data.dataset import SPLITS, DataSet, data_folder
-from attnflow_keras.data.sources import WholePictures
+from attnflow_keras.data.sources import Classed, WholePictures
 
 VALIDATION = 5000
 CLASSES = 10
@@ -64,8 +64,8 @@ class LabelledImages(DataSet):
         return WholePictures(self.images("train"), self.conditions("train"), flip=False)
 
     def training(self, conditional: bool = True) -> object:
-        """Images alone as an array, which ``fit`` goes through in passes."""
-        return super().training() if conditional else self.images("train")
+        """Pairs, which can be augmented; or an array, which ``fit`` goes through in passes."""
+        return Classed(self.crops()) if conditional else self.images("train")
 
     def local(self, folder: Path, part: str, kind: str) -> np.ndarray | None:
         """Images (kind ``"x"``) or classes (``"y"``) of a file ``part`` in the folder, if there."""
