@@ -1,11 +1,11 @@
-"""What attention gives: entries of equal size and budget, compared image by image.
+"""What attention gains: entries of equal size and budget, compared image by image.
 
 ``python -m benchmarks.attention`` scores ``attnflow-imap-mnist``, ``attnflow-itrans-mnist`` and
-the control ``marflow-mnist`` on the whole MNIST test file, with the same noise, and prints the
-bits per dimension and the difference to the control. ``--task sr`` takes the entries for
-super-resolution, ``--task translation`` those for label to photo with their rivals; both are scored
-given their conditions. The standard error of a difference is paired, over images; it says nothing
-of what another training seed would change.
+the no-attention baseline ``marflow-mnist`` on the whole MNIST test set, with the same noise, and
+prints the bits per dimension and the difference to the baseline. ``--task sr`` takes the entries
+for super-resolution, ``--task translation`` those for label to photo with further baselines; both
+are scored given their conditions. The standard error of a difference is paired, over images; it
+doesn't include the variation between training seeds.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 from attnflow_keras.data import data_set, data_sets
 from benchmarks.arguments import seed, trained_entry
 
-# The control first, and the data set.
+# The no-attention baseline first, and the data set.
 TASKS = {
     "unconditional": ("mnist", ("marflow-mnist", "attnflow-imap-mnist", "attnflow-itrans-mnist")),
     "sr": (
@@ -48,7 +48,7 @@ def main() -> None:
         "--entries",
         nargs="+",
         type=trained_entry,
-        help="the control first; default: those of the task",
+        help="the baseline first; default: those of the task",
     )
     parser.add_argument("--task", choices=TASKS, default="unconditional")
     parser.add_argument("--dataset", choices=data_sets(), help="default: the task's")
@@ -69,7 +69,7 @@ def main() -> None:
     if given.task != "unconditional":
         condition = known.pairs(given.split)["condition"]
     print(f"{dataset} {given.split}, {len(images):,} images, noise seed {given.seed}")
-    control = None
+    baseline = None
     for name in entries:
         flow = zoo.load(name)
         own = condition if flow.conditional else None
@@ -80,11 +80,13 @@ def main() -> None:
             f"{name:28} {bits.mean():.4f} ± {_standard_error(bits):.4f} bits/dim  "
             f"{training['images']:,} images seen, {training['seconds']:,.0f} s"
         )
-        if control is None:
-            control = bits
+        if baseline is None:
+            baseline = bits
         else:
-            difference = bits - control
-            line += f"  {difference.mean():+.4f} ± {_standard_error(difference):.4f} to the control"
+            difference = bits - baseline
+            line += (
+                f"  {difference.mean():+.4f} ± {_standard_error(difference):.4f} to the baseline"
+            )
         print(line, flush=True)
 
 

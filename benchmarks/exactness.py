@@ -47,9 +47,9 @@ def measure(name: str) -> dict[str, Any]:
     """Figures of one entry.
 
     Returns:
-        ``grey_levels``, the greatest error of each odd image; ``latents``, the greatest difference
-        of latents of 1.2 sigma that were decoded and encoded again; ``batch_size``, the greatest
-        relative difference between a score in a batch and alone.
+        ``grey_levels``, the maximum error of each extreme image; ``latents``, the maximum
+        difference of latents of 1.2 sigma that were decoded and encoded again; ``batch_size``, the
+        maximum relative difference between a score in a batch and alone.
     """
     import zoo
     from attnflow_keras.core import noise

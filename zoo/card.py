@@ -135,7 +135,7 @@ def _recipe(training: dict[str, Any]) -> list[str]:
 
 
 def _exactness(grey_levels: dict[str, float]) -> list[str]:
-    """What was measured of decode(encode(x)) on images unlike the training data."""
+    """Measured exactness of decode(encode(x)) on extreme images."""
     wrong = {name: error for name, error in grey_levels.items() if not error < EXACT}
     worst = max((error for name, error in grey_levels.items() if name not in wrong), default=0.0)
     kinds = ", ".join(name for name in grey_levels if name not in wrong)
@@ -174,7 +174,7 @@ def result_rows(result: dict[str, Any]) -> list[list[str]]:
 
 
 def result_notes(result: dict[str, Any]) -> list[str]:
-    """What is said beside the scores."""
+    """Notes to the scores."""
     bits = result["bits_per_dim"]
     draws = f", mean of {bits['draws']} draws of noise" if bits["draws"] > 1 else ""
     notes = [f"{bits['value']:.4f} ± {bits['standard_error']:.4f} bits_per_dim{draws}"]

@@ -46,8 +46,8 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
         A ``Flow``, not compiled, with those weights frozen that were when it was saved.
 
     Raises:
-        ZooError: an unknown name; a file that is missing, altered, newer or not as it must be;
-            or an entry without weights, with the command that trains it.
+        ZooError: an unknown name; a file that is missing, altered, newer or invalid; or an entry
+            without weights, with the command that trains it.
         ValueError: ``dtype`` is none of these policies.
         ImportError: TensorFlow is not installed.
     """

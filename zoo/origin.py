@@ -1,4 +1,4 @@
-"""Where a flow came from, so that what is saved of it says no more than is known."""
+"""Origin of a flow, so that a saved flow states only what is known."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def set_origin(flow: Any, metadata: dict[str, Any], trained: bool) -> None:
 
 
 def from_origin(flow: Any) -> dict[str, Any]:
-    """What metadata.json can say of a flow that is saved without further words.
+    """Metadata of a flow that is saved without any given.
 
     The data set and the licences of an entry belong to the weights that it has: where these have
     changed since, nothing is known of them but what the flow is derived from.

@@ -106,7 +106,7 @@ class Bits(_Part):
 
 
 class Spread(_Part):
-    """How far samples of one condition lie apart."""
+    """Diversity of the samples of one condition."""
 
     mean: Number
     samples: Count
@@ -114,7 +114,7 @@ class Spread(_Part):
 
 
 class Segmentation(_Part):
-    """How well label maps can be read off photos."""
+    """Scores of a pixel classifier against the label maps."""
 
     accuracy: Number
     mean_iou: Number
@@ -165,7 +165,7 @@ class Exactness(_Part):
 
 
 class Training(_Part):
-    """How the weights came about."""
+    """Origin of the weights."""
 
     command: Text = ""
     seed: Count | None = None

@@ -93,7 +93,7 @@ def load_bluemarble() -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         OSError: ``ATTNFLOW_DATA`` is not set, or the folder lacks a file.
-        ValueError: a file that is not what it should be.
+        ValueError: an invalid file.
     """
     folder = os.environ.get("ATTNFLOW_DATA")
     needed = f"set ATTNFLOW_DATA to a folder with {PICTURE_FILE} and {LAND_COVER_FILE}"
@@ -119,7 +119,7 @@ def bluemarble_tiles(split: str, size: int = 64) -> tuple[np.ndarray, np.ndarray
         classes: uint8 ``(n, size, size)``, 0 to 16.
 
     Raises:
-        ValueError: an unknown split, a bad size, or a file that is not what it should be.
+        ValueError: an unknown split, a bad size, or an invalid file.
         OSError: there are no local files, see :func:`load_bluemarble`.
     """
     check_choice("split", split, SPLITS)
@@ -142,7 +142,7 @@ class BlueMarbleCrops:
         flip: whether a crop is mirrored, west to east, with probability 1/2.
 
     Raises:
-        ValueError: a bad size, or a file that is not what it should be.
+        ValueError: a bad size, or an invalid file.
         OSError: there are no local files, see :func:`load_bluemarble`.
     """
 

@@ -115,7 +115,7 @@ def load_celeba(folder: str | Path, split: str) -> np.ndarray:
 
     Raises:
         FileNotFoundError: the folder holds no such split.
-        ValueError: an unknown split, or a file that is not what it should be.
+        ValueError: an unknown split, or an invalid file.
     """
     return load_split(folder, split, "images", (3,), "prepare_celeba")
 

@@ -85,7 +85,7 @@ def load_cityscapes(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndar
 
     Raises:
         FileNotFoundError: the folder holds no such split.
-        ValueError: an unknown split, or a file that is not what it should be.
+        ValueError: an unknown split, or an invalid file.
     """
     images, labels = (
         load_split(folder, split, name, (3, 4), "prepare_cityscapes")

@@ -48,7 +48,7 @@ def load_dataset(name: str, split: str) -> np.ndarray:
         split: ``"train"``, ``"validation"`` or ``"test"``.
 
     Raises:
-        ValueError: an unknown data set or split, or a file that is not what it should be.
+        ValueError: an unknown data set or split, or an invalid file.
         OSError: no local file, and no download or a failed one.
     """
     return data_set(name).images(split)

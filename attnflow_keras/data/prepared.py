@@ -72,7 +72,7 @@ def load_split(
 
     Raises:
         FileNotFoundError: there is none; the function ``writer`` writes it.
-        ValueError: an unknown split, or a file that is not what it should be.
+        ValueError: an unknown split, or an invalid file.
     """
     check_choice("split", split, SPLITS)
     restore_folder(folder)

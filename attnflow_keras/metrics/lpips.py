@@ -67,7 +67,7 @@ class LPIPS:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a file that is not what it should be.
+        ValueError: an invalid file.
     """
 
     def __init__(self, weights: str | Path | None = None) -> None:

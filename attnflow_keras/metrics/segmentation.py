@@ -45,7 +45,8 @@ class Segmenter:
         seed: int = 0,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Train from new weights: Adam on the cross-entropy, with a rate that falls along a cosine.
+        """Train from newly initialized weights: Adam on the cross-entropy, with a rate that falls
+        along a cosine.
 
         Args:
             source: draws ``{"image", "condition"}`` by ``draw(count, seed, step)``, classes as

@@ -1,4 +1,4 @@
-"""What a training run is made of."""
+"""Settings of a training run."""
 
 import dataclasses
 import textwrap
@@ -94,7 +94,7 @@ class Recipe:
         "[0, 1)",
     )
     clipnorm: float | None = _number(
-        1.0, "greatest global norm of a gradient; None for no clipping.", none=True
+        1.0, "maximum global norm of the gradient; None for no clipping.", none=True
     )
     steps_per_epoch: int = _count(500, "steps between validations and checkpoints.")
     seed: int = _count(

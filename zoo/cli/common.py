@@ -165,7 +165,7 @@ def _check_folder(path: Path, folder: Path) -> None:
 
 
 def load_flow(name: str, **options: Any) -> Any:
-    """``zoo.load`` with a word on what takes the time."""
+    """``zoo.load`` with a message about what takes the time."""
     import zoo
     from zoo.registry import locate
 

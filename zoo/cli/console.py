@@ -151,7 +151,7 @@ class Report:
         self.total = self.total if total is None else total
 
     def update(self, text: str) -> None:
-        """Say what is being done now."""
+        """Set the text of the current step."""
         self.text = text
 
     @property

@@ -24,7 +24,7 @@ def demo_command(
     ),
     steps: Annotated[int, typer.Option(help="Fine-tuning steps.")] = 12,
 ) -> None:
-    """Everything once, without network: score, sample, fine-tune, export, restore, translate."""
+    """Run it all once, without network: score, sample, fine-tune, export, restore, translate."""
     import numpy as np
 
     from attnflow_keras.data import image_grid, mnist_sample, save_image

@@ -1,4 +1,4 @@
-"""Ctrl-C is answered within seconds, with a word on what is kept.
+"""Answer Ctrl-C within seconds, with a message about what is kept.
 
 Python hands an interrupt to the main thread only when that runs Python code again, which it does
 not for the minutes that a compiler may take. So another thread waits for the signal too, and ends

@@ -83,9 +83,9 @@ def _row(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def info_command(name: Name, as_json: Json = False) -> None:
-    """Show all that is known of an entry: figures, data, licence, training, configuration.
+    """Show an entry's figures, data, licence, training and configuration.
 
-    Of an entry for label to photo also its classes, by number, name and colour.
+    For label to photo, also its classes, by number, name and colour.
     """
     entry = info(name)
     if as_json:

@@ -91,7 +91,7 @@ def train_command(
     ] = None,
     labels: Labels = None,
     fine_tune: Annotated[
-        bool, typer.Option("--fine-tune", help="Start from the entry's weights, not from scratch.")
+        bool, typer.Option("--fine-tune", help="Start from the entry's weights.")
     ] = False,
     tensorboard: Annotated[
         bool,

@@ -155,7 +155,7 @@ def _held_out(recipe: Recipe, count: int) -> Any:
 
 
 def _kept(job: Job) -> str:
-    """What is left of a run that the user interrupts."""
+    """What remains of an interrupted run."""
     epoch = saved_epoch(job.folder / CHECKPOINT)
     if not epoch:
         return (

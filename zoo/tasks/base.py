@@ -39,7 +39,7 @@ class Evaluation:
     Args:
         split: what the images are, for the record.
         dataset: the data set that they are a split of; None for the user's.
-        seed: seed of everything random.
+        seed: seed of all random numbers.
         samples: samples of a condition to measure their diversity.
         draws: draws of dequantization noise.
         lpips: an LPIPS, or None.
@@ -70,7 +70,7 @@ class Task(abc.ABC):
         result: key of an entry's metadata for what :meth:`evaluate` gives; None where bits per
             dimension are all there is.
         title: heading of that result in cards.
-        needs_data_set: what that result lacks for the user's own pictures.
+        needs_data_set: what that result lacks for the user's own images.
         pipeline: what the Hugging Face Hub calls it; None for nothing.
 
     Example:

@@ -1,4 +1,4 @@
-"""Cityscapes: street pictures with colour label maps."""
+"""Cityscapes: street images with colour label maps."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ ADVICE = ", as attnflow_keras.data.prepare_cityscapes writes it from gtFine/ and
 
 
 class Cityscapes(DataSet):
-    """Pictures and label maps of 256x256, ``(n, 256, 256, 3)`` each, or 4 with boundaries.
+    """Images and label maps of 256x256, ``(n, 256, 256, 3)`` each, or 4 with boundaries.
 
     ``prepare_cityscapes`` wrote them to ``$ATTNFLOW_DATA/cityscapes``.
     """

@@ -8,7 +8,7 @@ from attnflow_keras.data.labelled_images import LabelledImages, read_idx
 
 
 class FashionMNIST(LabelledImages):
-    """28x28 grey pictures of clothing, split as MNIST; read from the four files of its authors."""
+    """28x28 grey images of clothing, split as MNIST; read from the four files of its authors."""
 
     name = "fashion_mnist"
     license = "Fashion-MNIST, Zalando Research, MIT"

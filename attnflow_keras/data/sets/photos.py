@@ -14,7 +14,7 @@ from attnflow_keras.data.pictures import open_picture
 from attnflow_keras.data.sources import PictureCrops
 
 SIDE = 64
-MOST = 12  # tiles along a side of a picture
+MOST = 12  # tiles along a side of an image
 
 # Every other photograph of the folder is for training.
 VALIDATION = ("FallenLeaf", "Picture_1A_by_freespace", "aitzgorri_by_Aitzol_Berasategi")
@@ -25,7 +25,7 @@ TEST = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "ro
 class PhotosSR4(DataSet):
     """Tiles of 64x64 of photographs, and their 16x16 reductions.
 
-    Training draws crops at any offset, half of them from the picture halved, whose pixels are
+    Training draws crops at any offset, half of them from the image halved, whose pixels are
     sharper. Validation tiles are of three other photographs, halved; test tiles of the colour
     photographs that come with scikit-image, which are small and sharp. Both lie on a fixed grid
     without overlap. All training photographs are kept in memory, some 500 MB.
@@ -54,7 +54,7 @@ class PhotosSR4(DataSet):
 
 
 def _photographs(split: str) -> list[np.ndarray]:
-    files = sorted(local_folder("photos", "Photographs", " of JPEG pictures").glob("*.jpg"))
+    files = sorted(local_folder("photos", "Photographs", " of JPEG images").glob("*.jpg"))
     chosen = [file for file in files if (file.stem in VALIDATION) == (split == "validation")]
     if not chosen:
         raise OSError(f"ATTNFLOW_DATA: photos/ holds no photograph for {split}")
