@@ -44,7 +44,7 @@ data = {
 }
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 found = {}
-for name, kind, mode_weight, weighted in (
+for name, kind, zero_latent_weight, weighted in (
     ("likelihood alone", ConditionalFlow, 0.0, False),
     ("all terms", WithLosses, 5.0, True),
 ):
@@ -55,7 +55,7 @@ for name, kind, mode_weight, weighted in (
             flow = kind()
             flow.adapt(data)
             flow.compile(
-                keras.optimizers.SGD(1e-2), mode_weight=mode_weight, jit_compile=False
+                keras.optimizers.SGD(1e-2), zero_latent_weight=zero_latent_weight, jit_compile=False
             )
         before = flow.get_weights()
         options = {"batch_size": 16, "verbose": 0}

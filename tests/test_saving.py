@@ -152,7 +152,7 @@ FORMER_COMPILE_CONFIG = {
     "run_eagerly": False,
     "steps_per_execution": 1,
     "jit_compile": False,
-    "mode_weight": 2.0,
+    "zero_latent_weight": 2.0,
     "freeze_steps": 3,
     "noise_seed": 5,
 }
@@ -160,8 +160,8 @@ FORMER_COMPILE_CONFIG = {
 
 def test_settings_of_training_survive_in_new_and_former_files(tmp_path):
     flow = make_srflow()
-    flow.compile("sgd", mode_weight=2.0, freeze_steps=3, noise_seed=5)
-    expected = TrainingSettings(mode_weight=2.0, freeze_steps=3, noise_seed=5)
+    flow.compile("sgd", zero_latent_weight=2.0, freeze_steps=3, noise_seed=5)
+    expected = TrainingSettings(zero_latent_weight=2.0, freeze_steps=3, noise_seed=5)
     flow.save(tmp_path / "new.keras")
     with (
         zipfile.ZipFile(tmp_path / "new.keras") as new,
@@ -193,7 +193,7 @@ def test_settings_of_training_are_arguments_of_compile_only():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mode_weight": -1.0}, "mode_weight must be a number of at least 0; got -1.0"),
+        ({"zero_latent_weight": -1.0}, "_weight must be a number of at least 0; got -1.0"),
         ({"freeze_steps": 1.5}, "freeze_steps must be an integer of at least 0; got 1.5"),
         ({"freeze_steps": 3}, "freeze_steps must be 0 for a flow without an encoder"),
         ({"noise_seed": -1}, "noise_seed must be an integer of at least 0, or None; got -1"),

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import keras
 
+from attnflow_keras.core.renamed import with_current_names
 from attnflow_keras.flow.frozen import freeze, frozen_ranges
 
 
@@ -48,7 +49,7 @@ class ConfigurationMixin:
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a loaded flow as it was when it was saved."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.compile(**with_current_names(keras.saving.deserialize_keras_object(config)))
         if self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 

@@ -96,7 +96,7 @@ class Flow(
         self._settings = TrainingSettings()
         self._compiled = CompiledMethods()
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
-        self._mode_error = keras.metrics.Mean(name="mode_error")
+        self._zero_latent_error = keras.metrics.Mean(name="zero_latent_error")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Flow":
         """Give ``quantize`` its second meaning beside that of ``keras.Model.quantize``.
@@ -219,7 +219,7 @@ class Flow(
         with training_step(self.noise_seed, step, training):
             return self.traced_log_prob(x, features)
 
-    def traced_mode_error(self, inputs: Any, training: bool) -> Tensor:
+    def traced_zero_latent_error(self, inputs: Any, training: bool) -> Tensor:
         """Mean absolute errors of the zero-temperature samples, in units of 256 grey levels.
 
         Returns:

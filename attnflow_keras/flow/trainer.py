@@ -36,8 +36,8 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
     float_dims: int
     adapt: Any
     _bits_per_dim: keras.metrics.Mean
-    _mode_error: keras.metrics.Mean
-    traced_mode_error: Any
+    _zero_latent_error: keras.metrics.Mean
+    traced_zero_latent_error: Any
     # What Keras provides.
     train_function: Any
     test_function: Any
@@ -68,7 +68,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
         optimizer: Any = "adam",
         loss: Any = None,
         *,
-        mode_weight: float = 0.0,
+        zero_latent_weight: float = 0.0,
         freeze_steps: int = 0,
         noise_seed: int | None = None,
         **kwargs: Any,
@@ -81,9 +81,9 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
         Args:
             optimizer: as in Keras.
             loss: None; a flow minimizes bits per dimension.
-            mode_weight: weight in the loss of a conditional flow of the mean absolute error of its
-                zero-temperature sample, in units of 256 grey levels; the likelihood alone says
-                little of that sample.
+            zero_latent_weight: for a conditional flow, weight in the loss of the mean absolute
+                error of its zero-temperature sample, in units of 256 grey levels; the likelihood
+                alone says little of that sample.
             freeze_steps: first steps in which the encoder of a flow that has one is frozen.
             noise_seed: seed of dequantization and dropout in ``fit``; the flow's own unless given.
             **kwargs: as in Keras.
@@ -104,15 +104,17 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
                 )
         if keras.backend.backend() == "tensorflow":
             kwargs.setdefault("jit_compile", False)
-        settings = TrainingSettings(mode_weight, freeze_steps, noise_seed)
+        settings = TrainingSettings(zero_latent_weight, freeze_steps, noise_seed)
         self._settings = settings.check(self)
         super().compile(optimizer=optimizer, **kwargs)
 
     @property
     def metrics(self) -> list[Any]:
-        """Metrics of ``fit``: ``mode_error``, in grey levels, only with ``mode_weight``."""
+        """Metrics of ``fit``; ``zero_latent_error``, in grey levels, with its weight only."""
         return [
-            m for m in super().metrics if m is not self._mode_error or self._settings.mode_weight
+            m
+            for m in super().metrics
+            if m is not self._zero_latent_error or self._settings.zero_latent_weight
         ]
 
     def step_number(self) -> Tensor:
@@ -143,7 +145,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """``-mean(log_prob) / (D ln 2)`` plus the layers' own losses; see ``mode_weight``.
+        """``-mean(log_prob) / (D ln 2)`` plus the layers' own losses; see ``zero_latent_weight``.
 
         With weights ``-mean(weight log_prob) / (D ln 2)``, as Keras' own losses.
         """
@@ -157,10 +159,10 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
         if weight is not None:
             log_prob = log_prob * ops.cast(weight, log_prob.dtype)
         loss = -ops.mean(log_prob) / (self.num_dims * LN2)
-        if self._settings.mode_weight:
-            errors = self.traced_mode_error(x, training)
-            self._mode_error.update_state(256.0 * errors)
-            loss = loss + self._settings.mode_weight * ops.mean(errors)
+        if self._settings.zero_latent_weight:
+            errors = self.traced_zero_latent_error(x, training)
+            self._zero_latent_error.update_state(256.0 * errors)
+            loss = loss + self._settings.zero_latent_weight * ops.mean(errors)
         return replicas.scaled(loss + sum(self.losses) if self.losses else loss)
 
     def compute_metrics(

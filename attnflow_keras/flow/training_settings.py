@@ -10,19 +10,19 @@ from attnflow_keras.core.checks import check_integer, check_number
 class TrainingSettings:
     """Settings of ``fit``, see :meth:`FlowTrainer.compile`."""
 
-    mode_weight: float = 0.0
+    zero_latent_weight: float = 0.0
     freeze_steps: int = 0
     noise_seed: int | None = None
 
     def check(self, flow: Any) -> "TrainingSettings":
         """Raise ValueError for a bad value, or one that the flow has no use for."""
-        check_number("mode_weight", self.mode_weight)
+        check_number("zero_latent_weight", self.zero_latent_weight)
         check_integer("freeze_steps", self.freeze_steps, 0)
         check_integer("noise_seed", self.noise_seed, 0, none=True)
-        if self.mode_weight and not flow.conditional:
+        if self.zero_latent_weight and not flow.conditional:
             raise ValueError(
-                "mode_weight must be 0 for an unconditional flow, which has one image at "
-                f"temperature 0; got {self.mode_weight!r}"
+                "zero_latent_weight must be 0 for an unconditional flow, which has one image at "
+                f"temperature 0; got {self.zero_latent_weight!r}"
             )
         if self.freeze_steps and not hasattr(flow, "traced_regress"):
             raise ValueError(

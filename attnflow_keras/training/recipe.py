@@ -7,6 +7,7 @@ from typing import Any
 
 from attnflow_keras.core.checks import check_choice, check_flag, check_integer, check_number
 from attnflow_keras.core.policies import POLICIES
+from attnflow_keras.core.renamed import with_current_names
 
 OPTIMIZERS = ("adam", "adamax")
 SCHEDULES = ("cosine", "constant", "halving", "linear")
@@ -152,14 +153,14 @@ class Recipe:
         "none.",
         "[0, inf)",
     )
-    mode_steps: int = _count(
+    zero_latent_steps: int = _count(
         0,
         "zero-latent steps, after all others, which also minimize the error of the "
         "zero-temperature sample, for a conditional flow; 0 for none.",
         0,
     )
-    mode_weight: float = _number(5.0, "weight of that error, see Flow.compile.")
-    mode_rate: float = _number(
+    zero_latent_weight: float = _number(5.0, "weight of that error, see Flow.compile.")
+    zero_latent_rate: float = _number(
         1e-4, "peak learning rate of those steps, which falls along a cosine."
     )
 
@@ -199,6 +200,7 @@ class Recipe:
         Raises:
             ValueError: a setting that this version does not know, or a bad value.
         """
+        settings = with_current_names(settings)
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(settings) - set(known))
         if unknown or "dataset" not in settings:

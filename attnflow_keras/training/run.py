@@ -20,11 +20,11 @@ from attnflow_keras.training.callbacks import (
 )
 from attnflow_keras.training.early_stopping import EarlyStopping
 from attnflow_keras.training.lock import locked
-from attnflow_keras.training.mode import train_mode
 from attnflow_keras.training.order import Source, batches
 from attnflow_keras.training.pretrain import pretrain
 from attnflow_keras.training.recipe import Recipe
 from attnflow_keras.training.settings import SETTINGS, same_run
+from attnflow_keras.training.zero_latent import train_zero_latent
 
 TENSORBOARD = "tensorboard"
 
@@ -47,7 +47,7 @@ def train(
     was killed and resumed sees the same images and noise as an uninterrupted one. The run ends at
     the recipe's last step; where that lies inside an epoch, the last epoch is a short one. Training
     of an encoder comes before, see ``pretrain_steps``, and of the zero-temperature sample after,
-    see ``mode_steps``.
+    see ``zero_latent_steps``.
 
     Args:
         flow: the flow, built under the recipe's precision; its optimizer is replaced by the
@@ -152,8 +152,8 @@ def _train(
         flow.optimizer.finalize_variable_values(flow.trainable_variables)
     if stopping is not None:
         stopping.load_best(flow)
-    if recipe.mode_steps:
-        train_mode(flow, recipe, images, validation, folder, verbose, callbacks)
+    if recipe.zero_latent_steps:
+        train_zero_latent(flow, recipe, images, validation, folder, verbose, callbacks)
     return flow
 
 
@@ -175,9 +175,9 @@ def _check(flow: Any, recipe: Any, images: Any, validation: Any) -> None:
                 f"{setting} is for flows with an encoder; got {getattr(recipe, setting)} and a "
                 f"{type(flow).__name__}"
             )
-    if recipe.mode_steps and not flow.conditional:
+    if recipe.zero_latent_steps and not flow.conditional:
         raise ValueError(
-            f"mode_steps is for conditional flows; got {recipe.mode_steps} and a "
+            f"zero_latent_steps is for conditional flows; got {recipe.zero_latent_steps} and a "
             f"{type(flow).__name__}"
         )
     if flow.dtype_policy.name != recipe.precision:

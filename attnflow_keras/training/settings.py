@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.core.files import write_file
+from attnflow_keras.core.renamed import with_current_names
 from attnflow_keras.core.untrusted import read_json
 from attnflow_keras.models import Flow
 from attnflow_keras.training.order import Source
@@ -73,7 +74,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _check_settings(
     folder: Path, settings: dict[str, Any], before: dict[str, Any], kind: type[Flow]
 ) -> None:
-    recipe_before = {**_plain(Recipe.defaults()), **before.get("recipe", {})}
+    recipe_before = {**_plain(Recipe.defaults()), **with_current_names(before.get("recipe", {}))}
     model_before = before.get("model", {})
     if settings["model"].keys() - model_before.keys():
         model_before = _completed(model_before, kind)

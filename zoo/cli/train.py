@@ -30,7 +30,14 @@ FINE_TUNE_EMA = 0.99
 SHARE = 10
 
 # What the user gave of these stays as it is.
-OWN = ("learning_rate", "ema", "warmup_steps", "pretrain_steps", "freeze_steps", "mode_steps")
+OWN = (
+    "learning_rate",
+    "ema",
+    "warmup_steps",
+    "pretrain_steps",
+    "freeze_steps",
+    "zero_latent_steps",
+)
 
 # Settings of a recipe that are no options, or that other commands have too.
 ELSEWHERE = ("dataset", "stop_step", "resize", "background")
@@ -42,7 +49,7 @@ DEFAULTS = {
     "ema": "the recipe's, less in a short run",
     "pretrain_steps": "the recipe's, or 0 with --fine-tune",
     "freeze_steps": "the recipe's, or 0 with --fine-tune",
-    "mode_steps": "the recipe's, or 0 with --fine-tune",
+    "zero_latent_steps": "the recipe's, or 0 with --fine-tune",
     "jit": "the recipe's, off for an entry without one",
     "augment": "the recipe's, or none with --fine-tune",
 }
@@ -207,7 +214,7 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
     if fine_tune:
         # Gentle steps, and an average that is short enough to follow them.
         settings |= {"learning_rate": FINE_TUNE_RATE, "ema": FINE_TUNE_EMA}
-        settings |= {"pretrain_steps": 0, "freeze_steps": 0, "mode_steps": 0}
+        settings |= {"pretrain_steps": 0, "freeze_steps": 0, "zero_latent_steps": 0}
         if "augment" not in given:
             settings["augment"] = None
     if fine_tune or "steps" in given:

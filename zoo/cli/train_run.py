@@ -18,8 +18,8 @@ from attnflow_keras.metrics import evaluate_bits_per_dim
 from attnflow_keras.training import Recipe, train
 from attnflow_keras.training.callbacks import CHECKPOINT, CURVE, read_curve, saved_epoch
 from attnflow_keras.training.early_stopping import standing
-from attnflow_keras.training.mode import CURVE as MODE_CURVE
 from attnflow_keras.training.pretrain import CURVE as ENCODER_CURVE
+from attnflow_keras.training.zero_latent import CURVE as ZERO_LATENT_CURVE
 from zoo.card import metric_line
 from zoo.cli.console import console, working
 from zoo.cli.interrupts import on_interrupt
@@ -111,7 +111,7 @@ def run(job: Job) -> None:
     metadata = _metadata(job, rows, kept, metrics)
     curves = [CURVE]
     curves += [ENCODER_CURVE] if recipe.pretrain_steps else []
-    curves += [MODE_CURVE] if recipe.mode_steps else []
+    curves += [ZERO_LATENT_CURVE] if recipe.zero_latent_steps else []
     extra = {name: (folder / name).read_text() for name in curves}
     zoo.save(flow, folder / "entry", metadata, overwrite=True, extra=extra)
     for metric in metrics:
@@ -182,7 +182,7 @@ def _metrics(recipe: Recipe, flow: Any, parts: dict[str, Any]) -> list[dict[str,
 
 def _seconds(folder: Path) -> float:
     """Seconds of the whole run, those before and after the flow's own steps included."""
-    curves = (read_curve(folder / name) for name in (CURVE, ENCODER_CURVE, MODE_CURVE))
+    curves = (read_curve(folder / name) for name in (CURVE, ENCODER_CURVE, ZERO_LATENT_CURVE))
     return round(sum(rows[-1]["seconds"] for rows in curves if rows), 1)
 
 

@@ -1,5 +1,4 @@
-"""Zero-latent steps: last steps of a run that also minimize the error of the zero-temperature
-sample."""
+"""Zero-latent steps, the last of a run, which also train the zero-temperature sample."""
 
 from pathlib import Path
 from typing import Any
@@ -9,18 +8,18 @@ import keras
 from attnflow_keras.training.phase import Phase, phase_recipe, run_phase
 from attnflow_keras.training.recipe import Recipe
 
-CHECKPOINT = "mode.weights.h5"
-CURVE = "mode-curve.csv"
+CHECKPOINT = "zero-latent.weights.h5"
+CURVE = "zero-latent-curve.csv"
 PHASE = Phase(
     subject="the zero-temperature sample",
     checkpoint=CHECKPOINT,
     curve=CURVE,
-    values=("bits_per_dim", "mode_error", "val_bits_per_dim", "val_mode_error"),
-    rate_setting="mode_rate",
+    values=("bits_per_dim", "zero_latent_error", "val_bits_per_dim", "val_zero_latent_error"),
+    rate_setting="zero_latent_rate",
 )
 
 
-def train_mode(
+def train_zero_latent(
     flow: Any,
     recipe: Recipe,
     images: Any,
@@ -29,12 +28,13 @@ def train_mode(
     verbose: Any,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
-    """Train a flow for ``recipe.mode_steps`` more steps, or resume from the checkpoint there.
+    """Train a flow for ``recipe.zero_latent_steps`` more steps, or resume from their checkpoint.
 
     The likelihood is a matter of typical latents; what the flow decodes from zero latents, which
     no image has, is left to chance. Here its mean absolute error is added to the loss
-    (``mode_weight`` of ``Flow.compile``). Adam, at a rate that falls from ``recipe.mode_rate`` to
-    0 along a cosine. Writes ``mode.weights.h5`` and ``mode-curve.csv`` after every epoch.
+    (``zero_latent_weight`` of ``Flow.compile``). Adam, at a rate that falls from
+    ``recipe.zero_latent_rate`` to 0 along a cosine. Writes ``zero-latent.weights.h5`` and
+    ``zero-latent-curve.csv`` after every epoch.
 
     Args:
         flow: a conditional flow, trained.
@@ -48,14 +48,14 @@ def train_mode(
     Raises:
         FloatingPointError: the loss became NaN or Inf.
     """
-    rate = keras.optimizers.schedules.CosineDecay(recipe.mode_rate, recipe.mode_steps)
+    rate = keras.optimizers.schedules.CosineDecay(recipe.zero_latent_rate, recipe.zero_latent_steps)
     common = {"jit_compile": recipe.jit, "noise_seed": recipe.seed}
     flow.compile(
         keras.optimizers.Adam(rate, global_clipnorm=recipe.clipnorm),
-        mode_weight=recipe.mode_weight,
+        zero_latent_weight=recipe.zero_latent_weight,
         **common,
     )
-    own = phase_recipe(recipe, recipe.mode_steps)
+    own = phase_recipe(recipe, recipe.zero_latent_steps)
     try:
         run_phase(
             flow, PHASE, own, images, validation, folder, recipe.last_step, verbose, callbacks
