@@ -148,7 +148,7 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
         def work() -> Response:
             images, given = _images(session, uploads, limits, options.background)
             features = session.features(given, len(images)) or None
-            back = session.quantize(_round_trip(session, images, features)[0])
+            back = session.to_uint8(_round_trip(session, images, features)[0])
             wrong = (back != images).reshape(len(images), -1).sum(axis=1)
             return picture_response(
                 back, options.output, wrong_levels=[int(count) for count in wrong]

@@ -5,24 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from attnflow_keras.core.noise import NotFiniteError
+from attnflow_keras.core.arrays import sides
 
 # ONNX's names of dtypes where NumPy has others.
 ELEMENTS = {"float": "float32", "double": "float64"}
-
-
-def floats(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Finite float32 of shape ``(n, *shape)``, n at least 1.
-
-    Raises:
-        ValueError: another shape, no floats, NaN or Inf.
-    """
-    array = np.asarray(value)
-    check_shape(name, array.shape, shape)
-    array = converted(name, array, "float32")
-    if not np.isfinite(array).all():
-        raise NotFiniteError(f"{name} must be finite; got NaN or Inf")
-    return array
 
 
 def check_shape(name: str, given: tuple[int, ...], shape: tuple[Any, ...]) -> None:
@@ -115,27 +101,3 @@ def graph_inputs(graph: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     if len(set(counts.values())) > 1:
         raise ValueError(f"inputs must hold the same number of images each; got {counts}")
     return ready
-
-
-def check_levels(condition: np.ndarray, given: dict[str, Any]) -> None:
-    """Raise ValueError unless a condition of grey levels or classes holds what there is of them.
-
-    Args:
-        condition: the condition.
-        given: what the manifest says of it.
-    """
-    if not np.issubdtype(np.dtype(given["dtype"]), np.integer):
-        return
-    classes = given.get("classes")
-    kind, last = ("grey levels", 255) if classes is None else ("classes", classes - 1)
-    if not np.issubdtype(condition.dtype, np.integer):
-        raise ValueError(f"condition must be integers, {kind} 0 to {last}; got {condition.dtype}")
-    if condition.size and not 0 <= condition.min() <= condition.max() <= last:
-        raise ValueError(
-            f"condition must hold {kind} 0 to {last}; got {condition.min()} to {condition.max()}"
-        )
-
-
-def sides(shape: Any) -> str:
-    """Sides of a shape, with commas."""
-    return ", ".join(map(str, shape))

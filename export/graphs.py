@@ -73,10 +73,3 @@ def graphs(flow: Any) -> list[Graph]:
         Graph("decode", decode, [*latents, *features], {"image": flow.float_shape}),
         Graph("log_prob", log_prob, [image, *features], {"log_prob": ()}),
     ]
-
-
-def copy_under(flow: Any, dtype: str) -> Any:
-    """The same flow, uncompiled, under another dtype policy."""
-    copy = type(flow).from_config({**flow.get_config(), "dtype": dtype})
-    copy.set_weights(flow.get_weights())
-    return copy

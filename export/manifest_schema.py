@@ -55,6 +55,8 @@ def _check_image(image: dict[str, Any]) -> None:
     shape = _shape("image.shape", image.get("shape"), 3)
     floats = _shape("image.float_shape", image.get("float_shape"), 3)
     _need("preprocess" in image, "image.preprocess", "given, or null", "nothing")
+    multiple = image.get("side_multiple", 1)
+    _need(_is_integer(multiple, MOST_NUMBERS), "image.side_multiple", "an integer", multiple)
     made = Preprocess.from_config(image["preprocess"]).float_shape(shape)
     _need(floats == made, "image.float_shape", f"{made}, by shape and preprocess", floats)
 
@@ -63,6 +65,7 @@ def _check_condition(condition: dict[str, Any]) -> None:
     _shape("condition.shape", condition.get("shape"))
     dtype = condition.get("dtype")
     _need(_matches(DTYPE, dtype), "condition.dtype", "a dtype of numbers", dtype)
+    _one_of("condition.kind", condition.get("kind", "labels"), ("labels",))
     classes, palette = condition.get("classes"), condition.get("palette")
     if classes is not None:
         _need(_is_integer(classes, 256), "condition.classes", "an integer of 1 to 256", classes)

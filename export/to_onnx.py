@@ -13,7 +13,7 @@ from attnflow_keras.core.files import check_free, replacing_folder
 from attnflow_keras.core.untrusted import is_plain_name
 from export import fixtures, manifest
 from export.errors import ExportError
-from export.graphs import Graph, copy_under, graphs
+from export.graphs import Graph, graphs
 
 OPSET = 18
 # Read by tf2onnx, which goes by whether it is set.
@@ -78,8 +78,8 @@ def onnx(
         )
     check_free(Path(folder), overwrite)
     say = progress or (lambda stage: None)
-    reference = copy_under(flow, "float32")
-    exported = reference if precision == "float32" else copy_under(flow, PRECISIONS[precision])
+    reference = flow.clone(dtype="float32")
+    exported = reference if precision == "float32" else flow.clone(PRECISIONS[precision])
     real = images is not None
     if images is None:
         images = reference.sample(fixtures.COUNT, temperature=0.8, seed=0)
@@ -189,10 +189,7 @@ def _describe(flow: Any, described: dict[str, Any], precision: str, images: str)
 
     condition = None
     if flow.conditional:
-        condition = {"shape": list(flow.condition_shape), "dtype": flow.condition_dtype}
-        palette = getattr(flow, "palette", None)
-        if palette is not None:
-            condition |= {"classes": len(palette), "palette": palette.tolist()}
+        condition = flow.condition_kind.describe()
     return {
         "name": flow.name,
         "class": type(flow).__name__,
@@ -203,6 +200,7 @@ def _describe(flow: Any, described: dict[str, Any], precision: str, images: str)
             "shape": list(flow.image_shape),
             "float_shape": list(flow.float_shape),
             "preprocess": flow.preprocess.to_config(),
+            "side_multiple": flow.side_multiple,
             "levels": 256,
             "float": "(k + u) / 256 - 0.5, k the grey level, u uniform in (0, 1)",
             "range": [-0.5, 0.5],

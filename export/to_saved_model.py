@@ -7,7 +7,7 @@ from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.files import check_free, replacing_folder
 from export import fixtures
 from export.errors import ExportError
-from export.graphs import copy_under, graphs
+from export.graphs import graphs
 
 
 def saved_model(
@@ -51,7 +51,7 @@ def saved_model(
         )
     check_integer("version", version)
     check_free(Path(folder), overwrite)
-    flow = copy_under(flow, "float32")
+    flow = flow.clone(dtype="float32")
     found = {graph.name: graph for graph in graphs(flow)}
     module = tf.Module()
     module.variables_ = [v.value for v in flow.variables]

@@ -46,7 +46,7 @@ def test_round_trip_and_score(kind, images):
     latents, log_det = flow.encode(x, condition)
     assert flow.latent_shapes == ((4, 4, 3),)
     np.testing.assert_array_equal(
-        flow.quantize(flow.decode([np.array(z) for z in latents], condition)), images
+        flow.to_uint8(flow.decode([np.array(z) for z in latents], condition)), images
     )
     normal = -0.5 * np.sum(np.square(latents[0]) + np.log(2 * np.pi), axis=(1, 2, 3))
     np.testing.assert_allclose(flow.log_prob(x, condition), log_det + normal, rtol=1e-5)
@@ -108,7 +108,7 @@ def test_config_and_weights_come_back(images, tmp_path):
     [
         ("classes", np.array([3, 0]), "condition must hold classes 0 to 2; got 0 to 3"),
         ("classes", np.zeros((2, 1), "int32"), "condition must be classes, integers of shape"),
-        ("scale", np.zeros((2, 4, 4, 3), "uint8"), r"condition must have shape \(n, 2, 2, 3\)"),
+        ("scale", np.zeros((2, 4, 4, 3), "uint8"), r"images of shape \(n, 2, 2, 3\)"),
         ("scale", np.zeros((2, 2, 2, 3), "float32"), "must be uint8 low-resolution images"),
         ("palette", np.full((2, 4, 4), 7), "condition must hold classes 0 to 2; got 7 to 7"),
         ("none", np.zeros(2, "int32"), "this flow is unconditional"),

@@ -125,7 +125,7 @@ def test_encode_and_decode_are_inverse(flow):
     latents, log_det = flow.encode(x, labels)
     assert [tuple(z.shape[1:]) for z in latents] == list(flow.latent_shapes)
     back = flow.decode([fresh(z) for z in latents], labels)
-    np.testing.assert_array_equal(flow.quantize(back), images)
+    np.testing.assert_array_equal(flow.to_uint8(back), images)
     # A matrix for each sample: the batch does not matter.
     for i in range(3):
         alone, alone_log_det = flow.encode(x[i : i + 1], labels[i : i + 1])
@@ -267,7 +267,7 @@ def test_bad_arguments(changes, message):
     [
         ((0, 0), 3, "uint8", "classes 0 to 2; got 3 to 3"),
         ((0, 4), 0, "uint8", r"classes of shape \(n, .*got shape \(2, "),
-        ((0, 0), 0, "float32", "condition must be integers; got float32"),
+        ((0, 0), 0, "float32", "condition must be integers, classes 0 to 2; got float32"),
         ((0, 0, 3), 0, "float32", "condition must be uint8; got float32"),
         ((0, 0, 3), 7, "uint8", r"condition must hold colours of the palette; .* \(7, 7, 7\) at"),
     ],
@@ -327,4 +327,4 @@ def test_glow_is_a_flow(variant, tiny_images):
     x = flow.dequantize(tiny_images[:4], center=True)
     latents, _ = flow.encode(x)
     back = flow.decode([fresh(z) for z in latents])
-    np.testing.assert_array_equal(flow.quantize(back), tiny_images[:4])
+    np.testing.assert_array_equal(flow.to_uint8(back), tiny_images[:4])

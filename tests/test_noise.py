@@ -41,3 +41,8 @@ def test_latents_do_not_depend_on_how_they_are_drawn():
 def test_bad_seed(seed):
     with pytest.raises(ValueError, match="seed must be an integer"):
         noise.generator(seed, noise.LATENTS)
+
+
+def test_what_is_not_finite_has_no_grey_level():
+    with pytest.raises(noise.NotFiniteError, match="must be finite to have grey levels"):
+        noise.quantize(np.full((2, 8, 8, 1), np.nan, "float32"))

@@ -58,7 +58,7 @@ def test_every_grey_level_comes_back(flow, images):
     # The noise of the copies is independent.
     assert np.abs(x[..., 0] - x[..., 1]).max() > 0
     latents, _ = flow.encode(x)
-    np.testing.assert_array_equal(flow.quantize(flow.decode(latents)), images)
+    np.testing.assert_array_equal(flow.to_uint8(flow.decode(latents)), images)
 
 
 def test_scores_agree_in_all_their_forms(flow, images):
@@ -109,7 +109,7 @@ def test_floats_of_the_data_sets_shape_are_refused(flow, images):
     with pytest.raises(ValueError, match=r"images must have shape \(n, 4, 6, 1\)"):
         flow.bits_per_dim(Preprocess(1, 3).expand(images))
     with pytest.raises(ValueError, match=r"x must have shape \(n, 6, 8, 3\)"):
-        flow.quantize(np.zeros((2, 4, 6, 1), "float32"))
+        flow.to_uint8(np.zeros((2, 4, 6, 1), "float32"))
 
 
 @pytest.mark.parametrize(

@@ -161,8 +161,7 @@ def test_other_sizes(attention):
 
 
 def test_other_sizes_follow_the_weights(srflow):
-    flow = SRFlow.from_config(srflow.get_config())
-    flow.set_weights(srflow.get_weights())
+    flow = srflow.clone()
     condition = np.full((1, 4, 4, 3), 99, "uint8")
     before = flow.sample(condition=condition, seed=0)
     perturb(flow, 0.1)

@@ -76,12 +76,12 @@ def quantize(x: np.ndarray) -> np.ndarray:
     return np.clip(np.floor((x.astype("float64") + 0.5) * 256.0), 0, 255).astype("uint8")
 
 
-def check_is_count(n: Any, caller: str = "flow") -> None:
+def check_is_count(n: Any) -> None:
     """Raise ValueError for conditions in the place of the number of images to draw."""
     if getattr(n, "ndim", 0) > 0:
         raise ValueError(
             "n must be a number of images; got an array. A condition is given by name: "
-            f"{caller}.sample(condition=...)"
+            "sample(condition=...)"
         )
 
 

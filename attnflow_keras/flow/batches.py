@@ -12,9 +12,10 @@ from typing import Any
 import keras
 from keras import tree
 
+from attnflow_keras.core.arrays import dtype_name
 from attnflow_keras.flow import loaders
 from attnflow_keras.flow.checked_pydataset import CheckedPyDataset
-from attnflow_keras.flow.inputs import dtype_name, unpack
+from attnflow_keras.flow.inputs import unpack
 
 # Batches that Keras takes from a generator to see what they are.
 PEEKED = 2

@@ -4,13 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from attnflow_keras.core.checks import check_integer
-from attnflow_keras.core.palettes import as_classes
-from attnflow_keras.flow import inputs as checks
-from attnflow_keras.flow.palette import as_palette, check_labels, colours
+from attnflow_keras.core.conditions import ClassKind, ConditionKind, LabelKind, PictureKind
+from attnflow_keras.flow.palette import as_palette, colours
 from attnflow_keras.networks import ConditionMap
 from attnflow_keras.networks.initializers import Normal
 
@@ -18,7 +16,7 @@ Tensor = Any
 
 
 class Condition:
-    """One kind of condition; a subclass says what it looks like and how it is read.
+    """The encoder of one kind of condition.
 
     Args:
         image_shape: of the images.
@@ -28,7 +26,7 @@ class Condition:
         blocks: residual blocks of a map's encoder.
     """
 
-    shape: tuple[int, ...]  # of one raw condition
+    kind: ConditionKind  # how a raw condition is checked
     feature_scale: int | None  # of features against the image; None for one vector
 
     def __init__(
@@ -50,17 +48,14 @@ class Condition:
         """Create the encoder's weights."""
         self.encoder.build((None, *self.image_shape[:2], 3))
 
-    def check(self, condition: Any) -> None:
-        """Raise ValueError unless this is a raw condition of this kind."""
-        raise NotImplementedError(f"{type(self).__name__} does not define check")
-
-    def plain(self, condition: Any) -> Any:
-        """The condition in the one form that graphs take."""
+    def picture(self, condition: Tensor) -> Tensor:
+        """The grey levels that the encoder sees of a checked condition."""
         return condition
 
     def features(self, condition: Tensor, dtype: str) -> Tensor:
         """The feature map of a checked condition."""
-        raise NotImplementedError(f"{type(self).__name__} does not define features")
+        picture = (ops.cast(self.picture(condition), dtype) + 0.5) / 128.0 - 1.0
+        return ops.cast(self.encoder(picture), dtype)
 
 
 class ClassCondition(Condition):
@@ -69,7 +64,7 @@ class ClassCondition(Condition):
     def __init__(self, classes: int, **common: Any) -> None:
         super().__init__(**common)
         self.classes = check_integer("classes", classes, 2)
-        self.shape = ()
+        self.kind = ClassKind(self.classes)
         self.feature_scale = None
         self.encoder = keras.layers.Embedding(
             classes,
@@ -81,26 +76,6 @@ class ClassCondition(Condition):
 
     def build(self) -> None:
         self.encoder.build((None,))
-
-    def check(self, condition: Any) -> None:
-        condition = condition if hasattr(condition, "dtype") else np.asarray(condition)
-        shape, dtype = tuple(condition.shape), checks.dtype_name(condition)
-        if len(shape) != 1 or not dtype.startswith(("int", "uint")):
-            raise ValueError(
-                f"condition must be classes, integers of shape (n,); got {dtype} of shape {shape}"
-            )
-        try:
-            values = np.asarray(ops.convert_to_numpy(condition))
-        except Exception:  # a tensor of a graph under construction has no values yet
-            return
-        if values.size and not 0 <= values.min() <= values.max() < self.classes:
-            raise ValueError(
-                f"condition must hold classes 0 to {self.classes - 1}; got {values.min()} to "
-                f"{values.max()}"
-            )
-
-    def plain(self, condition: Any) -> Any:
-        return condition.astype("uint8") if isinstance(condition, np.ndarray) else condition
 
     def features(self, condition: Tensor, dtype: str) -> Tensor:
         vectors = self.encoder(ops.cast(condition, "int32"))
@@ -117,22 +92,10 @@ class PictureCondition(Condition):
         if height % scale or width % scale:
             raise ValueError(f"scale must divide {height} and {width}; got {scale}")
         self.scale = scale
-        self.shape = (height // scale, width // scale, channels)
+        self.kind = PictureKind((height // scale, width // scale, channels), scale)
 
     def build(self) -> None:
-        self.encoder.build((None, *self.shape))
-
-    def check(self, condition: Any) -> None:
-        condition = condition if hasattr(condition, "dtype") else np.asarray(condition)
-        checks.check_shape("condition", condition, self.shape)
-        if checks.dtype_name(condition) != "uint8":
-            raise ValueError(
-                f"condition must be uint8 low-resolution images; got {checks.dtype_name(condition)}"
-            )
-
-    def features(self, condition: Tensor, dtype: str) -> Tensor:
-        picture = (ops.cast(condition, dtype) + 0.5) / 128.0 - 1.0
-        return ops.cast(self.encoder(picture), dtype)
+        self.encoder.build((None, *(self.kind.shape or ())))
 
 
 class LabelCondition(Condition):
@@ -143,21 +106,10 @@ class LabelCondition(Condition):
         self.palette = as_palette(palette)
         if self.palette is None:
             raise ValueError("palette must be colours (classes, 3); got None")
-        self.shape = self.image_shape[:2]
+        self.kind = LabelKind(self.image_shape[:2], self.palette)
 
-    def check(self, condition: Any) -> None:
-        check_labels(condition, (*self.image_shape[:2], 3), self.palette)
-
-    def plain(self, condition: Any) -> Any:
-        if not isinstance(condition, np.ndarray):
-            return condition
-        if condition.ndim == 4:
-            return as_classes(condition, self.palette)
-        return condition.astype("uint8")
-
-    def features(self, condition: Tensor, dtype: str) -> Tensor:
-        picture = (ops.cast(colours(condition, self.palette), dtype) + 0.5) / 128.0 - 1.0
-        return ops.cast(self.encoder(picture), dtype)
+    def picture(self, condition: Tensor) -> Tensor:
+        return colours(condition, self.palette)
 
 
 KINDS: dict[str, Callable[..., Condition]] = {

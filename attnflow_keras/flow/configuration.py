@@ -42,6 +42,36 @@ class ConfigurationMixin:
         freeze(flow, ranges)
         return flow
 
+    def clone(self, dtype: Any = None, image_shape: Any = None) -> Any:
+        """The same flow with copies of its weights; what is frozen and adapted stays so.
+
+        The copy is not compiled, and has no optimizer.
+
+        >>> flow = MARFlow((8, 8, 1), levels=1, steps=1, width=4)
+        >>> exact = flow.clone(dtype="float64")
+
+        Args:
+            dtype: another dtype policy, such as ``"float64"``.
+            image_shape: another ``(height, width, channels)``, where no weight depends on it.
+
+        Raises:
+            ValueError: a policy or a shape that the flow can't have.
+        """
+        changes = {"dtype": dtype, "image_shape": image_shape}
+        given = {key: value for key, value in changes.items() if value is not None}
+        copy = type(self).from_config({**self.get_config(), **given})
+        copy.build()
+        weights = self.get_weights()  # type: ignore[attr-defined]
+        if [w.shape for w in weights] != [tuple(v.shape) for v in copy.weights]:
+            raise ValueError(
+                f"image_shape must be {self.image_shape}, on which weights of "  # type: ignore[attr-defined]
+                f"{type(self).__name__} depend; got {image_shape!r}"
+            )
+        copy.set_weights(weights)
+        if hasattr(self, "origin"):
+            copy.origin = self.origin
+        return copy
+
     def get_compile_config(self) -> dict[str, Any]:
         """Arguments of ``compile``, Keras' and our own."""
         config = super().get_compile_config()  # type: ignore[misc]

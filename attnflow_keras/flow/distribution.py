@@ -100,7 +100,7 @@ class _FlowDistribution(tfd.TransformedDistribution):
 
     def _checked(self, value: Any) -> Any:
         value = value if hasattr(value, "dtype") else ops.convert_to_tensor(value)
-        if checks.is_integer(value):
+        if checks.is_uint8(value):
             raise ValueError(
                 "value must be float images, because this is a density; got uint8. Convert them "
                 "with flow.dequantize(images), or use flow.log_prob(images)"

@@ -12,7 +12,7 @@ from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow.compiled import CompiledMethods
 from attnflow_keras.flow.configuration import ConfigurationMixin
 from attnflow_keras.flow.diagnosis import DiagnosisMixin
-from attnflow_keras.flow.inference import BATCH_SIZE, InferenceMixin
+from attnflow_keras.flow.inference import CompiledFlow
 from attnflow_keras.flow.saving import SavingMixin
 from attnflow_keras.flow.summary import SummaryMixin
 from attnflow_keras.flow.trainer import FlowTrainer
@@ -27,7 +27,7 @@ Tensor = Any
 
 
 class Flow(
-    InferenceMixin, DiagnosisMixin, SummaryMixin, ConfigurationMixin, SavingMixin, FlowTrainer
+    CompiledFlow, DiagnosisMixin, SummaryMixin, ConfigurationMixin, SavingMixin, FlowTrainer
 ):
     """A multi-scale normalizing flow over images.
 
@@ -98,24 +98,6 @@ class Flow(
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._zero_latent_error = keras.metrics.Mean(name="zero_latent_error")
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> "Flow":
-        """Give ``quantize`` its second meaning beside that of ``keras.Model.quantize``.
-
-        ``flow.quantize(x)`` of float images gives grey levels, uint8; with a mode such as
-        ``"int8"`` it is Keras' quantization of weights. Keras wraps the method of every
-        instance when it is created, so overriding it in the class has no effect.
-        """
-        flow = super().__new__(cls, *args, **kwargs)
-        quantize_weights = flow.quantize
-
-        def quantize(x: Any = None, config: Any = None, **options: Any) -> Any:
-            if hasattr(x, "shape"):
-                return flow._quantize_images(x)
-            return quantize_weights(x, config=config, **options)
-
-        flow.quantize = quantize
-        return flow
-
     # --- structure -----------------------------------------------------------------------
 
     def make_levels(self) -> list[tuple[FlowLayer, FlowLayer | None]]:
@@ -150,13 +132,6 @@ class Flow(
     def levels(self) -> list[Level]:
         """``(steps, prior)`` for each level."""
         return self.multi_scale.levels
-
-    def encode_condition(self, condition: Any, batch_size: int = BATCH_SIZE) -> Any:
-        """Features of a condition, which every ``condition=`` takes in place of the condition."""
-        self._check_condition(condition)
-        return self._compiled_methods.run(
-            "condition", self.traced_condition, (condition,), batch_size
-        )
 
     def traced_condition(self, condition: Any) -> Any:
         """Features of a raw condition, without checks, for graphs."""
@@ -202,7 +177,7 @@ class Flow(
         features = self._features(given["condition"])
         if training and features is not None:
             features = self.training_features(features, step)
-        if not checks.is_integer(image):
+        if not checks.is_uint8(image):
             x = ops.cast(image, self.variable_dtype)
             return self._log_prob_of_step(x, features, step, training)
         image = self.preprocess.expand(image)
@@ -229,7 +204,7 @@ class Flow(
         image, features = given["image"], self._features(given["condition"])
         if training:
             features = self.training_features(features, self.step_number())
-        if checks.is_integer(image):
+        if checks.is_uint8(image):
             image = checks.float_images(self.preprocess.expand(image), 0.5, self.variable_dtype)
         latents = [
             ops.zeros((ops.shape(image)[0], *shape), self.variable_dtype)
@@ -253,7 +228,7 @@ class Flow(
         """
         given = checks.unpack(batch)
         image = self._as_images(given["image"], limit=checks.DATA_LIMIT)
-        if checks.is_integer(image):
+        if checks.is_uint8(image):
             # The noise of dequantization would hide it from the layers.
             checks.check_varied(image)
         x = self._as_floats(image, seed)
@@ -269,22 +244,8 @@ class Flow(
 
     # --- helpers -------------------------------------------------------------------------
 
-    def _features(self, condition: Any) -> Any:
-        self._check_condition(condition)
-        # A condition's features come as a tuple, the condition itself as an array.
-        given = condition is None or isinstance(condition, tuple)
-        return condition if given else self.encode_condition(condition)
-
-    def _check_condition(self, condition: Any) -> None:
-        if condition is None and self.conditional:
-            raise ValueError(
-                f"{self.name}: condition is missing; give condition=..., or in fit {checks.FORMS}"
-            )
-        if condition is not None and not self.conditional:
-            raise ValueError(f"{self.name}: condition was given, but this flow is unconditional")
-
     def _check_image(self, image: Any) -> None:
-        floats = not checks.is_integer(image)
+        floats = not checks.is_uint8(image)
         checks.check_shape("image", image, self.float_shape if floats else self.image_shape)
         if floats:
             checks.check_finite("image", image, checks.FLOAT_LIMIT, images=True)

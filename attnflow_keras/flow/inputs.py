@@ -5,8 +5,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from attnflow_keras.core.arrays import check_finite as check_finite
+from attnflow_keras.core.arrays import check_shape as check_shape
+from attnflow_keras.core.arrays import is_uint8 as is_uint8
+from attnflow_keras.core.arrays import values_of
 from attnflow_keras.core.noise import DATA_LIMIT as DATA_LIMIT
-from attnflow_keras.core.noise import FLOAT_LIMIT, check_range
+from attnflow_keras.core.noise import FLOAT_LIMIT as FLOAT_LIMIT
 from attnflow_keras.ops.numerics import Tensor
 
 # Noise and weight are put there by fit, evaluate and predict.
@@ -34,78 +38,6 @@ def unpack(inputs: Any) -> dict[str, Any]:
     if not hasattr(inputs, "shape"):
         raise ValueError(f"inputs must be {FORMS}; got {type(inputs).__name__}")
     return {**dict.fromkeys(PARTS), "image": inputs}
-
-
-def dtype_name(x: Any) -> str:
-    """The dtype of an array or tensor as text, such as ``"uint8"``."""
-    return str(getattr(x.dtype, "name", x.dtype))
-
-
-def is_integer(x: Any) -> bool:
-    """Whether images are grey levels, not floats. Raises unless they are uint8 or floats."""
-    dtype = dtype_name(x)
-    if dtype == "uint8":
-        return True
-    if dtype.startswith(("float", "bfloat")):
-        return False
-    raise ValueError(f"images must be uint8 (0 to 255) or floats in [-0.5, 0.5]; got dtype {dtype}")
-
-
-def check_shape(name: str, x: Any, shape: tuple[int, ...]) -> None:
-    """Raise unless ``x`` has shape ``(n, *shape)``."""
-    given = tuple(getattr(x, "shape", np.shape(x)))
-    if len(given) != len(shape) + 1 or given[1:] != tuple(shape):
-        sides = ", ".join(map(str, shape))
-        raise ValueError(f"{name} must have shape (n, {sides}); got {given}")
-
-
-def check_array(name: str, x: Any) -> None:
-    """Raise ValueError for a dict, which only ``fit`` and its kin take."""
-    if isinstance(x, dict):
-        raise ValueError(
-            f"{name} must be an array; got a dict. Give its parts as arguments: "
-            "flow.bits_per_dim(images, condition=conditions)"
-        )
-
-
-def as_images(
-    x: Any, shape: tuple[int, ...], name: str = "images", limit: float = FLOAT_LIMIT
-) -> Any:
-    """Images as an array or tensor of the right shape and dtype, with finite values.
-
-    ``limit`` bounds the absolute value of float images; data to learn from or to count bits
-    of keeps to ``DATA_LIMIT``.
-    """
-    x = x if hasattr(x, "dtype") else np.asarray(x)
-    integer = is_integer(x)
-    check_shape(name, x, shape)
-    if x.shape[0] == 0:
-        raise ValueError(f"{name} holds no image; got shape {tuple(x.shape)}")
-    if not integer:
-        check_finite(name, x, limit, images=True)
-    return x
-
-
-def values_of(x: Any) -> np.ndarray | None:
-    """The values of an array or tensor, None for a tensor of a graph under construction."""
-    try:
-        return np.asarray(ops.convert_to_numpy(x))
-    except Exception:
-        return None
-
-
-def check_finite(name: str, x: Any, limit: float | None = None, images: bool = False) -> None:
-    """Raise for NaN, Inf or, with a limit, values beyond it. Symbolic tensors pass.
-
-    With ``images``, values from 0 to more than 1/2 are taken for images scaled to [0, 1].
-    """
-    values = values_of(x)
-    if values is None or values.size == 0:
-        return
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite; got NaN or Inf")
-    if limit is not None:
-        check_range(name, values, limit, images)
 
 
 def check_weight(weight: Any, count: int | None) -> Any:

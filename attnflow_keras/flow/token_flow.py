@@ -49,66 +49,58 @@ class TokenFlow(Flow):
             "condition_blocks": check_integer("condition_blocks", condition_blocks, 0),
         }
         given = {"classes": classes, "scale": scale, "palette": palette}
-        self._kind = {name: value for name, value in given.items() if value is not None}
-        self._condition = None
-        if self._kind:
-            self._condition = make_condition(
-                self._kind,
+        self._given = {name: value for name, value in given.items() if value is not None}
+        self._conditioning = None
+        if self._given:
+            self._conditioning = make_condition(
+                self._given,
                 image_shape=self.image_shape,
                 width=condition_width,
                 grid=(height // patch, width // patch),
                 policy=self.dtype_policy,
                 blocks=condition_blocks,
             )
-            self.encoder = self._condition.encoder
-            self.conditional = True
-            self.condition_shape = self._condition.shape
-            self.condition_dtype = "uint8"
-            for name in self._kind:
-                setattr(self, name, getattr(self._condition, name))
+            self.encoder = self._conditioning.encoder
+            self.condition_kind = self._conditioning.kind
+            for name in self._given:
+                setattr(self, name, getattr(self._conditioning, name))
+
+    @property
+    def side_multiple(self) -> int:
+        """What the sides of the images of a tile must be divisible by: those of a patch."""
+        return int(self._token_config["patch"])
 
     def build(self, input_shape: Any = None) -> None:
         if getattr(self, "built", False):
             return
-        if self._condition is not None:
-            self._condition.build()
+        if self._conditioning is not None:
+            self._conditioning.build()
         super().build(input_shape)
 
     def layer_options(self) -> dict[str, Any]:
         """What every layer over patches takes."""
         common: dict[str, Any] = {"dtype": self.dtype_policy, "patch": self._token_config["patch"]}
-        if self._condition is not None:
-            common["condition_channels"] = self._condition.width
-            common["condition_scale"] = self._condition.feature_scale
+        if self._conditioning is not None:
+            common["condition_channels"] = self._conditioning.width
+            common["condition_scale"] = self._conditioning.feature_scale
         return common
 
     def one_level(
         self, parts: dict[str, layers.FlowLayer]
     ) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
         """These layers as the flow's only level."""
-        channels = self._condition.width if self._condition is not None else 0
+        channels = self._conditioning.width if self._conditioning is not None else 0
         chain = layers.Chain(parts, condition_channels=channels, dtype=self.dtype_policy)
         return [(chain, StandardPrior(dtype=self.dtype_policy))]
 
     def traced_condition(self, condition: Tensor) -> Any:
-        if self._condition is None:
+        if self._conditioning is None:
             return condition
-        return (self._condition.features(condition, self.variable_dtype),)
-
-    def _check_condition(self, condition: Any) -> None:
-        super()._check_condition(condition)
-        if self._condition is not None and not isinstance(condition, tuple):
-            self._condition.check(condition)
-
-    def _checked(self, condition: Any) -> Any:
-        condition = super()._checked(condition)
-        if self._condition is None or condition is None or isinstance(condition, tuple):
-            return condition
-        return self._condition.plain(condition)
+        return (self._conditioning.features(condition, self.variable_dtype),)
 
     def get_config(self) -> dict[str, Any]:
         kind = {
             name: value.tolist() if hasattr(value, "tolist") else value
-            for name, value in ((name, getattr(self, name)) for name in self._kind)
+            for name, value in ((name, getattr(self, name)) for name in self._given)
         }
         return {**super().get_config(), **self._token_config, **kind}

@@ -170,7 +170,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
     ) -> dict[str, Any]:
         """Adds ``bits_per_dim`` (256 levels) to the metrics given to ``compile``."""
         bits = -y_pred / (self.num_dims * LN2)
-        if not checks.is_integer(checks.unpack(x)["image"]):
+        if not checks.is_uint8(checks.unpack(x)["image"]):
             bits = bits + 8.0 * self.float_dims / self.num_dims
         weight = self._weight(x, sample_weight)
         self._bits_per_dim.update_state(bits, sample_weight=weight)

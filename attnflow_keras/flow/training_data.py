@@ -72,6 +72,8 @@ class TrainingData:
         given = checks.unpack(x)
         image = self._as_images(given["image"], limit=checks.DATA_LIMIT)
         condition = given["condition"]
+        if condition is None and self.conditional:
+            raise ValueError(f"condition is missing; give {checks.FORMS}")
         self._check_condition(condition)
         images = image.shape[0]
         if condition is not None:
@@ -113,7 +115,7 @@ class TrainingData:
             image = given["image"]
             if isinstance(image, np.ndarray) and given["noise"] is None:
                 image = self._as_images(image)
-                if checks.is_integer(image):
+                if checks.is_uint8(image):
                     rng = noise.generator(0, noise.DEQUANTIZATION)
                     given["noise"] = noise.uniform_noise(rng, (len(image), *self.float_shape))
                     return {key: value for key, value in given.items() if value is not None}

@@ -9,7 +9,8 @@ from keras import ops
 
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_choice, check_integer, check_power_of_two
-from attnflow_keras.flow.any_size import AnySizeMixin, SizeCopies
+from attnflow_keras.core.conditions import PictureKind
+from attnflow_keras.flow.any_size import AnySize, SizeCopies
 from attnflow_keras.flow.arguments import (
     check_options,
     counts_by_level,
@@ -29,7 +30,7 @@ NOISE_LEVELS = (None, 32, 256)
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 @accepts_attention(after="split")
-class SRFlow(AnySizeMixin, Flow):
+class SRFlow(AnySize, Flow):
     """Flow of high-resolution images given low-resolution ones (SRFlow, arXiv:2006.14200; paper,
     section 5).
 
@@ -87,8 +88,6 @@ class SRFlow(AnySizeMixin, Flow):
     """
 
     absent: ClassVar[dict[str, Any]] = {**Flow.absent, "scale_floor": 0.0}
-    conditional = True
-    condition_dtype = "uint8"
 
     def __init__(
         self,
@@ -148,13 +147,13 @@ class SRFlow(AnySizeMixin, Flow):
         }
         self._copies = SizeCopies()
         self.scale = scale
-        self.side_multiple = max(scale, 2**levels)
+        self._side_multiple = max(scale, 2**levels)
         if attention.attention == "itrans":
             sides = [
                 math.lcm(scale, *(side * 2 ** (level + 1) for level, side in enumerate(cells)))
                 for cells in zip(*self._by_level["grid"], strict=True)
             ]
-            self.side_multiple = math.lcm(self.side_multiple, *sides)
+            self._side_multiple = math.lcm(self._side_multiple, *sides)
         height, wide, channels = self.image_shape
         if height % max(scale, 2**levels) or wide % max(scale, 2**levels):
             raise ValueError(
@@ -162,8 +161,14 @@ class SRFlow(AnySizeMixin, Flow):
                 f"{scale}, {levels} levels); got {self.image_shape}"
             )
         attention.grids(levels, self.image_shape)
-        self.condition_shape = (height // scale, wide // scale, channels)
+        small = (height // scale, wide // scale, channels)
+        self.condition_kind = PictureKind(small, scale, any_size=True)
         self.build()
+
+    @property
+    def side_multiple(self) -> int:
+        """What the sides of high-resolution images must be divisible by."""
+        return self._side_multiple
 
     def build(self, input_shape: Any = None) -> None:
         if getattr(self, "built", False):
@@ -290,7 +295,7 @@ class SRFlow(AnySizeMixin, Flow):
 
     def regress(self, condition: Any, batch_size: int = 64) -> np.ndarray:
         """The encoder's own restoration, uint8: the result of L1 training."""
-        self._check_condition(condition)
+        condition = self._checked(condition)
         run = self._compiled_methods.run
         x = run("regress", self.traced_regress, (condition,), batch_size)
         return np.clip(np.round(ops.convert_to_numpy(x) * 255.0), 0, 255).astype("uint8")
@@ -315,34 +320,16 @@ class SRFlow(AnySizeMixin, Flow):
         parts = (last_up, encoder.conv_high, encoder.conv_out)
         return [variable for part in parts for variable in part.trainable_variables]
 
-    def _check_condition(self, condition: Any) -> None:
-        super()._check_condition(condition)
-        if condition is None:
-            return
-        if not isinstance(condition, tuple):
-            self._check_pictures(condition)
-            return
+    def _check_features(self, features: tuple) -> None:
         channels = [self.encoder.condition_channels] * self._config["levels"]
         if self._config.get("residual"):
             channels.append(self.image_shape[-1])
-        shapes = [tuple(feature.shape) for feature in condition]
+        shapes = [tuple(feature.shape) for feature in features]
         if [shape[-1] if len(shape) == 4 else None for shape in shapes] != channels:
             raise ValueError(
                 f"condition must be low-resolution images, or the {len(channels)} feature maps "
-                f"of {channels} channels that encode_condition gives; got shapes "
-                f"{[tuple(feature.shape) for feature in condition]}"
+                f"of {channels} channels that encode_condition gives; got shapes {shapes}"
             )
-
-    def _check_pictures(self, condition: Any) -> None:
-        """Raise unless these are low-resolution images, uint8 ``(n, h, w, c)``."""
-        channels = self.image_shape[-1]
-        shape = tuple(getattr(condition, "shape", np.shape(condition)))
-        expected = f"condition must be uint8 low-resolution images of shape (n, h, w, {channels})"
-        if len(shape) != 4 or shape[-1] != channels or 0 in shape[1:]:
-            raise ValueError(f"{expected}; got shape {shape}")
-        dtype = getattr(condition, "dtype", type(condition).__name__)
-        if str(getattr(dtype, "name", dtype)) != "uint8":
-            raise ValueError(f"{expected}; got {dtype}")
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), **self._config}

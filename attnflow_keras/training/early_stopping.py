@@ -91,6 +91,5 @@ class EarlyStopping(keras.callbacks.Callback):
     def _uncompiled(self, flow: Any) -> Any:
         # A compiled flow's file would hold the optimizer too.
         if self._copy is None:
-            self._copy = type(flow).from_config(flow.get_config())
-            self._copy.build()
+            self._copy = flow.clone()
         return self._copy

@@ -57,9 +57,17 @@ def restore_command(
     separate: Separate = False,
     format_: Format = None,
     tile: Annotated[
-        int, typer.Option(min=1, help="Side of the tiles that larger images are cut into.")
-    ] = 32,
-    overlap: Annotated[int, typer.Option(min=0, help="How far tiles overlap.")] = 4,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Side of the tiles that larger images are cut into. Default: 32, or the "
+            "entry's own where it is for one size.",
+        ),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(min=0, help="How far tiles overlap. Default: 4, less where tiles are small."),
+    ] = None,
     background: Background = None,
     as_json: Json = False,
 ) -> None:

@@ -105,8 +105,7 @@ def run(job: Job) -> None:
             )
         if recipe.precision != "float32":
             # Scored as the entry will be loaded.
-            trained, flow = flow, zoo.load(job.name, weights=False, dtype="float32")
-            flow.set_weights(trained.get_weights())
+            flow = flow.clone(dtype="float32")
         metrics = _metrics(recipe, flow, {"test": test, "validation": validation})
     metadata = _metadata(job, rows, kept, metrics)
     curves = [CURVE]

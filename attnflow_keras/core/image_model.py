@@ -1,0 +1,204 @@
+"""ImageModel, the public methods that a Keras flow and an exported one share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from attnflow_keras.core import arrays, interpolation, noise
+from attnflow_keras.core.checks import check_integer
+from attnflow_keras.core.conditions import LabelKind, PictureKind
+from attnflow_keras.core.image_map import BATCH_SIZE, ImageMap
+from attnflow_keras.core.tiles import draw
+
+Progress = Callable[[int, int], None]
+
+
+class ImageModel(ImageMap):
+    """:class:`ImageMap`, and the methods that draw images.
+
+    For one seed, Keras and onnxruntime draw the same images.
+    """
+
+    def sample(
+        self,
+        n: int | None = None,
+        condition: Any = None,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        as_float: bool = False,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Sample images, uint8 ``(n, h, w, c)``; for one seed the same from every subclass.
+
+        Args:
+            n: number of images; if not given 1, or that of the conditions.
+            condition: condition or its features: one for each image, or one for all.
+            temperature: standard deviation of the latents; below 1 gives more typical images.
+            seed: seed of the latents; None for fresh ones.
+            as_float: return float images as decoded, not converted to uint8.
+            batch_size: maximum batch size.
+        """
+        noise.check_is_count(n)
+        condition = self._checked(condition)
+        model = self._sized_for(condition)
+        count = 1 if condition is None else arrays.count_of(condition)
+        n = count if n is None else n
+        latents = noise.draw_latents(n, list(model.latent_shapes), temperature, seed)
+        if condition is not None and n != count:
+            if count != 1:
+                raise ValueError(
+                    f"n must be the number of conditions, {count}, or there must be one condition "
+                    f"for all images; got n={n}"
+                )
+            condition = model._one_each(condition, int(n))
+        x = np.asarray(model.decode(latents, condition, batch_size))
+        noise.check_sampled(x, temperature)
+        return x if as_float else model.to_uint8(x)
+
+    def interpolate(
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        steps: int = 8,
+        condition: Any = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Interpolate between ``a`` and ``b`` in latent space, both ends included; uint8.
+
+        Spherical interpolation (slerp): latents of a normal flow lie near a sphere, which linear
+        interpolation would leave for improbable latents near the origin.
+
+        Args:
+            a: image ``(h, w, c)`` or images ``(n, h, w, c)``, uint8.
+            b: the other end, of the same shape.
+            steps: number of images, at least 2.
+            condition: condition or its features, for both ends.
+            batch_size: maximum batch size.
+
+        Returns:
+            ``(steps, h, w, c)``, or ``(n, steps, h, w, c)`` for batches.
+        """
+        check_integer("steps", steps, 2)
+        a, b = np.asarray(a), np.asarray(b)
+        if a.shape != b.shape:
+            raise ValueError(f"a and b must have the same shape; got {a.shape} and {b.shape}")
+        for name, image in (("a", a), ("b", b)):
+            if image.dtype != "uint8":
+                raise ValueError(f"{name} must be uint8 images; got dtype {image.dtype}")
+        single = a.ndim == 3
+        if single:
+            a, b = a[None], b[None]
+        condition = self._one_each(self._checked(condition), len(a))
+        start, end = (
+            self.encode(self.dequantize(x, center=True), condition, batch_size)[0] for x in (a, b)
+        )
+        latents = interpolation.between(start, end, steps)
+        if condition is not None:
+            condition = arrays.map_parts(lambda part: self._repeat(part, steps), condition)
+        images = self.to_uint8(self.decode(latents, condition, batch_size))
+        images = images.reshape(len(a), steps, *images.shape[1:])
+        return images[0] if single else images
+
+    def transfer(
+        self, photo: np.ndarray, label: Any, new_label: Any, batch_size: int = BATCH_SIZE
+    ) -> np.ndarray:
+        """Keep an image's latents and change its condition (Full-Glow, section 4.3).
+
+        Args:
+            photo: uint8 ``(n, h, w, c)``.
+            label: its conditions, such as label maps.
+            new_label: the conditions to show instead, one for each photo; or one for all, or
+                several for one photo.
+            batch_size: maximum batch size.
+
+        Returns:
+            uint8 ``(n, h, w, c)``, as many as there are photos or new conditions.
+
+        Raises:
+            ValueError: photos or conditions of a wrong shape, number or dtype.
+        """
+        new_label = self._checked(new_label)
+        latents, _ = self.encode(self.dequantize(photo, center=True), label, batch_size)
+        count = 1 if new_label is None else arrays.count_of(new_label)
+        if len(latents[0]) == 1 and count > 1:
+            latents = tuple(self._repeat(z, count) for z in latents)
+        return self.to_uint8(self.decode(latents, new_label, batch_size))
+
+    def restore(
+        self,
+        picture: np.ndarray,
+        n: int = 1,
+        temperature: float = 0.8,
+        seed: int | None = None,
+        tile: int | None = None,
+        overlap: int | None = None,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """Restorations of one low-resolution image of any size, in tiles where it is a large one.
+
+        Args:
+            picture: uint8 ``(h, w, c)``.
+            n: number of restorations.
+            temperature: standard deviation of the latents.
+            seed: seed of the latents; restoration i of an image in tiles has ``seed + i``.
+            tile: side of a tile of the low-resolution image; smaller images are restored at once.
+                Only models of any size take another than their own.
+            overlap: how far neighbouring tiles overlap, in elements of the low-resolution image;
+                None for 4, or less where tiles are small.
+            progress: called with the number of tiles done and of all.
+
+        Returns:
+            uint8 ``(n, scale h, scale w, c)``.
+
+        Raises:
+            ValueError: anything but one image of the model's channels, a wrong number, or a
+                model for another task.
+        """
+        self._check_task("restore", "super-resolution", PictureKind)
+        picture, channels = np.asarray(picture), self.image_shape[-1]
+        if picture.ndim != 3 or picture.shape[-1] != channels or picture.dtype != np.uint8:
+            hint = "; sample takes several at once" if picture.ndim == 4 else ""
+            raise ValueError(
+                f"picture must be one low-resolution image, uint8 (h, w, {channels}); got "
+                f"{picture.dtype} of shape {picture.shape}{hint}"
+            )
+        return draw(self, picture, n, temperature, seed, tile, overlap, progress)
+
+    def translate(
+        self,
+        label: np.ndarray,
+        n: int = 1,
+        temperature: float = 0.7,
+        seed: int | None = None,
+        overlap: int | None = None,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """Photos for one label map of any size, in tiles of the model's where it is another.
+
+        Args:
+            label: classes ``(h, w)``, or colours, uint8 ``(h, w, 3)``.
+            n: number of photos.
+            temperature: standard deviation of the latents.
+            seed: seed of the latents; photo i of a map in tiles has ``seed + i``.
+            overlap: how far neighbouring tiles overlap, in pixels; None for a quarter of a tile.
+            progress: called with the number of tiles done and of all.
+
+        Returns:
+            uint8 ``(n, h, w, 3)``.
+
+        Raises:
+            ValueError: anything but one label map, a class or a colour that the palette lacks, a
+                wrong number, or a model for another task.
+        """
+        kind = self._check_task("translate", "label to photo", LabelKind)
+        label = np.asarray(label)
+        classes = label.ndim == 2 and kind.palette is not None
+        if not classes and (label.ndim != 3 or label.shape[-1] != kind.colour_shape[-1]):
+            raise ValueError(f"label must be one label map, (h, w) or (h, w, 3); got {label.shape}")
+        return draw(self, label, n, temperature, seed, None, overlap, progress)
+
+    def _check_task(self, method: str, task: str, kind: Any) -> Any:
+        if not isinstance(self.condition_kind, kind):
+            raise ValueError(f"{method} needs a flow for {task}; this one is for another task")
+        return self.condition_kind

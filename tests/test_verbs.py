@@ -1,0 +1,509 @@
+"""The methods of ImageModel on a Keras flow and on its export: the same values and errors."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import export
+from attnflow_keras.models import CausalFlow
+from export.runtime import Session
+from tests.conftest import make_tiny_flow
+from tests.helpers import perturb
+from tests.test_causal_flow import PALETTE, SMALL
+from tests.test_srflow import make_srflow
+
+RNG = np.random.default_rng(0)
+COLOURS = np.array(PALETTE, "uint8")
+
+
+def noise_images(n, *shape):
+    return RNG.integers(0, 256, (n, *shape)).astype("uint8")
+
+
+def causal(**arguments):
+    return CausalFlow((4, 4, 3), **{**SMALL, "condition_width": 4, **arguments})
+
+
+# What makes a flow, and conditions of 16 images.
+KINDS = {
+    "unconditional": (make_tiny_flow, lambda: None),
+    "super-resolution": (
+        lambda: make_srflow(image_shape=(16, 16, 3), split="all"),
+        lambda: noise_images(16, 4, 4, 3),
+    ),
+    "label to photo": (
+        lambda: causal(palette=PALETTE, condition_blocks=1),
+        lambda: RNG.integers(0, 3, (16, 4, 4)),
+    ),
+    "classes": (lambda: causal(classes=3), lambda: np.arange(16) % 3),
+}
+
+
+class Pair(NamedTuple):
+    kind: str
+    flow: object
+    session: Session
+    images: np.ndarray
+    condition: np.ndarray | None
+
+    @property
+    def models(self):
+        return self.flow, self.session
+
+    def some(self, n, start=0):
+        """Images, and the keyword argument of their conditions."""
+        part = slice(start, start + n)
+        given = {} if self.condition is None else {"condition": self.condition[part]}
+        return self.images[part], given
+
+
+@pytest.fixture(scope="module")
+def make_pair(tiny_images, tmp_path_factory):
+    made = {}
+
+    def make(kind):
+        if kind not in made:
+            flow, condition = KINDS[kind][0](), KINDS[kind][1]()
+            images = noise_images(16, *flow.image_shape)
+            if kind == "unconditional":
+                images = tiny_images[:16]
+            data = images if condition is None else {"image": images, "condition": condition}
+            flow.adapt(data)
+            perturb(flow, 0.03)
+            folder = tmp_path_factory.mktemp("verbs") / "onnx"
+            export.onnx(flow, folder, images=images, condition=condition)
+            made[kind] = Pair(kind, flow, Session(folder, "cpu"), images, condition)
+        return made[kind]
+
+    return make
+
+
+@pytest.fixture(params=KINDS)
+def pair(request, make_pair):
+    return make_pair(request.param)
+
+
+def same(pair, call, **tolerance):
+    """The value that both give."""
+    ours, theirs = call(pair.flow), call(pair.session)
+    if tolerance:
+        np.testing.assert_allclose(theirs, ours, **tolerance)
+    else:
+        np.testing.assert_array_equal(theirs, ours)
+    return np.asarray(ours)
+
+
+# --- values ------------------------------------------------------------------------------
+
+
+def test_dequantize_and_to_uint8(pair):
+    images, _ = pair.some(4)
+    for options in ({"seed": 0}, {"seed": 5}, {"center": True}):
+        x = same(pair, lambda m: m.dequantize(images, **options))  # noqa: B023
+        assert x.dtype == np.float32
+        np.testing.assert_array_equal(same(pair, lambda m: m.to_uint8(x)), images)  # noqa: B023
+    for model in pair.models:
+        assert (model.dequantize(images, None) != model.dequantize(images, None)).any()
+    assert same(pair, lambda m: m.to_uint8(x * 9)).max() == 255
+
+
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_encode_and_decode(pair, batch_size):
+    images, given = pair.some(5)
+    x = pair.flow.dequantize(images, center=True)
+    expected, log_det = pair.flow.encode(x, **given)
+    for model in pair.models:
+        latents, found = model.encode(x, **given, batch_size=batch_size, check=True)
+        np.testing.assert_allclose(found, log_det, rtol=1e-5, atol=1e-4)
+        assert tuple(z.shape[1:] for z in latents) == model.latent_shapes
+        for a, b in zip(latents, expected, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-3)
+        back = model.decode(latents, **given, batch_size=batch_size)
+        np.testing.assert_allclose(back, x, atol=1e-3)
+        np.testing.assert_array_equal(model.to_uint8(back), images)
+        as_lists = [np.asarray(z, "float64").tolist() for z in latents]
+        np.testing.assert_allclose(model.decode(as_lists, **given), back, atol=1e-5)
+
+
+def test_one_latent_needs_no_tuple(make_pair):
+    pair = make_pair("classes")
+    images, given = pair.some(2)
+    for model in pair.models:
+        (z,), _ = model.encode(model.dequantize(images, center=True), **given)
+        np.testing.assert_array_equal(model.to_uint8(model.decode(z, **given)), images)
+
+
+def test_scores(pair):
+    images, given = pair.some(6)
+    x = pair.flow.dequantize(images, seed=0)
+    constant = pair.flow.float_dims * np.log(256)
+    density = same(pair, lambda m: m.log_prob(x, **given), rtol=1e-4)
+    bound = same(pair, lambda m: m.log_prob(images, **given), rtol=1e-5)
+    np.testing.assert_allclose(bound, density - constant, rtol=1e-4)
+    bits = same(pair, lambda m: m.bits_per_dim(images, **given), atol=2e-5)
+    assert bits.shape == (6,)
+    np.testing.assert_allclose(bits, -bound / (pair.flow.num_dims * np.log(2)), rtol=1e-5)
+    np.testing.assert_allclose(
+        same(pair, lambda m: m.bits_per_dim(x, **given), atol=2e-5), bits, atol=2e-5
+    )
+    other = same(pair, lambda m: m.bits_per_dim(images, **given, seed=1), atol=2e-5)
+    assert (other != bits).all()
+    for model in pair.models:
+        seen = []
+        found = model.log_prob(images, **given, batch_size=4, progress=seen.append)
+        np.testing.assert_allclose(found, bound, rtol=1e-5)
+        assert seen == [4, 6]
+    # Floats of another precision, and values at the ends of the range.
+    ends = np.linspace(-0.5, 0.5, x[:2].size).reshape(x[:2].shape)
+    two = {key: value[:2] for key, value in given.items()}
+    same(pair, lambda m: m.bits_per_dim(ends, **two), rtol=1e-4)
+
+
+def test_samples(pair):
+    _, given = pair.some(5)
+    same(pair, lambda m: m.sample(5, **given, temperature=0.8, seed=3, as_float=True), atol=1e-4)
+    for model in pair.models:
+        images = model.sample(5, **given, temperature=0.7, seed=1)
+        assert images.dtype == np.uint8
+        assert images.shape == (5, *model.image_shape)
+        options = {**given, "temperature": 0.7, "seed": 1}
+        np.testing.assert_array_equal(images, model.sample(5, **options, batch_size=2))
+        x = model.sample(5, **options, as_float=True)
+        np.testing.assert_array_equal(model.to_uint8(x), images)
+        assert (images != model.sample(5, **given, temperature=0.7, seed=2)).any()
+        assert (model.sample(5, **given) != model.sample(5, **given)).any()
+        assert model.sample(**given).shape[0] == (5 if given else 1)
+        assert np.isfinite(model.sample(16, **pair.some(16)[1], temperature=1.2, seed=0)).all()
+        _, one = pair.some(1)
+        cold = model.sample(3, **one, temperature=0, seed=1)
+        assert (cold[0] == cold[1]).all()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "unconditional"])
+def test_conditions(make_pair, kind):
+    pair = make_pair(kind)
+    images, given = pair.some(3)
+    condition = given["condition"]
+    for model in pair.models:
+        bits = np.asarray(model.bits_per_dim(images, condition))
+        features = model.encode_condition(condition)
+        assert isinstance(features, tuple)
+        np.testing.assert_allclose(model.bits_per_dim(images, features), bits, rtol=1e-5)
+        assert (np.asarray(model.bits_per_dim(images, condition[::-1])) != bits).any()
+        # One condition for all images.
+        for one in (condition[:1], model.encode_condition(condition[:1])):
+            np.testing.assert_allclose(
+                model.bits_per_dim(images, one),
+                model.bits_per_dim(images, np.repeat(condition[:1], 3, axis=0)),
+                rtol=1e-5,
+            )
+            assert model.sample(4, one, seed=0).shape == (4, *model.image_shape)
+    named = pair.session.features(condition, 3)
+    np.testing.assert_allclose(
+        pair.session.bits_per_dim(images, named), pair.flow.bits_per_dim(images, condition), 1e-4
+    )
+    parts = zip(pair.flow.encode_condition(condition), named.values(), strict=True)
+    for ours, theirs in parts:
+        np.testing.assert_allclose(theirs, ours, atol=1e-4)
+
+
+def test_classes_and_colours_are_the_same_condition(make_pair):
+    pair = make_pair("label to photo")
+    images, given = pair.some(3)
+    labels = given["condition"]
+    by_class = same(pair, lambda m: m.bits_per_dim(images, labels), atol=2e-5)
+    for other in (labels.astype("uint8"), labels.tolist(), COLOURS[labels]):
+        found = same(pair, lambda m: m.bits_per_dim(images, other), atol=2e-5)  # noqa: B023
+        np.testing.assert_allclose(found, by_class, rtol=1e-6)
+
+
+def test_interpolation_ends_at_its_ends(pair):
+    (a, given), (b, _) = pair.some(3), pair.some(3, 3)
+    way = same(pair, lambda m: m.interpolate(a, b, steps=4, **given), atol=1)
+    for model in pair.models:
+        way = model.interpolate(a, b, steps=4, **given)
+        assert way.shape == (3, 4, *model.image_shape)
+        np.testing.assert_array_equal(way[:, 0], a)
+        np.testing.assert_array_equal(way[:, -1], b)
+        _, one = pair.some(1)
+        single = model.interpolate(a[0], b[0], steps=4, **one)
+        np.testing.assert_array_equal(single, way[0])
+        # One condition serves several images.
+        assert model.interpolate(a, b, steps=2, **one).shape == (3, 2, *model.image_shape)
+        still = model.interpolate(a[0], a[0], steps=3, **one)
+        np.testing.assert_array_equal(still[1], a[0])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "unconditional"])
+def test_transfer_keeps_the_latents(make_pair, kind):
+    pair = make_pair(kind)
+    images, given = pair.some(2)
+    condition = given["condition"]
+    for model in pair.models:
+        np.testing.assert_array_equal(model.transfer(images, condition, condition), images)
+        other = model.transfer(images, condition, condition[::-1])
+        assert other.shape == images.shape
+        assert (other != images).any()
+        # One photo with several conditions, or several with one.
+        both = model.transfer(images[:1], condition[:1], condition)
+        np.testing.assert_array_equal(both[:1], images[:1])
+        one = model.transfer(images, condition, condition[:1])
+        np.testing.assert_array_equal(one[:1], images[:1])
+    ours, theirs = (m.transfer(images, condition, condition[::-1]) for m in pair.models)
+    assert (np.abs(ours.astype(int) - theirs) > 1).mean() < 0.01
+
+
+def test_restorations_of_any_size(make_pair):
+    pair = make_pair("super-resolution")
+    small = pair.condition[0]
+    whole = same(pair, lambda m: m.restore(small, 2, 0.5, seed=3, tile=4), atol=1)
+    assert whole.shape == (2, 16, 16, 3)
+    calls = []
+    large = np.concatenate([*pair.condition[:2], small[:2]])  # 10 x 4
+    options = {"temperature": 0.5, "seed": 3, "tile": 4, "overlap": 2}
+    tiled = same(pair, lambda m: m.restore(large, **options), atol=1)
+    assert tiled.shape == (1, 40, 16, 3)
+    pair.session.restore(large[:, :3], progress=lambda *done: calls.append(done))
+    assert calls[-1] == (len(calls), len(calls))
+    with pytest.raises(ValueError, match="tile must be 4, the side that the model is for; got 8"):
+        pair.session.restore(large, tile=8)
+
+
+def test_photos_of_label_maps_of_any_size(make_pair):
+    pair = make_pair("label to photo")
+    label = pair.condition[0]
+    drawn = same(pair, lambda m: m.translate(label, 2, 0.5, seed=3), atol=1)
+    assert drawn.shape == (2, 4, 4, 3)
+    large = np.concatenate([*pair.condition[:2], label[:3]])[:, :3]  # 11 x 3
+    options = {"temperature": 0.5, "seed": 3, "overlap": 2}
+    tiled = same(pair, lambda m: m.translate(large, 2, **options), atol=1)
+    assert tiled.shape == (2, 11, 3, 3)
+    np.testing.assert_array_equal(tiled, pair.flow.translate(COLOURS[large], 2, **options))
+
+
+# --- errors ------------------------------------------------------------------------------
+
+# Of the unconditional pair: X are float images (2, 8, 8, 1).
+X = np.zeros((2, 8, 8, 1), "float32")
+U = np.zeros((2, 8, 8, 1), "uint8")
+LATENTS = [np.zeros((2, 4, 4, 2), "float32"), np.zeros((2, 2, 2, 8), "float32")]
+NO_IMAGES = "float images must lie in"
+
+BAD = {
+    "encode uint8": (lambda m: m.encode(U), r"convert uint8 images with dequantize\(images\)"),
+    "encode one image": (lambda m: m.encode(X[0]), r"x must have shape \(n, 8, 8, 1\); got \(8, "),
+    "encode channels": (lambda m: m.encode(np.zeros((2, 8, 8, 3), "float32")), "x must have shape"),
+    "encode integers": (lambda m: m.encode(X.astype("int32")), "must be uint8 .* got dtype int32"),
+    "encode levels": (lambda m: m.encode(255 + X), rf"x: {NO_IMAGES} \[-0.5, 0.5\]"),
+    "encode 0 to 1": (lambda m: m.encode(X + np.float32(0.9)), f"x: {NO_IMAGES}"),
+    "encode NaN": (lambda m: m.encode(X + np.nan), "x must be finite; got NaN or Inf"),
+    "encode text": (lambda m: m.encode("a"), "images must be uint8 .* got dtype"),
+    "encode batch": (lambda m: m.encode(X, batch_size=2.0), "batch_size must be an integer"),
+    "encode condition": (lambda m: m.encode(X, condition=X), "this flow is unconditional"),
+    "dequantize floats": (lambda m: m.dequantize(X), "takes uint8 images; got dtype float32"),
+    "dequantize size": (lambda m: m.dequantize(U[:, :4]), r"images must have shape \(n, 8, 8, 1\)"),
+    "dequantize none": (lambda m: m.dequantize(U[:0]), "images holds no image; got shape"),
+    "dequantize seed": (lambda m: m.dequantize(U, seed=-3), "seed must be an integer of at least"),
+    "to_uint8 of uint8": (lambda m: m.to_uint8(U), "to_uint8 takes float images"),
+    "to_uint8 of NaN": (lambda m: m.to_uint8(X + np.nan), "x must be finite; got NaN or Inf"),
+    "to_uint8 size": (lambda m: m.to_uint8(X[:, :4]), r"x must have shape \(n, 8, 8, 1\)"),
+    "log_prob 0 to 1": (lambda m: m.log_prob(X + np.float32(0.9)), f"images: {NO_IMAGES}"),
+    "log_prob none": (lambda m: m.log_prob(X[:0]), "images holds no image"),
+    "log_prob integers": (lambda m: m.log_prob(X.astype("int64")), "images must be uint8"),
+    "log_prob NaN": (lambda m: m.log_prob(X + np.nan), "images must be finite"),
+    "log_prob shape": (lambda m: m.log_prob(X[..., 0]), "images must have shape"),
+    "log_prob dict": (lambda m: m.log_prob({"image": U}), "must be an array; got a dict"),
+    "bits range": (lambda m: m.bits_per_dim(X + 0.9), f"images: {NO_IMAGES}"),
+    "bits -1 to 1": (
+        lambda m: m.bits_per_dim(np.linspace(-1, 1, 128).reshape(2, 8, 8, 1)),
+        f"images: {NO_IMAGES}",
+    ),
+    "bits size": (lambda m: m.bits_per_dim(np.zeros((2, 9, 8, 1), "uint8")), r"1\); got \(2, 9"),
+    "bits one image": (lambda m: m.bits_per_dim(U[0]), r"images must have shape .*; got \(8, 8, 1"),
+    "bits none": (lambda m: m.bits_per_dim(U[:0]), "images holds no image"),
+    "bits integers": (lambda m: m.bits_per_dim(U.astype("int64")), "uint8 .* got dtype int64"),
+    "bits batch": (lambda m: m.bits_per_dim(X, batch_size=0), "batch_size must be an .*; got 0"),
+    "bits seed": (lambda m: m.bits_per_dim(U, seed=-3), "seed must be"),
+    "decode images": (lambda m: m.decode(X), "latents must be a tuple of 2 arrays .*; got 1"),
+    "decode one": (lambda m: m.decode(LATENTS[:1]), "latents must be a tuple of 2 arrays"),
+    "decode shape": (lambda m: m.decode([X, X]), r"latents\[0\] must have shape \(n, 4, 4, 2\)"),
+    "decode order": (lambda m: m.decode(LATENTS[::-1]), r"latents\[0\] must have shape"),
+    "decode counts": (
+        lambda m: m.decode([LATENTS[0], np.zeros((3, 2, 2, 8))]),
+        r"same number of images each; got \[2, 3\]",
+    ),
+    "decode integers": (
+        lambda m: m.decode([z.astype(int) for z in LATENTS]),
+        r"latents\[0\] must hold floats; got dtype int64",
+    ),
+    "decode Inf": (
+        lambda m: m.decode([LATENTS[0], LATENTS[1] + np.inf]),
+        r"latents\[1\] must be finite",
+    ),
+    "decode huge": (
+        lambda m: m.decode([LATENTS[0] + np.float64(1e39), LATENTS[1]]),
+        r"latents\[0\] must fit float32; got float64 from 1e\+39",
+    ),
+    "sample 0": (lambda m: m.sample(0), "n must be an integer of at least 1; got 0"),
+    "sample 2.5": (lambda m: m.sample(2.5), "n must be an integer of at least 1; got 2.5"),
+    "sample text": (lambda m: m.sample("3"), "n must be an integer of at least 1; got '3'"),
+    "sample array": (lambda m: m.sample(X), "n must be a number of images; got an array"),
+    "sample warm": (
+        lambda m: m.sample(1, temperature="warm"),
+        "must be .*; got 'warm'",
+    ),
+    "sample below": (lambda m: m.sample(1, temperature=-0.1), "temperature must be .*; got -0.1"),
+    "sample NaN": (lambda m: m.sample(1, temperature=float("nan")), "temperature must be"),
+    "sample seed": (lambda m: m.sample(1, seed=1.5), "seed must be an integer"),
+    "sample seed -1": (lambda m: m.sample(1, seed=-1), "seed must be an integer of at least 0"),
+    "sample batch": (lambda m: m.sample(1, batch_size=0), "batch_size must be .*; got 0"),
+    "sample condition": (
+        lambda m: m.sample(1, condition=np.zeros(3)),
+        "condition was given, but this flow is unconditional",
+    ),
+    "interpolate shapes": (lambda m: m.interpolate(U, U[:1]), "a and b must have the same shape"),
+    "interpolate floats": (lambda m: m.interpolate(X, X), "a must be uint8 .*; got dtype float32"),
+    "interpolate steps": (lambda m: m.interpolate(U, U, steps=1), "steps must be .* at least 2"),
+    "transfer": (lambda m: m.transfer(U, U, U), "this flow is unconditional"),
+    "restore": (lambda m: m.restore(U[0]), "restore needs a flow for super-resolution"),
+    "translate": (lambda m: m.translate(U[0]), "translate needs a flow for label to photo"),
+}
+
+SMALL_ONE = np.zeros((4, 4, 3), "uint8")
+PICTURES = np.zeros((2, 16, 16, 3), "uint8")
+BAD_RESTORING = {
+    "missing": (lambda m: m.bits_per_dim(PICTURES), "condition is missing; expected uint8 small"),
+    "channels": (
+        lambda m: m.sample(condition=np.zeros((1, 4, 4, 1), "uint8")),
+        r"condition must be uint8 low-resolution images of shape \(n, .*; got shape \(1, 4, 4, 1\)",
+    ),
+    "dtype": (
+        lambda m: m.sample(condition=np.zeros((1, 4, 4, 3), "float32")),
+        r"condition must be uint8 low-resolution images .*; got float32",
+    ),
+    "none": (
+        lambda m: m.sample(condition=np.zeros((0, 4, 4, 3), "uint8")),
+        r"condition holds no image; got shape \(0, 4, 4, 3\)",
+    ),
+    "count": (
+        lambda m: m.bits_per_dim(np.zeros((3, 16, 16, 3), "uint8"), PICTURES[:, ::4, ::4]),
+        "condition must be one for each of 3 images, or one; got 2",
+    ),
+    "n": (
+        lambda m: m.sample(3, condition=PICTURES[:, ::4, ::4]),
+        "n must be the number of conditions, 2, .*n=3",
+    ),
+    "batch": (
+        lambda m: m.restore(PICTURES),
+        r"picture must be one low-resolution image, uint8 \(h, w, 3\).*takes several at once",
+    ),
+    "floats": (lambda m: m.restore(SMALL_ONE / 2), "picture must be .*; got float64"),
+    "restore n": (lambda m: m.restore(SMALL_ONE, 0), "n must be an integer of at least 1; got 0"),
+    "tile": (lambda m: m.restore(SMALL_ONE, tile="a"), "tile must be"),
+    "overlap": (
+        lambda m: m.restore(PICTURES[0], tile=4, overlap=3),
+        "overlap must be at most half of tile=4; got 3",
+    ),
+    "negative": (
+        lambda m: m.restore(PICTURES[0], tile=4, overlap=-1),
+        "overlap must be an integer of at least 0; got -1",
+    ),
+    "cold": (
+        lambda m: m.restore(PICTURES[0], tile=4, temperature=-1.0),
+        "temperature must be a number of at least 0; got -1.0",
+    ),
+    "translate": (lambda m: m.translate(SMALL_ONE), "translate needs a flow for label to photo"),
+}
+
+PHOTOS = np.zeros((2, 4, 4, 3), "uint8")
+LABELS = np.zeros((2, 4, 4), "int64")
+BAD_TRANSLATING = {
+    "missing": (
+        lambda m: m.sample(2),
+        r"condition is missing; expected classes of shape \(n, 4",
+    ),
+    "class": (
+        lambda m: m.bits_per_dim(PHOTOS, LABELS + 7),
+        "condition must hold classes 0 to 2; got 7 to 7",
+    ),
+    "size": (
+        lambda m: m.bits_per_dim(PHOTOS, LABELS[:, :2]),
+        r"condition must be classes of shape \(n, 4, 4\) or colours .*; got shape \(2, 2, 4\)",
+    ),
+    "floats": (
+        lambda m: m.sample(condition=LABELS / 2),
+        "condition must be integers, classes 0 to 2; got float64",
+    ),
+    "float colours": (lambda m: m.sample(condition=PHOTOS / 2), "must be uint8; got float64"),
+    "colour": (
+        lambda m: m.sample(condition=PHOTOS + np.uint8(7)),
+        r"condition must hold colours of the palette; .* \(7, 7, 7\) at",
+    ),
+    "none": (lambda m: m.sample(condition=LABELS[:0]), "condition holds no label map; got shape"),
+    "count": (
+        lambda m: m.transfer(PHOTOS, LABELS, np.concatenate([LABELS, LABELS])),
+        "condition must be one for each of 2 images, or one; got 4",
+    ),
+    "rank": (lambda m: m.translate(LABELS[0, 0]), "label must be one label map"),
+    "translate n": (lambda m: m.translate(LABELS[0], 0), "n must be an integer of at least 1"),
+    "translate class": (lambda m: m.translate(LABELS[0] + 9), "classes 0 to 2; got 9 to 9"),
+    "restore": (lambda m: m.restore(PHOTOS[0]), "restore needs a flow for super-resolution"),
+}
+
+BAD_CLASSES = {
+    "class": (
+        lambda m: m.bits_per_dim(PHOTOS, np.array([3, 0])),
+        "condition must hold classes 0 to 2; got 0 to 3",
+    ),
+    "shape": (
+        lambda m: m.bits_per_dim(PHOTOS, np.zeros((2, 1), "int32")),
+        "condition must be classes, integers of shape",
+    ),
+    "floats": (lambda m: m.sample(condition=np.zeros(2)), "condition must be classes, integers"),
+    "missing": (lambda m: m.sample(), "condition is missing; expected classes 0 to 2"),
+}
+
+ERRORS = [
+    pytest.param(kind, call, message, id=f"{kind}: {name}")
+    for kind, cases in (
+        ("unconditional", BAD),
+        ("super-resolution", BAD_RESTORING),
+        ("label to photo", BAD_TRANSLATING),
+        ("classes", BAD_CLASSES),
+    )
+    for name, (call, message) in cases.items()
+]
+
+
+@pytest.mark.parametrize(("kind", "call", "message"), ERRORS)
+def test_both_give_the_same_error(make_pair, kind, call, message):
+    pair, said = make_pair(kind), []
+    for model in pair.models:
+        with pytest.raises(ValueError, match=message) as error:
+            call(model)
+        assert "\n" not in str(error.value)
+        assert "onnx" not in str(error.value)
+        said.append(str(error.value))
+    # What a model of any size expects of low-resolution images is named by letters.
+    assert said[0].replace("(n, h, w, 3)", "(n, 4, 4, 3)") == said[1]
+
+
+def test_images_that_are_not_finite_are_no_pictures(make_pair, monkeypatch):
+    pair = make_pair("unconditional")
+    for one in pair.models:
+        monkeypatch.setattr(one, "decode", lambda *arguments: X + np.nan)
+        for as_float in (False, True):
+            with pytest.raises(ValueError, match="temperature=0.9 gave images that are not finite"):
+                one.sample(2, temperature=0.9, as_float=as_float)
+
+
+def test_encode_says_when_an_image_does_not_come_back(make_pair, monkeypatch):
+    pair = make_pair("unconditional")
+    x = pair.flow.dequantize(pair.images[:3], center=True)
+    for one in pair.models:
+        decode = one.decode
+        monkeypatch.setattr(one, "decode", lambda *a, f=decode: np.asarray(f(*a)) + 0.7 / 256)
+        with pytest.raises(ValueError, match="got 3 of 3 that it does not"):
+            one.encode(x, check=True)
+        one.encode(x)
