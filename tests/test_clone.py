@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from attnflow_keras.flow.frozen import frozen_ranges
 from attnflow_keras.models import Glow
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
@@ -44,7 +45,7 @@ def test_a_clone_has_copies_of_the_weights(kind):
         np.testing.assert_array_equal(now, then)
 
 
-def test_what_is_frozen_stays_frozen_and_what_is_compiled_is_not(tiny_images):
+def test_what_is_frozen_stays_frozen_and_what_is_compiled_is_not():
     flow = make_tiny_flow()
     flow.level_1.trainable = False
     flow.compile("adam", jit_compile=False)
@@ -52,9 +53,8 @@ def test_what_is_frozen_stays_frozen_and_what_is_compiled_is_not(tiny_images):
     flow.origin = json.dumps({"task": "unconditional"})
     assert not flow.clone().is_adapted
     copy = flow.clone()
-    names = [[v.path for v in f.trainable_variables] for f in (flow, copy)]
-    assert names[0] == names[1] != []
-    assert len(names[0]) < len(make_tiny_flow().trainable_variables)
+    assert frozen_ranges(copy) == frozen_ranges(flow) != []
+    assert len(copy.trainable_variables) < len(make_tiny_flow().trainable_variables)
     assert not copy.compiled
     assert not copy.jit
     assert copy.origin == flow.origin

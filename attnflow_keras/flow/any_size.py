@@ -39,6 +39,12 @@ class AnySize(ImageMap):
     jit: bool
     get_weights: Any
     _copies: SizeCopies
+    _side_multiple: int
+
+    @property
+    def side_multiple(self) -> int:
+        """What the sides of high-resolution images must be divisible by."""
+        return self._side_multiple
 
     def at_size(self, height: int, width: int) -> Any:
         """The same flow for images of another size, with a copy of the weights.

@@ -147,7 +147,7 @@ class SRFlow(AnySize, Flow):
         }
         self._copies = SizeCopies()
         self.scale = scale
-        self._side_multiple = max(scale, 2**levels)
+        self._side_multiple = least = max(scale, 2**levels)
         if attention.attention == "itrans":
             sides = [
                 math.lcm(scale, *(side * 2 ** (level + 1) for level, side in enumerate(cells)))
@@ -155,20 +155,14 @@ class SRFlow(AnySize, Flow):
             ]
             self._side_multiple = math.lcm(self._side_multiple, *sides)
         height, wide, channels = self.image_shape
-        if height % max(scale, 2**levels) or wide % max(scale, 2**levels):
+        if height % least or wide % least:
             raise ValueError(
-                f"image_shape must have sides divisible by {max(scale, 2**levels)} (scale "
-                f"{scale}, {levels} levels); got {self.image_shape}"
+                f"image_shape must have sides divisible by {least} (scale {scale}, {levels} "
+                f"levels); got {self.image_shape}"
             )
         attention.grids(levels, self.image_shape)
-        small = (height // scale, wide // scale, channels)
-        self.condition_kind = PictureKind(small, scale, any_size=True)
+        self.condition_kind = PictureKind((height // scale, wide // scale, channels), scale, True)
         self.build()
-
-    @property
-    def side_multiple(self) -> int:
-        """What the sides of high-resolution images must be divisible by."""
-        return self._side_multiple
 
     def build(self, input_shape: Any = None) -> None:
         if getattr(self, "built", False):
