@@ -146,8 +146,8 @@ class ImageMap:
                 with ``check``, an image whose round trip is off by half a grey level or more.
         """
         check_integer("batch_size", batch_size)
-        condition = self._checked(condition)
         arrays.check_array("x", x)
+        condition = self._checked(condition)
         x = arrays.as_array(x)
         if arrays.is_uint8(x):
             raise ValueError(
@@ -219,8 +219,8 @@ class ImageMap:
             progress: called with the number of images done after each batch.
         """
         check_integer("batch_size", batch_size)
-        condition = self._checked(condition)
         arrays.check_array("images", images)
+        condition = self._checked(condition)
         model = self._sized_for(condition, images)
         x = model._as_images(images)
         constant = model.float_dims * math.log(256.0) if arrays.is_uint8(x) else 0.0
@@ -242,8 +242,8 @@ class ImageMap:
         dequantized, in [-0.5, 0.5]; the 256 levels are counted for them too. D counts the
         dimensions of ``image_shape``, whatever ``preprocess`` makes of them.
         """
-        condition = self._checked(condition)
         arrays.check_array("images", images)
+        condition = self._checked(condition)
         model = self._sized_for(condition, images)
         x = model._as_images(images, limit=noise.DATA_LIMIT)
         offset = 0.0 if arrays.is_uint8(x) else 8.0 * model.float_dims / model.num_dims
