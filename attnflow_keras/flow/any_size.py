@@ -6,6 +6,7 @@ import numpy as np
 
 from attnflow_keras.core import arrays
 from attnflow_keras.core.image_map import ImageMap
+from attnflow_keras.core.noise import check_is_count
 
 # Compiled functions are kept for so many other sizes.
 KEPT = 4
@@ -76,6 +77,7 @@ class AnySize(ImageMap):
         Returns:
             uint8 ``(n, scale h, scale w, c)``.
         """
+        check_is_count(n)
         condition = self._checked(condition)
         if isinstance(condition, tuple):
             return super().sample(n, condition, *args, **options)  # type: ignore[misc]

@@ -47,7 +47,7 @@ class ConfigurationMixin:
 
         The copy is not compiled, and has no optimizer.
 
-        >>> flow = MARFlow((8, 8, 1), levels=1, steps=1, width=4)
+        >>> flow = models.MARFlow((8, 8, 1), levels=1, steps=1, width=4)
         >>> exact = flow.clone(dtype="float64")
 
         Args:

@@ -26,6 +26,7 @@ class TrainingData:
     _as_images: Any
     _shape_of: Any
     _check_condition: Any
+    conditional: bool
 
     def _checked_source(
         self, x: Any, weight: Any, options: dict[str, Any]
