@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from attnflow_keras.data import celeba, downscale
 from attnflow_keras.data.bicubic import bicubic_resize
 from attnflow_keras.data.celeba import celeba_split, load_celeba, prepare_celeba
-from attnflow_keras.data.datasets import load_paired, training_source
+from attnflow_keras.data.datasets import data_set, load_paired
 from attnflow_keras.data.images import load_images
 from zoo.cli.app import app
 
@@ -160,11 +160,11 @@ def test_the_command_and_the_pairs(source, tmp_path, monkeypatch):
     assert pairs["image"].shape == (2, 16, 16, 3)
     np.testing.assert_array_equal(pairs["condition"], downscale(np.array(pairs["image"]), 8))
     faces = load_celeba(target, "train")
-    drawn = training_source("celeba_sr8")
+    drawn = data_set("celeba_sr8").training()
     batch = drawn.draw(20, 0, 0)
     known = {image.tobytes() for face in faces for image in (face, face[:, ::-1])}
     assert {image.tobytes() for image in batch["image"]} == known
-    assert drawn.fingerprint() == training_source("celeba_sr8").fingerprint()
+    assert drawn.fingerprint() == data_set("celeba_sr8").training().fingerprint()
     monkeypatch.delenv("ATTNFLOW_DATA")
     with pytest.raises(OSError, match="CelebA is read from local files only; set ATTNFLOW_DATA"):
         load_paired("celeba_sr8", "test")

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from attnflow_keras.data import load_cityscapes, load_paired, load_picture, prepare_cityscapes
 from attnflow_keras.data.cityscapes import boundary_map
-from attnflow_keras.data.datasets import training_source
+from attnflow_keras.data.datasets import data_set
 from attnflow_keras.data.sources import Photos
 from zoo.cli.app import app
 from zoo.cli.common import load_conditioned
@@ -79,7 +79,7 @@ def test_it_trains_from_the_folder_that_the_variable_names(source, tmp_path, mon
     assert "3 for train, 3 for validation, 3 for test" in " ".join(result.stdout.split())
     pairs = load_paired("cityscapes", "test")
     assert pairs["image"].shape == pairs["condition"].shape == (3, 8, 8, 3)
-    train = training_source("cityscapes")
+    train = data_set("cityscapes").training()
     assert len(train) == 3
     drawn, again, later = (train.draw(4, 1, step) for step in (0, 0, 1))
     assert drawn["image"].shape == drawn["condition"].shape == (4, 8, 8, 3)

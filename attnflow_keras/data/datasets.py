@@ -71,8 +71,3 @@ def load_paired(name: str, split: str) -> dict[str, np.ndarray]:
         OSError: the data set's files are not there.
     """
     return data_set(name).pairs(split)
-
-
-def training_source(name: str) -> Any:
-    """What training draws pairs from, a :class:`~attnflow_keras.training.order.Source`."""
-    return data_set(name).training()

@@ -15,7 +15,7 @@ from attnflow_keras.core.policies import POLICIES
 from attnflow_keras.core.untrusted import printable
 from zoo.cli.console import notes, working
 from zoo.registry import info
-from zoo.tasks import Task, task_of, tasks, those
+from zoo.tasks import Task, task_of, those
 from zoo.tasks.base import Reading
 
 Name = Annotated[
@@ -200,9 +200,10 @@ def entry_for(command: str, name: str) -> dict[str, Any]:
     entry = info(name)
     task = task_of(entry)
     if task.command != command:
+        known = those(lambda other: other.command == command)
         raise ValueError(
             f"entry {name!r} is for {task.name}: 'attnflow {task.command}' draws from it; "
-            f"'attnflow {command}' draws from entries for {those(command=command)}"
+            f"'attnflow {command}' draws from entries for {known}"
         )
     return entry
 
@@ -257,7 +258,7 @@ def load_conditioned(
 def check_takes_labels(task: Task) -> None:
     """Raise ValueError unless the task is one whose conditions ``--labels`` names."""
     if task.labels is None:
-        known = " and ".join(name for name, other in tasks().items() if other.labels)
+        known = those(lambda other: other.labels)
         raise ValueError(f"--labels is for entries for {known}; this one is for {task.name}")
 
 

@@ -1,6 +1,7 @@
 """What flows are for. Each module defines one :class:`~zoo.tasks.base.Task`."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from attnflow_keras.core.discovery import one_of_each
@@ -26,10 +27,6 @@ def results() -> dict[str, str]:
     return {task.result: task.title for task in tasks().values() if task.result}
 
 
-def those(**attributes: Any) -> str:
-    """Names of the tasks that have these attributes, in words."""
-    return " and ".join(
-        name
-        for name, task in tasks().items()
-        if all(getattr(task, key) == value for key, value in attributes.items())
-    )
+def those(chosen: Callable[[Task], Any]) -> str:
+    """Names of the tasks that a function chooses, in words."""
+    return " and ".join(name for name, task in tasks().items() if chosen(task))
