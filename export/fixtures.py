@@ -1,4 +1,4 @@
-"""Recorded inputs of an export with what Keras made of them, and how far a session differs.
+"""Recorded inputs of an export with Keras' outputs, and the differences of a session from them.
 
 NumPy alone, so that ``attnflow verify`` needs no TensorFlow.
 """
@@ -74,7 +74,7 @@ def load(folder: Path) -> dict[str, np.ndarray]:
 
 
 def compare(session: Any, fixtures: dict[str, np.ndarray]) -> dict[str, float]:
-    """How far a session is from Keras on the fixtures.
+    """Differences between a session and Keras on the fixtures.
 
     Returns:
         Relative to max(1, |value|): ``log_prob`` in bits per dimension at 256 levels, and
@@ -105,7 +105,7 @@ def compare(session: Any, fixtures: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def failures(report: dict[str, float], precision: str) -> list[str]:
-    """What is beyond the limits, as text; empty if there are none."""
+    """Differences beyond the limits, as text; empty if there are none."""
     return [
         f"{name} differs from Keras by {report[name]:.3g}, more than {limit:.3g}"
         if name != "wrong_levels"

@@ -38,7 +38,7 @@ def read_pngs(
         field: what to call them in errors.
         files: their names and contents.
         shape: ``(h, w, c)`` that each must have.
-        limits: their greatest number of pixels.
+        limits: their maximum number of pixels.
         classes: whether they are label maps, whose classes are the integers in the file.
         background: colour behind transparent pixels; None refuses images that have some.
 

@@ -33,7 +33,7 @@ def saved_model(
         version: name of the version's folder, at least 1.
 
     Returns:
-        Greatest differences from Keras after loading: ``log_prob`` in bits per dimension and
+        Maximum differences from Keras after loading: ``log_prob`` in bits per dimension and
         ``round_trip``.
 
     Raises:

@@ -33,7 +33,7 @@ def triton(
         flow: a flow, or a folder that ``export.onnx`` wrote.
         folder: the model repository to write.
         overwrite: replace a folder that exists.
-        max_batch_size: greatest batch that Triton makes of requests.
+        max_batch_size: maximum size of the batches that Triton forms.
         max_queue_delay_us: how long it waits for more of them, in microseconds.
         **options: arguments of ``export.onnx``.
 

@@ -64,17 +64,17 @@ class FlowBijector(tfb.Bijector):
         raise NotImplementedError(f"{type(self).__name__} does not define its inverse map")
 
     def statistics(self) -> dict[str, Any]:
-        """Figures that tell how well conditioned the map is, for diagnosis.
+        """Statistics of the map's conditioning, for diagnosis.
 
         A subclass that knows any of these gives them; the bijector must hold values, not the
         symbols of a graph.
 
         Returns:
-            ``condition_number``: greatest 2-norm condition number of the map's matrices;
-            ``log_scale``: least and greatest log of the factors that elements are scaled by;
+            ``condition_number``: maximum 2-norm condition number of the map's matrices;
+            ``log_scale``: minimum and maximum log of the factors that elements are scaled by;
             ``component_log_scale``: the same of the components' scales of a mixture;
-            ``negative_determinants``: the share of matrices with a negative determinant, where
-            the map ignores the sign.
+            ``negative_determinants``: the share of matrices with a negative determinant, where the
+            map ignores the sign.
         """
         return {}
 
@@ -96,13 +96,13 @@ class FlowBijector(tfb.Bijector):
 
 
 def condition_number(matrices: Tensor) -> float:
-    """Greatest 2-norm condition number of ``(..., n, n)`` matrices, in float64."""
+    """Maximum 2-norm condition number of ``(..., n, n)`` matrices, in float64."""
     values = np.asarray(ops.convert_to_numpy(matrices), dtype="float64")
     return float(np.linalg.cond(values).max()) if np.isfinite(values).all() else float("nan")
 
 
 def value_range(x: Tensor) -> tuple[float, float]:
-    """Least and greatest value."""
+    """Minimum and maximum value."""
     values = np.asarray(ops.convert_to_numpy(x))
     return float(values.min()), float(values.max())
 

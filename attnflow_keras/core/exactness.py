@@ -16,7 +16,7 @@ def level_errors(x: Any, back: Any) -> np.ndarray:
         back: ``decode(encode(x))``, of the same shape.
 
     Returns:
-        ``(n,)``, the greatest difference in grey levels; Inf where it is not finite.
+        ``(n,)``, the maximum difference in grey levels; Inf where it is not finite.
     """
     difference = np.abs(np.asarray(back, "float64") - np.asarray(x, "float64"))
     worst = 256.0 * difference.reshape(len(difference), -1).max(axis=1)

@@ -135,7 +135,7 @@ class ImageModel(ImageMap):
         overlap: int | None = None,
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Restorations of one low-resolution image of any size, in tiles where it is a large one.
+        """Restorations of one low-resolution image of any size, in tiles if it is large.
 
         Args:
             picture: uint8 ``(h, w, c)``.

@@ -7,15 +7,15 @@ import numpy as np
 
 
 def between(a: Any, b: Any, steps: int) -> tuple[np.ndarray, ...]:
-    """Latents on the way from ``a`` to ``b``, both ends included.
+    """Latents between ``a`` and ``b``, both ends included.
 
-    Directions follow a great circle, lengths a straight line: latents of a normal distribution
-    lie near a sphere.
+    Directions are interpolated spherically (slerp), lengths linearly: latents of a normal
+    distribution lie near a sphere.
 
     Args:
         a: latents, arrays ``(n, *shape)``.
         b: those of the other end.
-        steps: number of latents on the way.
+        steps: number of latents, including both ends.
 
     Returns:
         Arrays ``(n * steps, *shape)``, those of one pair after another.
@@ -29,7 +29,7 @@ def between(a: Any, b: Any, steps: int) -> tuple[np.ndarray, ...]:
 
 
 def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
-    """``(n, D)`` and ``(n, D)`` to ``(n, steps, D)``, directions on a great circle."""
+    """Spherical interpolation: ``(n, D)`` and ``(n, D)`` to ``(n, steps, D)``."""
     t = np.linspace(0.0, 1.0, steps)[None, :, None]
     length_a = np.linalg.norm(a, axis=1)[:, None, None]
     length_b = np.linalg.norm(b, axis=1)[:, None, None]
@@ -37,7 +37,7 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     angle = np.arccos(np.clip(np.sum(unit_a * unit_b, axis=-1, keepdims=True), -1.0, 1.0))
     sine = np.maximum(np.sin(angle), 1e-6)
     direction = (np.sin((1 - t) * angle) * unit_a + np.sin(t * angle) * unit_b) / sine
-    # Parallel ends span no circle; there the straight line is the same way.
+    # Parallel ends span no circle; there linear interpolation gives the same directions.
     direction = np.where(angle < 1e-4, (1 - t) * unit_a + t * unit_b, direction)
     return (direction * ((1 - t) * length_a + t * length_b)).astype("float32")
 

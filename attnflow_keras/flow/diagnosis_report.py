@@ -45,15 +45,15 @@ class LayerDiagnosis:
         path: where the layer stands, such as ``level_1.step_2.conv1x1``.
         kind: the layer's class.
         log_det: its share of log|det|, in bits per dimension of the image, mean over images.
-        output_range: least and greatest value that it gave in encode.
+        output_range: minimum and maximum value that it gave in encode.
         round_trip_error: greatest |inverse(forward(x)) - x|, for the x that came to it.
-        condition_number: greatest condition number of its matrices, None without any.
+        condition_number: maximum condition number of its matrices, None without any.
         log_scale: range of the logs of its scale factors, None without any.
         component_log_scale: range of the log-scales of its mixture's components, None
             without any.
         log_scale_bound: bound of the absolute value of ``log_scale``, None without one.
-        negative_determinants: share of its matrices whose determinant is negative, where their
-            sign is ignored, the greatest of a batch; None for other layers.
+        negative_determinants: share of its matrices whose determinant is negative, where their sign
+            is ignored, the maximum over a batch; None for other layers.
         caveat: where the layer, as configured, is no flow or loses precision; None for others.
         encode_finite: whether its outputs and log-determinants were finite in encode.
         decode_finite: the same of its inverse, on encoded images and on samples.
@@ -122,7 +122,7 @@ class FlowDiagnosis:
             grey level or more away from where they were; 0 if no problems are found.
         inexact_images: indices of the images with such elements: they lie outside the flow's
             domain, and their latents and scores are unreliable.
-        sample_range: least and greatest value decoded from latents drawn from N(0, I).
+        sample_range: minimum and maximum value decoded from latents drawn from N(0, I).
         samples_finite: whether all of those are finite.
         non_finite_encode: path of the first layer, in the order of encode, that gave NaN or
             Inf, or None.

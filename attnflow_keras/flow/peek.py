@@ -1,4 +1,4 @@
-"""Look at the first images of whatever ``fit`` was given, without using them up."""
+"""Peek at the first images of any data given to ``fit``, without consuming them."""
 
 from typing import Any
 

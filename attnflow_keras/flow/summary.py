@@ -1,4 +1,4 @@
-"""What a flow says of itself: a line, and a table of its levels and steps."""
+"""Description of a flow: a line, and a table of its levels and steps."""
 
 import io
 import math

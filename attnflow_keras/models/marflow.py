@@ -97,9 +97,8 @@ class MARFlow(Flow):
         conv_layout: ``"full_lu"`` or ``"packed"``.
         preprocess: see :class:`Flow`.
         seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
-        component_bound: greatest log-scale of a mixture's components, see
-            :class:`MixtureCoupling`.
-        final_range: least and greatest final log-scale of a mixture coupling, see there.
+        component_bound: maximum log-scale of a mixture's components, see :class:`MixtureCoupling`.
+        final_range: minimum and maximum final log-scale of a mixture coupling, see there.
         **kwargs: arguments of ``keras.Model``.
     """
 
