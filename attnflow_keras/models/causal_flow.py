@@ -117,6 +117,13 @@ class CausalFlow(TokenFlow):
         }
         self.build()
 
+    @property
+    def value_order(self) -> dict[str, Any] | None:
+        """Patch and order of the values of an image; None where blocks or padding mix them."""
+        if self._config["blocks"] > 1 or self.float_shape != self.image_shape:
+            return None
+        return {"patch": self._token_config["patch"], "order": ORDERS[0]}
+
     def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
         config = self._config
         first = {
