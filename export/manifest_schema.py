@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from attnflow_keras.core.checks import is_integer, is_number
+from attnflow_keras.core.completion import ORDERS
 from attnflow_keras.core.preprocess import Preprocess
 from attnflow_keras.core.untrusted import is_plain_name
 
@@ -57,6 +58,13 @@ def _check_image(image: dict[str, Any]) -> None:
     _need("preprocess" in image, "image.preprocess", "given, or null", "nothing")
     multiple = image.get("side_multiple", 1)
     _need(_is_integer(multiple, MOST_NUMBERS), "image.side_multiple", "an integer", multiple)
+    if image.get("order") is not None:
+        order = _dict("image.order", image["order"])
+        _one_of("image.order.order", order.get("order"), ORDERS)
+        patch = order.get("patch")
+        fits = _is_integer(patch, MOST_NUMBERS) and not any(side % patch for side in shape[:2])
+        _need(fits, "image.order.patch", f"an integer that divides {shape[:2]}", patch)
+        _need(set(order) == {"order", "patch"}, "image.order", "order and patch", list(order))
     made = Preprocess.from_config(image["preprocess"]).float_shape(shape)
     _need(floats == made, "image.float_shape", f"{made}, by shape and preprocess", floats)
 

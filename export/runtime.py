@@ -98,6 +98,11 @@ class Session(ImageModel):
         """What the sides of the images of a tile must be divisible by."""
         return int(self.manifest["image"].get("side_multiple") or super().side_multiple)
 
+    @property
+    def value_order(self) -> dict[str, Any] | None:
+        """Order of the values of an image, where the exported flow has one."""
+        return self.manifest["image"].get("order")
+
     def _encode(self, x: Any, condition: Any, batch_size: int) -> tuple[tuple, np.ndarray]:
         outputs = self._batches("encode", {"image": x}, condition, batch_size)
         return tuple(outputs[z["name"]] for z in self.manifest["latents"]), outputs["log_det"]

@@ -201,6 +201,7 @@ def _describe(flow: Any, described: dict[str, Any], precision: str, images: str)
             "float_shape": list(flow.float_shape),
             "preprocess": flow.preprocess.to_config(),
             "side_multiple": flow.side_multiple,
+            "order": flow.value_order,
             "levels": 256,
             "float": "(k + u) / 256 - 0.5, k the grey level, u uniform in (0, 1)",
             "range": [-0.5, 0.5],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnflow_keras.core.completion import complete, value_order
+from attnflow_keras.core.completion import value_order
 from attnflow_keras.layers.token_order import TokenOrder
 from attnflow_keras.models import CausalFlow
 from tests.helpers import perturb
@@ -28,7 +28,7 @@ def top(rows):
 
 
 def run(flow, images, mask, temperature=1.0, seed=0):
-    return complete(flow, images, mask, None, temperature, seed, 64)
+    return flow.complete(images, mask, temperature=temperature, seed=seed)
 
 
 @pytest.mark.parametrize("order", ["raster", "reversed", "columns"])
@@ -81,3 +81,40 @@ def test_errors(flow, images):
     stack = CausalFlow((6, 4, 1), **SMALL, blocks=2)
     with pytest.raises(ValueError, match="complete needs a causal flow of one block"):
         run(stack, images, top(2))
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    flow = CausalFlow((6, 4, 1), **SMALL, classes=3, condition_width=4)
+    perturb(flow, 0.1)
+    return flow
+
+
+def test_class_probabilities_are_those_of_bayes_rule(classifier, images):
+    found = classifier.class_probabilities(images)
+    scores = [classifier.log_prob(images, np.full(3, label)) for label in range(3)]
+    odds = np.exp(np.stack(scores, 1) - np.max(scores, axis=0)[:, None])
+    np.testing.assert_allclose(found, odds / odds.sum(1, keepdims=True), rtol=1e-4)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    prior = [0.5, 0.25, 0.25]
+    weighed = found * prior / (found * prior).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(classifier.class_probabilities(images, prior), weighed, rtol=1e-4)
+
+
+def test_a_label_stands_for_the_condition(classifier):
+    drawn = classifier.sample(2, label=1, seed=0)
+    np.testing.assert_array_equal(drawn, classifier.sample(2, np.array([1, 1]), seed=0))
+    assert (drawn != classifier.sample(2, label=2, seed=0)).any()
+
+
+def test_errors_of_classes(classifier, flow, images):
+    with pytest.raises(ValueError, match="label must be an integer from 0 to 2; got 3"):
+        classifier.sample(label=3)
+    with pytest.raises(ValueError, match="label and condition exclude one another"):
+        classifier.sample(1, np.array([0]), label=0)
+    with pytest.raises(ValueError, match="needs a flow for class-conditional images"):
+        flow.sample(label=0)
+    with pytest.raises(ValueError, match="class_probabilities needs a flow for class-conditional"):
+        flow.class_probabilities(images)
+    with pytest.raises(ValueError, match="prior must be 3 positive probabilities that sum to 1"):
+        classifier.class_probabilities(images, [0.5, 0.5, 0.5])

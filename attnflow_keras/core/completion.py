@@ -6,6 +6,8 @@ import numpy as np
 
 from attnflow_keras.core import noise
 
+ORDERS = ("raster", "reversed", "columns")
+
 
 def value_order(shape: tuple[int, ...], patch: int, order: str) -> np.ndarray:
     """Numbers of an image's values, as ``image.reshape(-1)`` has them, in the order of a model.

@@ -50,6 +50,12 @@ class ImageMap:
         """What the sides of the images of a tile must be divisible by."""
         return int(max(self.image_shape[0] // shape[0] for shape in self.latent_shapes))
 
+    @property
+    def value_order(self) -> dict[str, Any] | None:
+        """``patch`` and ``order`` of the values of a causal model's images, see
+        :func:`attnflow_keras.core.completion.value_order`; None where they have no one order."""
+        return None
+
     def _encode(self, x: Array, condition: Any, batch_size: int) -> tuple[tuple, Array]:
         """Latents and log-determinants. The condition is None, raw, or a tuple of features."""
         raise NotImplementedError

@@ -7,7 +7,9 @@ import numpy as np
 
 from attnflow_keras.core import arrays, interpolation, noise
 from attnflow_keras.core.checks import check_integer
-from attnflow_keras.core.conditions import LabelKind, PictureKind
+from attnflow_keras.core.classification import class_probabilities
+from attnflow_keras.core.completion import complete
+from attnflow_keras.core.conditions import ClassKind, LabelKind, PictureKind
 from attnflow_keras.core.image_map import BATCH_SIZE, ImageMap
 from attnflow_keras.core.tiles import draw
 
@@ -28,6 +30,7 @@ class ImageModel(ImageMap):
         seed: int | None = None,
         as_float: bool = False,
         batch_size: int = BATCH_SIZE,
+        label: int | None = None,
     ) -> np.ndarray:
         """Sample images, uint8 ``(n, h, w, c)``; for one seed the same from every subclass.
 
@@ -38,8 +41,11 @@ class ImageModel(ImageMap):
             seed: seed of the latents; None for fresh ones.
             as_float: return float images as decoded, not converted to uint8.
             batch_size: maximum batch size.
+            label: class of all images, in place of ``condition``, for a class-conditional model.
         """
         noise.check_is_count(n)
+        if label is not None:
+            condition = self._of_label(label, condition)
         condition = self._checked(condition)
         model = self._sized_for(condition)
         count = 1 if condition is None else arrays.count_of(condition)
@@ -197,6 +203,68 @@ class ImageModel(ImageMap):
         if not classes and (label.ndim != 3 or label.shape[-1] != kind.colour_shape[-1]):
             raise ValueError(f"label must be one label map, (h, w) or (h, w, 3); got {label.shape}")
         return draw(self, label, n, temperature, seed, None, overlap, progress)
+
+    def class_probabilities(
+        self,
+        images: Any,
+        prior: Any = None,
+        seed: int | None = 0,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Probabilities of the classes given images, by Bayes' rule over ``log p(x | y)``.
+
+        Args:
+            images: uint8 or float ``(n, h, w, c)``.
+            prior: probabilities of the classes ``(classes,)``; equal ones unless given.
+            seed: seed of the dequantization noise, the same for every class.
+            batch_size: maximum batch size.
+
+        Returns:
+            float64 ``(n, classes)``; rows sum to 1.
+
+        Raises:
+            ValueError: images or a prior of a wrong shape, or a model without classes.
+        """
+        kind = self._check_task("class_probabilities", "class-conditional images", ClassKind)
+        return class_probabilities(self, kind.classes, images, prior, seed, batch_size)
+
+    def complete(
+        self,
+        images: np.ndarray,
+        mask: np.ndarray,
+        condition: Any = None,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> np.ndarray:
+        """Draw the unknown part of images given the known one.
+
+        A causal flow of one block takes the values of an image in an order, patch by patch and row
+        by row in a patch. What is known must come first in it, such as the top rows of an image, a
+        multiple of the side of a patch; the rest is then exactly a draw from the model given it.
+
+        Args:
+            images: uint8 ``(n, h, w, c)``; unknown values have no influence.
+            mask: bool ``(h, w)`` or ``(h, w, c)``, True where images are known.
+            condition: condition or its features.
+            temperature: standard deviation of the latents of the unknown part.
+            seed: seed of those latents; None for fresh ones.
+            batch_size: maximum batch size.
+
+        Returns:
+            uint8 ``(n, h, w, c)``, the known part as it was.
+
+        Raises:
+            ValueError: a mask whose known values do not come first, images of a wrong shape or
+                dtype, or a model whose values have no order.
+        """
+        return complete(self, images, mask, condition, temperature, seed, batch_size)
+
+    def _of_label(self, label: int, condition: Any) -> np.ndarray:
+        if condition is not None:
+            raise ValueError("label and condition exclude one another; got both")
+        kind = self._check_task("sample(label=...)", "class-conditional images", ClassKind)
+        return np.array([check_integer("label", label, 0, kind.classes - 1)])
 
     def _check_task(self, method: str, task: str, kind: Any) -> Any:
         if not isinstance(self.condition_kind, kind):

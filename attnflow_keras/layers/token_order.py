@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-Tensor = Any
+from attnflow_keras.core.completion import ORDERS as ORDERS
 
-ORDERS = ("raster", "reversed", "columns")
+Tensor = Any
 
 # Rows and columns from a patch to those of its neighbours that come before it.
 NEIGHBOURS = ((0, -1), (-1, -1), (-1, 0), (-1, 1))
