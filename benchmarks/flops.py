@@ -36,7 +36,7 @@ def count_flops(function: Callable[[], Any]) -> int:
         for module in (keras.ops, keras.src.ops):
             stack.enter_context(mock.patch.object(module, "conv", counted_conv))
             stack.enter_context(mock.patch.object(module, "matmul", counted_matmul))
-        stack.enter_context(mock.patch.object(loops, "UNROLLED_STEPS", 10_000))
+        stack.enter_context(loops.lowered(loops.Lowering.UNROLLED))
         function()
     return total
 

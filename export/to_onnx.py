@@ -120,7 +120,7 @@ def convert(graph: Graph, path: Path) -> dict[str, Any]:
 
     from attnflow_keras.ops import loops
 
-    with loops.rolled(), _without_copies():
+    with loops.lowered(loops.Lowering.ONNX), _without_copies():
         traced = tf.function(graph.function, input_signature=graph.signature, autograph=False)
         model, _ = tf2onnx.convert.from_function(
             traced, input_signature=graph.signature, opset=OPSET
@@ -185,7 +185,6 @@ def _count_nodes(graph: Any) -> int:
 
 
 def _describe(flow: Any, described: dict[str, Any], precision: str, images: str) -> dict[str, Any]:
-    import json
 
     condition = None
     if flow.conditional:
@@ -193,7 +192,7 @@ def _describe(flow: Any, described: dict[str, Any], precision: str, images: str)
     return {
         "name": flow.name,
         "class": type(flow).__name__,
-        "metadata": json.loads(getattr(flow, "origin", "{}")),
+        "metadata": flow.origin,
         "precision": precision,
         "opset": OPSET,
         "image": {

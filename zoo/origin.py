@@ -1,7 +1,6 @@
 """Origin of a flow, so that a saved flow states only what is known."""
 
 import hashlib
-import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ OF_WEIGHTS = ("dataset", "dataset_license", "license")
 
 
 def set_origin(flow: Any, metadata: dict[str, Any], trained: bool) -> None:
-    """Note in ``flow.origin`` which entry a flow was loaded from.
+    """Note which entry a flow was loaded from.
 
     Args:
         flow: the flow.
@@ -24,8 +23,7 @@ def set_origin(flow: Any, metadata: dict[str, Any], trained: bool) -> None:
     origin = {key: metadata[key] for key in kept if metadata.get(key)}
     if trained:
         origin |= {"derived_from": metadata["name"], "weights": _fingerprint(flow)}
-    # As text, because Keras would take a dict for something to track.
-    flow.origin = json.dumps(origin)
+    flow.note_origin(origin)
 
 
 def from_origin(flow: Any) -> dict[str, Any]:
@@ -34,7 +32,7 @@ def from_origin(flow: Any) -> dict[str, Any]:
     The data set and the licences of an entry belong to the weights that it has: where these have
     changed since, nothing is known of them but what the flow is derived from.
     """
-    origin = json.loads(getattr(flow, "origin", "{}"))
+    origin = flow.origin
     before = origin.pop("weights", None)
     if before in (None, _fingerprint(flow)):
         return origin

@@ -91,7 +91,7 @@ class MixtureLogisticCDF(FlowBijector):
             self.log_scales = ops.concatenate([zero + math.log(floor_scale), log_scales], axis=-2)
         # XLA is fastest with the components where they are. onnxruntime sums over the first
         # axis, and sets x against it, in long runs instead of a few channels at a time.
-        self._axis = 0 if loops.are_rolled() else -2
+        self._axis = 0 if loops.for_onnx() else -2
         if self._axis == 0:
             self.log_weights, self.means, self.log_scales = (
                 ops.moveaxis(part, -2, 0)

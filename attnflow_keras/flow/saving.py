@@ -1,5 +1,6 @@
 """``save`` and ``save_weights`` of a flow, whose files are complete or absent."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,19 @@ from attnflow_keras.core.weights_file import MemoryFile
 
 
 class SavingMixin:
-    """Keras' own two methods, with files that are written in memory first."""
+    """Keras' own two methods, with files that are written in memory first; and the origin."""
+
+    # As text, because Keras would take a dict for something to track.
+    _origin = "{}"
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The entry that the flow was loaded from, as :meth:`note_origin` was told; else empty."""
+        return json.loads(self._origin)
+
+    def note_origin(self, origin: dict[str, Any]) -> None:
+        """Note which entry the flow was loaded from, for what is saved and exported of it."""
+        self._origin = json.dumps(origin)
 
     def save(
         self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any

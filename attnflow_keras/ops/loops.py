@@ -1,7 +1,9 @@
 """Loops over a known number of steps, unrolled or as one loop node of a graph."""
 
 import contextlib
+import enum
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -12,23 +14,44 @@ Tensor = Any
 # Unrolled loops run faster, but each step costs compilation.
 UNROLLED_STEPS = 16
 
-_rolled = False
+
+class Lowering(enum.Enum):
+    """What becomes of loops."""
+
+    SHORT_UNROLLED = "short loops are unrolled, long ones are loops of the graph"
+    UNROLLED = "all are unrolled"
+    ROLLED = "all are loops of the graph"
+    ONNX = "all are loops of the graph, in the form that ONNX has"
+
+
+# Set while a graph is made for somebody else, such as an export, and nowhere else.
+_lowering: ContextVar[Lowering] = ContextVar("lowering", default=Lowering.SHORT_UNROLLED)
 
 
 @contextlib.contextmanager
-def rolled() -> Iterator[None]:
-    """Within the block every loop becomes a loop of the graph, as an export wants it."""
-    global _rolled
-    before, _rolled = _rolled, True
+def lowered(lowering: Lowering) -> Iterator[None]:
+    """Within the block, in this thread, loops become what ``lowering`` says.
+
+    >>> with lowered(Lowering.ROLLED):
+    ...     (total,) = repeat(3, lambda i, state: (state[0] + 1.0,), (np.zeros(()),))
+    """
+    token = _lowering.set(lowering)
     try:
         yield
     finally:
-        _rolled = before
+        _lowering.reset(token)
 
 
-def are_rolled() -> bool:
-    """Whether a graph for export is being made."""
-    return _rolled
+def for_onnx() -> bool:
+    """Whether a graph for ONNX is being made."""
+    return _lowering.get() is Lowering.ONNX
+
+
+def _is_unrolled(count: int, most: int) -> bool:
+    lowering = _lowering.get()
+    if lowering is Lowering.SHORT_UNROLLED:
+        return count <= most
+    return lowering is Lowering.UNROLLED
 
 
 def repeat(
@@ -46,7 +69,7 @@ def repeat(
     Returns:
         The state after the last step.
     """
-    if count <= unrolled and not _rolled:
+    if _is_unrolled(count, unrolled):
         for i in range(count):
             state = step(i, state)
         return state
@@ -71,15 +94,15 @@ def scan(step: Callable[[Any, Tensor], Any], state: Any, sequence: Tensor) -> Te
         The outputs, ``(steps, ...)``.
     """
     count = sequence.shape[0]
-    if not _rolled and count > UNROLLED_STEPS:
-        return _scan_in_graph(step, state, sequence)
-    if not _rolled:
+    if _is_unrolled(count, UNROLLED_STEPS):
         outputs = []
         # Not one slice after another: the gradient of each would fill an array of the whole.
         for x in ops.unstack(sequence, count):
             state, output = step(state, x)
             outputs.append(output)
         return ops.stack(outputs)
+    if not for_onnx():
+        return _scan_in_graph(step, state, sequence)
 
     # ONNX has no arrays that a loop fills step by step.
     _, first = step(state, sequence[0])
