@@ -22,7 +22,7 @@ class ActNorm(FlowLayer):
     :meth:`adapt` sets them so that a batch leaves with mean 0 and variance 1 in every channel
     (Glow, arXiv:1807.03039, section 3.1). Until then the layer is the identity.
 
-    The log-scale is softly bounded by +-12. Args are those of :class:`FlowLayer`.
+    The log-scale is softly bounded by +-12.
 
     >>> layer = layers.ActNorm()
     >>> x = np.random.default_rng(0).normal(size=(2, 4, 4, 6)).astype("float32")
@@ -30,13 +30,19 @@ class ActNorm(FlowLayer):
     >>> y = layer.adapt(5 * x + 3)  # y has mean 0 and variance 1
     >>> round(float(np.std(y)), 3)
     1.0
+
+    Args:
+        allow_constant: let :meth:`adapt` leave the scale of a constant channel as it is. Not for
+            images: their channel would get an endless density. Label maps may lack a class, or a
+            palette a colour.
+        **kwargs: arguments of :class:`FlowLayer`.
     """
 
     log_scale_bound = LOG_SCALE_BOUND
 
-    # Whether adapt leaves the scale of a constant channel as it is. Not for images: their channel
-    # would get an endless density. Label maps may lack a class, or a palette a colour.
-    allow_constant = False
+    def __init__(self, allow_constant: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.allow_constant = bool(allow_constant)
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         channels = shape[-1]
@@ -59,6 +65,10 @@ class ActNorm(FlowLayer):
         self.bias.assign(-mean)
         self.log_scale.assign(np.asarray(inverse_soft_clamp(log_scale, LOG_SCALE_BOUND)))
         return super().adapt(x, condition)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {**config, "allow_constant": True} if self.allow_constant else config
 
 
 def batch_statistics(

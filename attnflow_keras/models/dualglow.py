@@ -75,6 +75,7 @@ class DualGlow(SourcedFlow):
             seed=self.seed + SOURCE_SEED,
             dtype=self.dtype_policy,
             name="source",
+            allow_constant=True,
             input_bound=self.input_bound,
             **self._config,
         )
@@ -82,9 +83,8 @@ class DualGlow(SourcedFlow):
     def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
         levels: list[tuple[layers.FlowLayer, layers.FlowLayer | None]] = []
         channels = self.float_shape[-1]
-        for level, chain in enumerate(
-            glow_chains(self.source.structure, self.seed, self.dtype_policy)
-        ):
+        structure = {**self.source.structure, "allow_constant": False}
+        for level, chain in enumerate(glow_chains(structure, self.seed, self.dtype_policy)):
             top = level == self._config["levels"] - 1
             channels *= 4 if top else 2
             prior = LinkedPrior(top, condition_channels=channels, dtype=self.dtype_policy)

@@ -133,6 +133,7 @@ class FullGlow(SourcedFlow):
             seed=self.seed + SOURCE_SEED,
             dtype=self.dtype_policy,
             name="source",
+            allow_constant=True,
             input_bound=self.input_bound,
             scale_floor=0.0,
             **options,

@@ -50,6 +50,7 @@ class Glow(Flow):
         conditioner_options: further arguments of the conditioners.
         <attention>
         scale_floor: smallest scale of couplings, see :class:`AffineCoupling`; 0 is Glow's own.
+        allow_constant: see :class:`ActNorm`; for flows of label maps.
         **kwargs: arguments of :class:`Flow`.
     """
 
@@ -65,6 +66,7 @@ class Glow(Flow):
         conditioner_options: dict[str, Any] | None = None,
         *,
         scale_floor: float = SCALE_FLOOR,
+        allow_constant: bool = False,
         **kwargs: Any,
     ) -> None:
         attention = StepAttention.take(kwargs)
@@ -80,6 +82,7 @@ class Glow(Flow):
             "conditioner_options": dict(conditioner_options or {}),
             **attention.to_config(),
             "scale_floor": check_scale_floor(scale_floor),
+            **({"allow_constant": True} if allow_constant else {}),
         }
         attention.grids(levels, self.float_shape)
         self.build()
@@ -113,7 +116,8 @@ def glow_chains(config: dict[str, Any], seed: int, policy: Any) -> list[layers.C
 
     Args:
         config: ``levels``, ``steps``, ``width``, ``variant``, ``conditioner_options``,
-            ``scale_floor`` of :class:`Glow`, and what :func:`with_attention` needs.
+            ``scale_floor``, perhaps ``allow_constant`` of :class:`Glow`, and what
+            :func:`with_attention` needs.
         seed: seed of the rotations and masks.
         policy: dtype policy of the layers.
     """
@@ -144,7 +148,7 @@ def _step(
     )
     layout = "packed" if original else "full_lu"
     parts: dict[str, layers.FlowLayer] = {
-        "actnorm": layers.ActNorm(dtype=policy),
+        "actnorm": layers.ActNorm(config.get("allow_constant", False), dtype=policy),
         "conv1x1": layers.InvertibleConv1x1(layout, seed=seed, dtype=policy),
         "coupling": layers.AffineCoupling(
             network, scale="sigmoid", scale_floor=config["scale_floor"], dtype=policy
