@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from attnflow_keras.networks import ConvLSTM, GatedAttentionNet, WeightNormConv2D
 from attnflow_keras.networks.gated_attention import position_code
-from attnflow_keras.ops import loops, step_noise
+from attnflow_keras.ops import loops
+from attnflow_keras.ops.step_noise import StepNoise
 from attnflow_keras.priors import AutoregressivePrior
 from tests.helpers import batch, fresh, perturb
 
@@ -66,8 +67,7 @@ def test_dropout_is_a_function_of_seed_and_step():
     x = batch((3, 3, 4), dtype="float32")
 
     def run(seed, step):
-        with step_noise.training_step(seed, step):
-            return np.asarray(network(x, training=True))
+        return np.asarray(network(x, noise=StepNoise(seed, step)))
 
     np.testing.assert_array_equal(run(0, 5), run(0, 5))
     assert np.abs(run(0, 5) - run(0, 6)).max() > 0
@@ -77,9 +77,8 @@ def test_dropout_is_a_function_of_seed_and_step():
 
 
 def test_keep_mask_keeps_the_mean_and_differs_between_draws():
-    with step_noise.training_step(3, 7):
-        first = np.asarray(step_noise.keep_mask((400, 50), 0.2, "float32"))
-        second = np.asarray(step_noise.keep_mask((400, 50), 0.2, "float32"))
+    noise = StepNoise(3, 7)
+    first, second = (np.asarray(noise.keep_mask((400, 50), 0.2, "float32")) for _ in range(2))
     assert set(np.unique(first)) == {0.0, np.float32(1.25)}
     assert first.mean() == pytest.approx(1.0, abs=0.015)
     assert (first != second).mean() == pytest.approx(2 * 0.2 * 0.8, abs=0.02)
@@ -161,17 +160,14 @@ def test_rolled_and_unrolled_loops_agree(channels):
     prior = make_prior(channels)
     z, condition = batch((3, 4, channels)), batch((3, 4, 2), seed=2)
     results = {}
-    for name in ("unrolled", "rolled"):
-        limit = loops.UNROLLED_STEPS
-        loops.UNROLLED_STEPS = 100 if name == "unrolled" else 0
-        try:
+    for name in ("UNROLLED", "ROLLED", "ONNX"):
+        with loops.lowered(loops.Lowering[name]):
             eps, log_det = prior(z, condition=condition)
             back, back_log_det = prior(fresh(eps), condition=condition, inverse=True)
             results[name] = [np.asarray(a) for a in (eps, log_det, back, back_log_det)]
-        finally:
-            loops.UNROLLED_STEPS = limit
-    for a, b in zip(*results.values(), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-12)
+    for found in results.values():
+        for a, b in zip(results["UNROLLED"], found, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-12)
 
 
 @pytest.mark.parametrize("jit", [False, True])
@@ -186,11 +182,7 @@ def test_gradients_pass_a_rolled_loop(jit):
         return tape.gradient(loss, [v.value for v in prior.trainable_variables])
 
     found = tf.function(gradients, jit_compile=jit, autograph=False)()
-    limit = loops.UNROLLED_STEPS
-    loops.UNROLLED_STEPS = 100
-    try:
+    with loops.lowered(loops.Lowering.UNROLLED):
         expected = gradients()
-    finally:
-        loops.UNROLLED_STEPS = limit
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9)

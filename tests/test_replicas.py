@@ -22,7 +22,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import keras
 import numpy as np
 
-from attnflow_keras.ops import step_noise
+from attnflow_keras.ops.step_noise import StepNoise
 from tests.test_flow_errors import ConditionalFlow
 
 
@@ -31,7 +31,8 @@ class WithLosses(ConditionalFlow):
         log_prob = super().call(inputs, training=training)
         if training:
             floats = keras.ops.cast(inputs["image"], "float32")
-            mask = step_noise.keep_mask(keras.ops.shape(floats), 0.2, "float32")
+            noise = StepNoise(0, 0, inputs.get("share"))
+            mask = noise.keep_mask(keras.ops.shape(floats), 0.2, "float32")
             scale = keras.ops.mean(self.trainable_variables[0])
             self.add_loss(keras.ops.mean(floats * mask * scale) / 100)
         return log_prob

@@ -17,11 +17,12 @@ from attnflow_keras.flow.saving import SavingMixin
 from attnflow_keras.flow.summary import SummaryMixin
 from attnflow_keras.flow.trainer import FlowTrainer
 from attnflow_keras.flow.training_settings import TrainingSettings
+from attnflow_keras.layers.chain import calling
 from attnflow_keras.layers.conditioner import bound_inputs
 from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
 from attnflow_keras.layers.multi_scale import Level, MultiScale
 from attnflow_keras.ops.numerics import INPUT_BOUND, check_input_bound, standard_normal_log_prob
-from attnflow_keras.ops.step_noise import step_uniform, training_step
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -147,17 +148,24 @@ class Flow(
 
     # --- the map alone, for graphs: no checks, no batches --------------------------------
 
-    def traced_encode(self, x: Tensor, features: Any = None) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Latents and log-determinant of float images, given the condition's features."""
-        return self.multi_scale.encode(x, features)
+    def traced_encode(
+        self, x: Tensor, features: Any = None, noise: StepNoise | None = None
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Latents and log-determinant of float images, given the condition's features.
+
+        With the noise of a training step there is dropout.
+        """
+        return self.multi_scale.encode(x, features, calling(noise))
 
     def traced_decode(self, latents: Any, features: Any = None) -> Tensor:
         """Float images of latents, given the condition's features."""
         return self.multi_scale.decode(latents, features)
 
-    def traced_log_prob(self, x: Tensor, features: Any = None) -> Tensor:
+    def traced_log_prob(
+        self, x: Tensor, features: Any = None, noise: StepNoise | None = None
+    ) -> Tensor:
         """Log-density of float images in nats, given the condition's features."""
-        latents, log_det = self.traced_encode(x, features)
+        latents, log_det = self.traced_encode(x, features, noise)
         return log_det + sum(standard_normal_log_prob(eps) for eps in latents)
 
     # --- Keras ---------------------------------------------------------------------------
@@ -174,25 +182,23 @@ class Flow(
         given = checks.unpack(inputs)
         image = given["image"]
         step = self.step_number() if training else 0
+        noise = StepNoise(self.noise_seed, step, given["share"])
+        dropout = noise if training else None
         features = self._features(given["condition"])
         if training and features is not None:
             features = self.training_features(features, step)
         if not checks.is_uint8(image):
             x = ops.cast(image, self.variable_dtype)
-            return self._log_prob_of_step(x, features, step, training)
+            return self.traced_log_prob(x, features, dropout)
         image = self.preprocess.expand(image)
         u = given["noise"]
         if u is None:
-            u = step_uniform(ops.shape(image), self.noise_seed, step, self.variable_dtype)
+            u = noise.dequantization(ops.shape(image), self.variable_dtype)
         if training:
             u = self.training_noise(u)
         x = checks.float_images(image, u, self.variable_dtype)
-        log_prob = self._log_prob_of_step(x, features, step, training)
+        log_prob = self.traced_log_prob(x, features, dropout)
         return log_prob - self.float_dims * math.log(256.0)
-
-    def _log_prob_of_step(self, x: Tensor, features: Any, step: Tensor, training: bool) -> Tensor:
-        with training_step(self.noise_seed, step, training):
-            return self.traced_log_prob(x, features)
 
     def traced_zero_latent_error(self, inputs: Any, training: bool) -> Tensor:
         """Mean absolute errors of the zero-temperature samples, in units of 256 grey levels.

@@ -13,8 +13,8 @@ from attnflow_keras.core.noise import DATA_LIMIT as DATA_LIMIT
 from attnflow_keras.core.noise import FLOAT_LIMIT as FLOAT_LIMIT
 from attnflow_keras.ops.numerics import Tensor
 
-# Noise and weight are put there by fit, evaluate and predict.
-PARTS = ("image", "condition", "noise", "weight")
+# All but the first two are put there by fit, evaluate and predict.
+PARTS = ("image", "condition", "noise", "weight", "share")
 
 FORMS = (
     'an image batch, {"image": images, "condition": conditions}, or a data set that yields '
@@ -23,7 +23,7 @@ FORMS = (
 
 
 def unpack(inputs: Any) -> dict[str, Any]:
-    """Sort the input of ``Flow.call`` into ``image``, ``condition``, ``noise`` and ``weight``."""
+    """Sort the input of ``Flow.call`` into its :data:`PARTS`, None where one is missing."""
     if isinstance(inputs, dict):
         unknown = set(inputs) - set(PARTS)
         if unknown or "image" not in inputs:

@@ -163,7 +163,12 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
             errors = self.traced_zero_latent_error(x, training)
             self._zero_latent_error.update_state(256.0 * errors)
             loss = loss + self._settings.zero_latent_weight * ops.mean(errors)
-        return replicas.scaled(loss + sum(self.losses) if self.losses else loss)
+        loss = loss + sum(self.losses) if self.losses else loss
+        return replicas.scaled(loss, checks.unpack(x)["share"])
+
+    def with_share(self, x: Any, share: replicas.Share) -> dict[str, Any]:
+        given = {key: part for key, part in checks.unpack(x).items() if part is not None}
+        return super().with_share(given, share)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

@@ -7,7 +7,9 @@ import keras
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.core.checks import check_choice, check_number
 from attnflow_keras.layers.coupling import NetworkCoupling
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.numerics import check_scale_floor, sigmoid_log_scale, soft_clamp
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -35,7 +37,7 @@ class AffineCoupling(NetworkCoupling):
 
     def __init__(
         self,
-        conditioner: keras.layers.Layer,
+        conditioner: Conditioner,
         log_scale_bound: float = 2.0,
         scale: str = "exp",
         scale_floor: float = 0.0,
@@ -54,8 +56,10 @@ class AffineCoupling(NetworkCoupling):
     def parameters_per_element(self) -> int:
         return 2
 
-    def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> ShiftScale:
-        raw = self.run_conditioner(kept, condition)
+    def moved_bijector(
+        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    ) -> ShiftScale:
+        raw = self.run_conditioner(kept, condition, noise)
         shift, raw_scale = keras.ops.split(raw, 2, axis=-1)
         if self.scale == "sigmoid":
             return ShiftScale(shift, sigmoid_log_scale(raw_scale, self.scale_floor))

@@ -6,7 +6,9 @@ import keras
 
 from attnflow_keras.bijectors import FlowBijector, ShiftScale
 from attnflow_keras.layers.conditioner import ConditionerLayer
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.numerics import check_scale_floor, sigmoid_log_scale
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -29,9 +31,7 @@ class AffineInjector(ConditionerLayer):
         **kwargs: arguments of :class:`ConditionerLayer`; ``condition_channels`` must be given.
     """
 
-    def __init__(
-        self, conditioner: keras.layers.Layer, scale_floor: float = 0.0, **kwargs: Any
-    ) -> None:
+    def __init__(self, conditioner: Conditioner, scale_floor: float = 0.0, **kwargs: Any) -> None:
         super().__init__(conditioner, **kwargs)
         self.scale_floor = check_scale_floor(scale_floor)
         if not self.condition_channels:
@@ -43,8 +43,8 @@ class AffineInjector(ConditionerLayer):
     def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
         return condition
 
-    def bijector(self, condition: Any = None) -> FlowBijector:
-        raw = self.conditioner_output(condition)
+    def bijector(self, condition: Any = None, noise: StepNoise | None = None) -> FlowBijector:
+        raw = self.conditioner_output(condition, noise)
         shift, raw_scale = keras.ops.split(raw, 2, axis=-1)
         return ShiftScale(shift, sigmoid_log_scale(raw_scale, self.scale_floor))
 

@@ -16,6 +16,7 @@ from attnflow_keras.networks.initializers import Normal
 from attnflow_keras.networks.linear_predictor import LinearPredictor
 from attnflow_keras.networks.masked_head import MaskedHead
 from attnflow_keras.ops import loops
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -176,15 +177,23 @@ class CausalAttention(FlowLayer):
             self.linear.fit(self._all_seen(scaled, condition)[1], scaled)
         return super().adapt(x, condition)
 
+    @property
+    def takes_noise(self) -> bool:
+        return self.trunk.dropout > 0
+
     def transform(
-        self, x: Tensor, condition: Tensor | None, inverse: bool
+        self,
+        x: Tensor,
+        condition: Tensor | None,
+        inverse: bool,
+        noise: StepNoise | None = None,
     ) -> tuple[Tensor, Tensor]:
         if inverse:
             return self._inverse(x, condition)
         tokens = self.tokens.split(x)
         y = ops.expand_dims(tokens, 2)
         log_dets = []
-        for bijector in self.values.bijectors(self._parameters(tokens, condition)):
+        for bijector in self.values.bijectors(self._parameters(tokens, condition, noise)):
             y, log_det = bijector.forward_and_log_det(y)
             log_dets.append(log_det)
         return self.tokens.join(ops.squeeze(y, 2)), sum(log_dets)
@@ -194,7 +203,9 @@ class CausalAttention(FlowLayer):
 
     # --- parameters ----------------------------------------------------------------------
 
-    def _parameters(self, tokens: Tensor, condition: Tensor | None) -> Any:
+    def _parameters(
+        self, tokens: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    ) -> Any:
         """Parameters ``(n, tokens, values, outputs)`` of all values at once, and predictions."""
         scaled = self.values.seen(tokens)
         near, seen = self._all_seen(scaled, condition)
@@ -202,7 +213,7 @@ class CausalAttention(FlowLayer):
         h = h + ops.cast(ops.convert_to_tensor(self.positions), h.dtype)
         if condition is not None:
             h = h + self.condition_in(self.told.split(condition, self.tokens))
-        h = ops.cast(self.trunk(h), self.variable_dtype)
+        h = ops.cast(self.trunk(h, noise=noise), self.variable_dtype)
         if self.linear is None:
             return self.head(h, scaled), None
         head = self.head(ops.concatenate([h, seen], axis=-1), scaled)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -53,10 +54,18 @@ class Chain(FlowLayer):
             shape = layer.output_map_shape(shape)
         self.any_size = all(layer.any_size for layer in self.steps())
 
+    @property
+    def takes_noise(self) -> bool:
+        return any(layer.takes_noise for layer in self.steps())
+
     def transform(
-        self, x: Tensor, condition: Tensor | None, inverse: bool
+        self,
+        x: Tensor,
+        condition: Tensor | None,
+        inverse: bool,
+        noise: StepNoise | None = None,
     ) -> tuple[Tensor, Tensor]:
-        return self.walk(x, condition, inverse, calling())
+        return self.walk(x, condition, inverse, calling(noise))
 
     def walk(
         self, x: Tensor, condition: Tensor | None, inverse: bool, apply: Apply
@@ -98,11 +107,12 @@ class Chain(FlowLayer):
         return cls(**config)
 
 
-def calling() -> Apply:
-    """For a walk that calls the layers."""
+def calling(noise: StepNoise | None = None) -> Apply:
+    """For a walk that calls the layers, with the noise of a training step if there is one."""
 
     def apply(layer: FlowLayer, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
-        return layer(x, condition=condition, inverse=inverse)
+        given = {"noise": noise} if noise is not None and layer.takes_noise else {}
+        return layer(x, condition=condition, inverse=inverse, **given)
 
     return apply
 

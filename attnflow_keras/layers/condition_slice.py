@@ -4,7 +4,9 @@ from typing import Any
 
 import keras
 
+from attnflow_keras.layers.chain import calling
 from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -53,8 +55,14 @@ class ConditionSlice(FlowLayer):
             self.layer.build((None, *shape))
         self.any_size = self.layer.any_size
 
-    def transform(self, x: Tensor, condition: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        return self.layer(x, condition=self._own(condition), inverse=inverse)
+    @property
+    def takes_noise(self) -> bool:
+        return self.layer.takes_noise
+
+    def transform(
+        self, x: Tensor, condition: Tensor, inverse: bool, noise: StepNoise | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return calling(noise)(self.layer, x, self._own(condition), inverse)
 
     def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[Any]:
         return self.layer.bijectors_for(x, self._own(condition))

@@ -9,7 +9,9 @@ from keras import ops
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.layers.actnorm import LOG_SCALE_BOUND, batch_statistics
 from attnflow_keras.layers.conditioner import ConditionerLayer
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.numerics import inverse_soft_clamp, soft_clamp
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -36,7 +38,7 @@ class ConditionalActNorm(ConditionerLayer):
 
     log_scale_bound = LOG_SCALE_BOUND
 
-    def __init__(self, conditioner: keras.layers.Layer, **kwargs: Any) -> None:
+    def __init__(self, conditioner: Conditioner, **kwargs: Any) -> None:
         super().__init__(conditioner, **kwargs)
         if not self.condition_channels:
             raise ValueError("condition_channels must be at least 1 for conditional actnorm; got 0")
@@ -47,8 +49,8 @@ class ConditionalActNorm(ConditionerLayer):
     def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
         return condition
 
-    def bijector(self, condition: Any = None) -> ShiftScale:
-        raw = self.conditioner_output(condition)[:, None, None, :]
+    def bijector(self, condition: Any = None, noise: StepNoise | None = None) -> ShiftScale:
+        raw = self.conditioner_output(condition, noise)[:, None, None, :]
         bias, log_scale = ops.split(raw, 2, axis=-1)
         return ShiftScale(bias, soft_clamp(log_scale, LOG_SCALE_BOUND))
 

@@ -11,7 +11,9 @@ from attnflow_keras.bijectors import SampleChannelMatmul
 from attnflow_keras.core.checks import check_choice
 from attnflow_keras.layers.conditioner import ConditionerLayer
 from attnflow_keras.layers.invertible_conv import LAYOUTS, random_rotation
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.numerics import soft_clamp
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -48,7 +50,7 @@ class ConditionalConv1x1(ConditionerLayer):
 
     def __init__(
         self,
-        conditioner: keras.layers.Layer,
+        conditioner: Conditioner,
         layout: str = "full_lu",
         seed: int = 0,
         **kwargs: Any,
@@ -78,9 +80,11 @@ class ConditionalConv1x1(ConditionerLayer):
     def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
         return condition
 
-    def bijector(self, condition: Any = None) -> SampleChannelMatmul:
+    def bijector(
+        self, condition: Any = None, noise: StepNoise | None = None
+    ) -> SampleChannelMatmul:
         channels = self.map_shape[-1]
-        raw = self.conditioner_output(condition)
+        raw = self.conditioner_output(condition, noise)
         bound = 1.0 / math.sqrt(channels)
         if self.layout == "packed":
             lower = upper = ops.reshape(raw, (-1, channels, channels))

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 
 from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.networks.conditioner import Conditioner
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -13,17 +15,16 @@ class ConditionerLayer(FlowLayer):
     """An invertible layer whose parameters come from a network.
 
     Args:
-        conditioner: a layer that maps ``(batch, h, w, c)`` to ``(batch, h, w, out_channels)``
-            and reads its ``out_channels`` when it is built (``attnflow_keras.networks``).
+        conditioner: the network, such as those of ``attnflow_keras.networks``.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
-    def __init__(self, conditioner: keras.layers.Layer, **kwargs: Any) -> None:
+    def __init__(self, conditioner: Conditioner, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not hasattr(conditioner, "out_channels"):
+        if not isinstance(conditioner, Conditioner):
             raise ValueError(
-                "conditioner must be a layer with an out_channels attribute, such as those of "
-                f"attnflow_keras.networks; got {type(conditioner).__name__}"
+                "conditioner must be a Conditioner, such as those of attnflow_keras.networks; got "
+                f"{type(conditioner).__name__}"
             )
         self.conditioner = conditioner
 
@@ -36,17 +37,20 @@ class ConditionerLayer(FlowLayer):
         self.conditioner.out_channels = out_channels
         if not self.conditioner.built:  # a deserialized one is
             self.conditioner.build((None, *shape))
-        self.any_size = getattr(self.conditioner, "any_size", True)
+        self.any_size = self.conditioner.any_size
 
-    def conditioner_output(self, inputs: Tensor) -> Tensor:
+    @property
+    def takes_noise(self) -> bool:
+        return self.conditioner.takes_noise
+
+    def conditioner_output(self, inputs: Tensor, noise: StepNoise | None = None) -> Tensor:
         """The network's output in the layer's variable dtype, ``(n, h, w, out_channels)``."""
-        return keras.ops.cast(self.conditioner(inputs), self.variable_dtype)
+        given = {"noise": noise} if self.conditioner.takes_noise else {}
+        return keras.ops.cast(self.conditioner(inputs, **given), self.variable_dtype)
 
     def adapt(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        # A network may have layers of its own to set.
-        if hasattr(self.conditioner, "adapt"):
-            self._check_condition(x, condition)
-            self.conditioner.adapt(self.conditioner_input(x, condition))
+        self._check_condition(x, condition)
+        self.conditioner.adapt(self.conditioner_input(x, condition))
         return super().adapt(x, condition)
 
     def get_config(self) -> dict[str, Any]:

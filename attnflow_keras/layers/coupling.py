@@ -8,7 +8,9 @@ from attnflow_keras.bijectors import FlowBijector
 from attnflow_keras.layers.conditioner import ConditionerLayer
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.partition import HalfSplit, MaskSplit
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.numerics import check_input_bound, clipped
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -29,7 +31,9 @@ class Coupling(FlowLayer):
         """How maps of this shape (without the batch) are divided."""
         raise NotImplementedError(f"{type(self).__name__} does not define its partition")
 
-    def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> FlowBijector:
+    def moved_bijector(
+        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    ) -> FlowBijector:
         """The map of the moved part, made from the kept part and the condition."""
         raise NotImplementedError(f"{type(self).__name__} does not define its moved_bijector")
 
@@ -45,7 +49,11 @@ class Coupling(FlowLayer):
         return [moved_bijector] if kept_bijector is None else [kept_bijector, moved_bijector]
 
     def transform(
-        self, x: Tensor, condition: Tensor | None, inverse: bool
+        self,
+        x: Tensor,
+        condition: Tensor | None,
+        inverse: bool,
+        noise: StepNoise | None = None,
     ) -> tuple[Tensor, Tensor]:
         shape = tuple(x.shape[1:])
         partition = self.partition(shape)
@@ -53,7 +61,7 @@ class Coupling(FlowLayer):
         kept_bijector = self.kept_bijector(shape)
         if inverse and kept_bijector is not None:
             kept, kept_log_det = kept_bijector.inverse_and_log_det(kept)
-        bijector = self.moved_bijector(kept, condition)
+        bijector = self.moved_bijector(kept, condition, noise)
         if inverse:
             moved, log_det = bijector.inverse_and_log_det(moved)
         else:
@@ -81,7 +89,7 @@ class NetworkCoupling(ConditionerLayer, Coupling):
     """
 
     def __init__(
-        self, conditioner: keras.layers.Layer, input_bound: float | None = None, **kwargs: Any
+        self, conditioner: Conditioner, input_bound: float | None = None, **kwargs: Any
     ) -> None:
         super().__init__(conditioner, **kwargs)
         self.input_bound = check_input_bound(input_bound)
@@ -102,9 +110,11 @@ class NetworkCoupling(ConditionerLayer, Coupling):
         kept = self.partition(tuple(x.shape[1:])).split(x)[0]
         return _joined(clipped(kept, self.input_bound), condition)
 
-    def run_conditioner(self, kept: Tensor, condition: Tensor | None) -> Tensor:
+    def run_conditioner(
+        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    ) -> Tensor:
         """The network's output in the layer's variable dtype, ``(n, h, w, out_channels)``."""
-        return self.conditioner_output(_joined(clipped(kept, self.input_bound), condition))
+        return self.conditioner_output(_joined(clipped(kept, self.input_bound), condition), noise)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -8,6 +8,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import FlowBijector
 from attnflow_keras.core.policies import POLICIES
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 Shape = Any  # tuple of sides, None where one is not known
@@ -37,6 +38,9 @@ class FlowLayer(keras.layers.Layer):
 
     # Whether maps of another height and width than at build time can pass.
     any_size = True
+
+    # Whether the layer draws noise in training; only then it is called with ``noise=``.
+    takes_noise: Any = False
 
     # Whether the condition of a prior is that of the flow, not the part of the map that goes on.
     reads_condition = False
@@ -77,7 +81,11 @@ class FlowLayer(keras.layers.Layer):
         return super().__call__(x, condition=condition, inverse=inverse, **kwargs)
 
     def call(
-        self, x: Tensor, condition: Tensor | None = None, inverse: bool = False
+        self,
+        x: Tensor,
+        condition: Tensor | None = None,
+        inverse: bool = False,
+        noise: StepNoise | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Apply the map, or its inverse.
 
@@ -85,6 +93,8 @@ class FlowLayer(keras.layers.Layer):
             x: input of shape ``(batch, height, width, channels)``; with ``inverse``, an output.
             condition: ``(batch, height, width, condition_channels)``, when the layer takes one.
             inverse: apply the inverse map.
+            noise: of a training step, for a layer that ``takes_noise``; without it there is no
+                dropout.
 
         Returns:
             The output and the log-determinant ``(batch,)`` of the map that was applied.
@@ -96,11 +106,17 @@ class FlowLayer(keras.layers.Layer):
         x = ops.cast(ops.convert_to_tensor(x), self.variable_dtype)
         if condition is not None:
             condition = ops.cast(ops.convert_to_tensor(condition), self.variable_dtype)
-        return self.transform(x, condition, inverse)
+        given = {"noise": noise} if self.takes_noise else {}
+        return self.transform(x, condition, inverse, **given)
 
-    def transform(self, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
-        """The map itself, on checked inputs of the variable dtype."""
-        bijector = self.bijector(condition)
+    def transform(
+        self, x: Tensor, condition: Any, inverse: bool, **noise: Any
+    ) -> tuple[Tensor, Tensor]:
+        """The map itself, on checked inputs of the variable dtype.
+
+        Where :attr:`takes_noise` is true it gets ``noise=``, and so does :meth:`bijector`.
+        """
+        bijector = self.bijector(condition, **noise)
         return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
 
     def bijector(self, condition: Any = None) -> Any:

@@ -11,6 +11,7 @@ from attnflow_keras.core.checks import check_choice, check_number
 from attnflow_keras.layers.coupling import Coupling
 from attnflow_keras.layers.masks import MASKS, make_mask
 from attnflow_keras.layers.partition import MaskSplit
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -126,7 +127,9 @@ class IMapAttention(Coupling):
             mapped = ops.tanh(mapped)
         return ops.mean(mapped, axis=-1 if self.pool == "channel" else (1, 2), keepdims=True)
 
-    def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> ShiftScale:
+    def moved_bijector(
+        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    ) -> ShiftScale:
         log_weight = self._log_gate(self.attention(kept, condition))
         moved = ops.cast(1.0 - self.mask_for(tuple(kept.shape[1:])), kept.dtype)
         return ShiftScale(None, log_weight * moved)

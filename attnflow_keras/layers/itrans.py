@@ -13,6 +13,7 @@ from attnflow_keras.core.checks import check_choice, check_integer
 from attnflow_keras.layers.coupling import Coupling
 from attnflow_keras.layers.masks import MASKS, make_mask
 from attnflow_keras.layers.partition import MaskSplit
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -160,7 +161,9 @@ class ITransAttention(Coupling):
     def _combined(self, by_head: Tensor) -> Tensor:
         return by_head if self.combine == "feature" else ops.mean(by_head, axis=1, keepdims=True)
 
-    def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> TokenMixing:
+    def moved_bijector(
+        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    ) -> TokenMixing:
         return TokenMixing(
             self.mixing_matrix(kept, condition),
             self._heads(tuple(kept.shape[1:])),

@@ -9,7 +9,9 @@ from keras import ops
 from attnflow_keras.bijectors import MixtureLogisticCDF
 from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_number
 from attnflow_keras.layers.coupling import NetworkCoupling
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.numerics import soft_clamp
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -66,7 +68,7 @@ class MixtureCoupling(NetworkCoupling):
 
     def __init__(
         self,
-        conditioner: keras.layers.Layer,
+        conditioner: Conditioner,
         components: int = 4,
         form: str = "stable",
         log_scale_bound: float = 2.0,
@@ -108,8 +110,10 @@ class MixtureCoupling(NetworkCoupling):
     def parameters_per_element(self) -> int:
         return 2 + 3 * self.components
 
-    def moved_bijector(self, kept: Tensor, condition: Tensor | None) -> MixtureLogisticCDF:
-        raw = self.run_conditioner(kept, condition)
+    def moved_bijector(
+        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    ) -> MixtureLogisticCDF:
+        raw = self.run_conditioner(kept, condition, noise)
         n, h, w, _ = ops.shape(raw)
         k = self.components
         raw = ops.reshape(raw, (n, h, w, self.parameters_per_element(), -1))

@@ -9,10 +9,9 @@ from attnflow_keras.core.conditions import LabelKind
 from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow.flow import Flow
 from attnflow_keras.flow.palette import as_palette, colours
-from attnflow_keras.layers import ActNorm
 from attnflow_keras.models.glow import Glow
 from attnflow_keras.ops.numerics import LN2
-from attnflow_keras.ops.step_noise import step_uniform
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -88,9 +87,6 @@ class SourcedFlow(LabelFlow):
         if getattr(self, "built", False):
             return
         self.source = self.make_source()
-        for layer in self.source._flatten_layers():
-            if isinstance(layer, ActNorm):
-                layer.allow_constant = True
         super().build(input_shape)
 
     def call(self, inputs: Any, training: bool = False) -> Tensor:
@@ -101,11 +97,11 @@ class SourcedFlow(LabelFlow):
 
     def _source_bits(self, inputs: Any) -> Tensor:
         """Mean bits per dimension of the label maps under the source."""
-        labels = checks.unpack(inputs)["condition"]
-        step = self.step_number()
-        seed = self.noise_seed + SOURCE_SEED
+        given = checks.unpack(inputs)
+        labels = given["condition"]
+        noise = StepNoise(self.noise_seed + SOURCE_SEED, self.step_number(), given["share"])
         shape = (ops.shape(labels)[0], *self.image_shape)
-        x = self.label_floats(labels, step_uniform(shape, seed, step, self.variable_dtype))
+        x = self.label_floats(labels, noise.dequantization(shape, self.variable_dtype))
         return 8.0 - ops.mean(self.source.traced_log_prob(x)) / (self.num_dims * LN2)
 
     def adapt(self, batch: Any, seed: int = 0) -> None:

@@ -4,6 +4,7 @@ import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
 from attnflow_keras.networks.causal_transformer import CausalTransformer
 from attnflow_keras.networks.condition_map import ConditionMap
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.gated_attention import GatedAttentionNet
 from attnflow_keras.networks.gated_conv import GatedConvNet
@@ -21,6 +22,7 @@ __all__ = [
     "ActNormConvNet",
     "CausalTransformer",
     "ConditionMap",
+    "Conditioner",
     "ConvLSTM",
     "GatedAttentionNet",
     "GatedConvNet",

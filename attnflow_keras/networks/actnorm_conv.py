@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.networks.edges import pad_with_edges
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 from attnflow_keras.ops.channels_last import conv2d
@@ -14,7 +15,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class ActNormConvNet(keras.layers.Layer):
+class ActNormConvNet(Conditioner):
     """``conv3x3, actnorm, ReLU, conv1x1, actnorm, ReLU``, then :class:`ZeroConv2D` (SRFlow).
 
     The actnorms are ordinary layers of a network, one bias and one factor per channel;
@@ -32,8 +33,6 @@ class ActNormConvNet(keras.layers.Layer):
         **kwargs: arguments of ``keras.layers.Layer``.
     """
 
-    any_size = True
-
     def __init__(
         self,
         width: int = 64,
@@ -41,19 +40,16 @@ class ActNormConvNet(keras.layers.Layer):
         out_channels: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(out_channels, **kwargs)
         if width < 1:
             raise ValueError(f"width must be at least 1; got {width}")
         self.width = width
         self.edges = bool(edges)
-        self.out_channels = out_channels
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if self.out_channels is None:
-            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
-        hidden = (*input_shape[:3], self.width)
-        inputs = (None, None, None, int(input_shape[-1] or 0) + self.edges)
-        for i, (shape, kernel) in enumerate(((inputs, 3), (hidden, 1))):
+    def build_network(self, shape: Any) -> None:
+        hidden = (*shape[:3], self.width)
+        inputs = (None, None, None, int(shape[-1] or 0) + self.edges)
+        for i, (inner, kernel) in enumerate(((inputs, 3), (hidden, 1))):
             conv = conv2d(
                 self.width,
                 kernel,
@@ -63,7 +59,7 @@ class ActNormConvNet(keras.layers.Layer):
                 dtype=self.dtype_policy,
                 name=f"conv_{i}",
             )
-            conv.build(shape)
+            conv.build(inner)
             setattr(self, f"conv_{i}", conv)
             for name in ("bias", "log_scale"):
                 weight = self.add_weight((self.width,), "zeros", name=f"{name}_{i}")
@@ -72,7 +68,6 @@ class ActNormConvNet(keras.layers.Layer):
             self.out_channels, edges=self.edges, dtype=self.dtype_policy, name="conv_out"
         )
         self.conv_out.build(hidden)
-        self.built = True
 
     def call(self, x: Tensor) -> Tensor:
         for i in range(2):
@@ -102,9 +97,6 @@ class ActNormConvNet(keras.layers.Layer):
         )
         return ops.relu((x + bias) * ops.exp(log_scale))
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*input_shape[:3], self.out_channels)
-
     def get_config(self) -> dict[str, Any]:
-        own = {"width": self.width, "out_channels": self.out_channels}
-        return {**super().get_config(), **own, **({"edges": True} if self.edges else {})}
+        edges = {"edges": True} if self.edges else {}
+        return {**super().get_config(), "width": self.width, **edges}

@@ -7,7 +7,7 @@ from keras import ops
 
 from attnflow_keras.networks.initializers import Normal
 from attnflow_keras.ops import loops
-from attnflow_keras.ops.step_noise import dropped
+from attnflow_keras.ops.step_noise import StepNoise, dropped
 
 Tensor = Any
 
@@ -72,7 +72,7 @@ class CausalTransformer(keras.layers.Layer):
         self._norm("norm")
         self.built = True
 
-    def call(self, h: Tensor, training: bool = False) -> Tensor:
+    def call(self, h: Tensor, noise: StepNoise | None = None) -> Tensor:
         n, count, _ = ops.shape(h)
         size = self.width // self.heads
         unseen: Any = 0.0
@@ -85,8 +85,8 @@ class CausalTransformer(keras.layers.Layer):
             scores = ops.matmul(query * size**-0.5, ops.transpose(key, (0, 1, 3, 2)))
             mixed = ops.matmul(ops.softmax(scores + unseen, axis=-1), value)
             mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (n, count, self.width))
-            h = h + dropped(self._part("projection", i)(mixed), self.dropout, training)
-            h = h + dropped(self._mlp(i, h), self.dropout, training)
+            h = h + dropped(self._part("projection", i)(mixed), self.dropout, noise)
+            h = h + dropped(self._mlp(i, h), self.dropout, noise)
         return self.norm(h)
 
     def empty_cache(self, like: Tensor, tokens: int) -> tuple[Tensor, ...]:

@@ -7,14 +7,15 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.core.checks import check_number
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.networks.weight_norm import WeightNormConv2D
-from attnflow_keras.ops.step_noise import dropped
+from attnflow_keras.ops.step_noise import StepNoise, dropped
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class GatedAttentionNet(keras.layers.Layer):
+class GatedAttentionNet(Conditioner):
     """Residual network of gated convolutions and self-attention (Flow++, mAR-SCF).
 
     ``conv3x3``, then ``blocks`` times a gated convolution and a gated attention over all
@@ -37,8 +38,6 @@ class GatedAttentionNet(keras.layers.Layer):
         **kwargs: arguments of ``keras.layers.Layer``.
     """
 
-    any_size = True
-
     def __init__(
         self,
         width: int = 96,
@@ -49,7 +48,7 @@ class GatedAttentionNet(keras.layers.Layer):
         out_scale: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(out_channels, **kwargs)
         if blocks < 0:
             raise ValueError(f"blocks must be at least 0; got {blocks}")
         if heads < 1 or width < 1 or width % heads or width % 2:
@@ -61,14 +60,11 @@ class GatedAttentionNet(keras.layers.Layer):
         self.blocks = blocks
         self.heads = heads
         self.dropout = dropout
-        self.out_channels = out_channels
         self.out_scale = out_scale
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if self.out_channels is None:
-            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
+    def build_network(self, shape: Any) -> None:
         width = self.width
-        self._conv("conv_in", input_shape[-1], width, 3)
+        self._conv("conv_in", shape[-1], width, 3)
         for i in range(self.blocks):
             self._conv(f"spatial_{i}", 2 * width, width, 3)
             self._conv(f"gate_{i}", 2 * width, 2 * width, 1)
@@ -77,23 +73,26 @@ class GatedAttentionNet(keras.layers.Layer):
             self._conv(f"attention_gate_{i}", width, 2 * width, 1)
             self._norm(f"attention_norm_{i}")
         self._conv("conv_out", width, self.out_channels, 3, scale=self.out_scale)
-        self.built = True
 
-    def call(self, x: Tensor, training: bool = False) -> Tensor:
+    @property
+    def takes_noise(self) -> bool:
+        return self.dropout > 0
+
+    def call(self, x: Tensor, noise: StepNoise | None = None) -> Tensor:
         h = self.conv_in(x)
         code = ops.cast(position_code(int(x.shape[1]), int(x.shape[2]), self.width), h.dtype)
         for i in range(self.blocks):
-            h = getattr(self, f"norm_{i}")(h + self._convolve(i, h, training))
-            h = getattr(self, f"attention_norm_{i}")(h + self._attend(i, h, code, training))
+            h = getattr(self, f"norm_{i}")(h + self._convolve(i, h, noise))
+            h = getattr(self, f"attention_norm_{i}")(h + self._attend(i, h, code, noise))
         return self.conv_out(h)
 
-    def _convolve(self, i: int, h: Tensor, training: bool) -> Tensor:
+    def _convolve(self, i: int, h: Tensor, noise: StepNoise | None) -> Tensor:
         inner = concat_elu(getattr(self, f"spatial_{i}")(concat_elu(h)))
         n, _, _, channels = ops.shape(inner)
-        inner = dropped(inner, self.dropout, training, (n, 1, 1, channels))
+        inner = dropped(inner, self.dropout, noise, (n, 1, 1, channels))
         return _gated(getattr(self, f"gate_{i}")(inner))
 
-    def _attend(self, i: int, h: Tensor, code: Tensor, training: bool) -> Tensor:
+    def _attend(self, i: int, h: Tensor, code: Tensor, noise: StepNoise | None) -> Tensor:
         n, height, width, _ = ops.shape(h)
         size = self.width // self.heads
         projected = getattr(self, f"projection_{i}")(h + code)
@@ -101,13 +100,10 @@ class GatedAttentionNet(keras.layers.Layer):
         key, value, query = ops.unstack(ops.transpose(projected, (2, 0, 3, 1, 4)), 3)
         scores = ops.matmul(query * size**-0.5, ops.transpose(key, (0, 1, 3, 2)))
         weights = ops.softmax(scores, axis=-1)
-        weights = dropped(weights, self.dropout, training)
+        weights = dropped(weights, self.dropout, noise)
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         mixed = ops.reshape(mixed, (n, height, width, self.width))
         return _gated(getattr(self, f"attention_gate_{i}")(mixed))
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*input_shape[:3], self.out_channels)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -116,7 +112,6 @@ class GatedAttentionNet(keras.layers.Layer):
             "blocks": self.blocks,
             "heads": self.heads,
             "dropout": self.dropout,
-            "out_channels": self.out_channels,
             "out_scale": self.out_scale,
         }
 

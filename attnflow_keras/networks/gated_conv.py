@@ -5,13 +5,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class GatedConvNet(keras.layers.Layer):
+class GatedConvNet(Conditioner):
     """Residual network of gated convolutions.
 
     ``conv3x3``, then ``blocks`` times ``h + p sigmoid(q)`` with
@@ -41,24 +42,21 @@ class GatedConvNet(keras.layers.Layer):
         position_bias: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(out_channels, **kwargs)
         if width < 1 or blocks < 0:
             raise ValueError(
                 f"width must be at least 1 and blocks at least 0; got {width} and {blocks}"
             )
         self.width = width
         self.blocks = blocks
-        self.out_channels = out_channels
         self.out_kernel = out_kernel
         self.position_bias = position_bias
         self.any_size = not position_bias
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if self.out_channels is None:
-            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
-        height, width = input_shape[1:3]
-        hidden = (*input_shape[:3], self.width)
-        self.conv_in = self._conv("conv_in", input_shape, self.width, 3)
+    def build_network(self, shape: Any) -> None:
+        height, width = shape[1:3]
+        hidden = (*shape[:3], self.width)
+        self.conv_in = self._conv("conv_in", shape, self.width, 3)
         if self.position_bias:
             self.position = self.add_weight((height, width, self.width), "zeros", name="position")
         for i in range(self.blocks):
@@ -71,7 +69,6 @@ class GatedConvNet(keras.layers.Layer):
             self.out_kernel,
             keras.initializers.VarianceScaling(0.01, "fan_in", "truncated_normal"),
         )
-        self.built = True
 
     def call(self, x: Tensor) -> Tensor:
         h = self.conv_in(x)
@@ -83,15 +80,11 @@ class GatedConvNet(keras.layers.Layer):
             h = h + value * ops.sigmoid(gate)
         return self.conv_out(ops.silu(h))
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*input_shape[:3], self.out_channels)
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "width": self.width,
             "blocks": self.blocks,
-            "out_channels": self.out_channels,
             "out_kernel": self.out_kernel,
             "position_bias": self.position_bias,
         }

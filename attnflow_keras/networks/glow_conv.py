@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 from attnflow_keras.ops.channels_last import conv2d
 
@@ -12,7 +13,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class GlowConvNet(keras.layers.Layer):
+class GlowConvNet(Conditioner):
     """``conv3x3, ReLU, conv1x1, ReLU``, then :class:`ZeroConv2D` (Glow, arXiv:1807.03039).
 
     With ``condition_channels``, so many last channels of the input are a condition, which goes
@@ -32,8 +33,6 @@ class GlowConvNet(keras.layers.Layer):
         **kwargs: arguments of ``keras.layers.Layer``.
     """
 
-    any_size = True
-
     def __init__(
         self,
         width: int = 512,
@@ -43,7 +42,7 @@ class GlowConvNet(keras.layers.Layer):
         out_channels: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(out_channels, **kwargs)
         for name, value, least in (
             ("width", width, 1),
             ("condition_channels", condition_channels, 0),
@@ -55,22 +54,18 @@ class GlowConvNet(keras.layers.Layer):
         self.condition_channels = condition_channels
         self.condition_width = condition_width
         self.pad_value = pad_value
-        self.out_channels = out_channels
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if self.out_channels is None:
-            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
-        sides, channels = tuple(input_shape[:3]), self.condition_channels
+    def build_network(self, shape: Any) -> None:
+        sides, channels = tuple(shape[:3]), self.condition_channels
         if channels:
             self.condition_0 = self._conv(self.condition_width, 3, "condition_0", channels)
             self.condition_1 = self._conv(channels, 3, "condition_1", self.condition_width)
-        self.conv_0 = self._conv(self.width, 3, "conv_0", int(input_shape[-1] or 0))
+        self.conv_0 = self._conv(self.width, 3, "conv_0", int(shape[-1] or 0))
         self.conv_1 = self._conv(self.width, 1, "conv_1", self.width)
         self.conv_out = ZeroConv2D(
             self.out_channels, self.pad_value, dtype=self.dtype_policy, name="conv_out"
         )
         self.conv_out.build((*sides, self.width))
-        self.built = True
 
     def call(self, x: Tensor) -> Tensor:
         if self.condition_channels:
@@ -80,9 +75,6 @@ class GlowConvNet(keras.layers.Layer):
             x = ops.concatenate([kept, condition], axis=-1)
         return self.conv_out(self.conv_1(self.conv_0(x)))
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*input_shape[:3], self.out_channels)
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -90,7 +82,6 @@ class GlowConvNet(keras.layers.Layer):
             "condition_channels": self.condition_channels,
             "condition_width": self.condition_width,
             "pad_value": self.pad_value,
-            "out_channels": self.out_channels,
         }
 
     def _conv(self, filters: int, kernel: int, name: str, channels: int) -> keras.layers.Conv2D:

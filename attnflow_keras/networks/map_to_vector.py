@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from attnflow_keras.core.checks import is_integer
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
@@ -18,7 +19,7 @@ LEAST_SIDE = 5
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class MapToVectorNet(keras.layers.Layer):
+class MapToVectorNet(Conditioner):
     """``(n, h, w, c)`` to ``(n, out_channels)`` (Full-Glow, arXiv:2012.05846, section 3.1).
 
     A 1x1 and two unpadded 3x3 convolutions, then dense layers, all with ReLU, and a dense layer
@@ -46,24 +47,20 @@ class MapToVectorNet(keras.layers.Layer):
         out_channels: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(out_channels, **kwargs)
         self.filters = _counts("filters", filters)
         self.units = _counts("units", units)
         if len(self.filters) != len(FILTERS):
             raise ValueError(f"filters must be {len(FILTERS)} numbers; got {filters}")
-        self.out_channels = out_channels
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if self.out_channels is None:
-            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
-        height, width = (int(side or 0) for side in input_shape[1:3])
+    def build_network(self, shape: Any) -> None:
+        height, width = (int(side or 0) for side in shape[1:3])
         if min(height, width) < LEAST_SIDE:
             raise ValueError(
                 f"{self.name}: maps must be at least {LEAST_SIDE}x{LEAST_SIDE}; got "
                 f"{height}x{width}"
             )
         options = {"activation": "relu", "dtype": self.dtype_policy}
-        shape: Any = tuple(input_shape)
         self.convs, self.hidden = [], []
         for i, filters in enumerate(self.filters):
             conv = conv2d(filters, 3 if i else 1, name=f"conv_{i}", **options)
@@ -80,7 +77,6 @@ class MapToVectorNet(keras.layers.Layer):
             self.out_channels, kernel_initializer="zeros", name="last", dtype=self.dtype_policy
         )
         self.last.build((None, size))
-        self.built = True
 
     def start_at(self, vector: np.ndarray) -> None:
         """Let the network give this vector, float ``(out_channels,)``, for any map at first."""
@@ -102,7 +98,6 @@ class MapToVectorNet(keras.layers.Layer):
             **super().get_config(),
             "filters": list(self.filters),
             "units": list(self.units),
-            "out_channels": self.out_channels,
         }
 
 

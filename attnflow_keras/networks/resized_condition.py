@@ -7,6 +7,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import Squeeze
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
@@ -15,7 +16,7 @@ BRANCH_WIDTH = 16
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class ResizedConditionNet(keras.layers.Layer):
+class ResizedConditionNet(Conditioner):
     """:class:`ActNormConvNet` of the kept part and a branch of the condition, then tanh (C-Glow,
     arXiv:1905.13288).
 
@@ -37,8 +38,6 @@ class ResizedConditionNet(keras.layers.Layer):
         **kwargs: arguments of ``keras.layers.Layer``.
     """
 
-    any_size = True
-
     def __init__(
         self,
         width: int,
@@ -47,7 +46,7 @@ class ResizedConditionNet(keras.layers.Layer):
         out_channels: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(out_channels, **kwargs)
         if factor < 1 or condition_channels < 1 or condition_channels % factor**2:
             raise ValueError(
                 f"condition_channels must be a multiple of factor ** 2 ({factor**2}), at least "
@@ -56,12 +55,9 @@ class ResizedConditionNet(keras.layers.Layer):
         self.width = width
         self.condition_channels = condition_channels
         self.factor = factor
-        self.out_channels = out_channels
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if self.out_channels is None:
-            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
-        kept = int(input_shape[-1] or 0) - self.condition_channels
+    def build_network(self, shape: Any) -> None:
+        kept = int(shape[-1] or 0) - self.condition_channels
         channels = self.condition_channels // self.factor**2
         self.branch: list[keras.layers.Layer] = []
         for filters, kernel, stride in (
@@ -84,8 +80,7 @@ class ResizedConditionNet(keras.layers.Layer):
         self.main = ActNormConvNet(
             self.width, out_channels=self.out_channels, dtype=self.dtype_policy, name="main"
         )
-        self.main.build((*input_shape[:3], 2 * kept))
-        self.built = True
+        self.main.build((*shape[:3], 2 * kept))
 
     def call(self, x: Tensor) -> Tensor:
         return ops.tanh(self.main(self._joined(x)))
@@ -103,14 +98,10 @@ class ResizedConditionNet(keras.layers.Layer):
             condition = conv(condition)
         return ops.concatenate([ops.cast(kept, condition.dtype), condition], axis=-1)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*input_shape[:3], self.out_channels)
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "width": self.width,
             "condition_channels": self.condition_channels,
             "factor": self.factor,
-            "out_channels": self.out_channels,
         }

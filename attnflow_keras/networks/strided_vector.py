@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import Squeeze
+from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.channels_last import conv2d
 
 Tensor = Any
@@ -18,7 +19,7 @@ START_BOUND = 0.9
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class StridedVectorNet(keras.layers.Layer):
+class StridedVectorNet(Conditioner):
     """``(n, h, w, c)`` to ``(n, out_channels)`` between -1 and 1 (C-Glow, arXiv:1905.13288).
 
     Three convolutions of kernel and stride 2, two dense layers, all with ReLU, and a dense layer
@@ -52,7 +53,7 @@ class StridedVectorNet(keras.layers.Layer):
         out_channels: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(out_channels, **kwargs)
         for name, value in (("filters", filters), ("units", units), ("factor", factor)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1; got {value}")
@@ -60,18 +61,15 @@ class StridedVectorNet(keras.layers.Layer):
         self.units = units
         self.factor = factor
         self.last_stddev = last_stddev
-        self.out_channels = out_channels
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if self.out_channels is None:
-            raise ValueError(f"{self.name}: out_channels must be set before the network is built")
-        height, width = (self.factor * int(side or 0) for side in input_shape[1:3])
+    def build_network(self, shape: Any) -> None:
+        height, width = (self.factor * int(side or 0) for side in shape[1:3])
         if height % 2**CONVS or width % 2**CONVS:
             raise ValueError(
                 f"{self.name}: sides of the condition must be divisible by {2**CONVS}; got "
                 f"{height}x{width}"
             )
-        shape: Any = (None, height, width, int(input_shape[-1] or 0) // self.factor**2)
+        shape = (None, height, width, int(shape[-1] or 0) // self.factor**2)
         options = {"activation": "relu", "dtype": self.dtype_policy}
         self.convs, self.hidden = [], []
         for i in range(CONVS):
@@ -95,7 +93,6 @@ class StridedVectorNet(keras.layers.Layer):
             dtype=self.dtype_policy,
         )
         self.last.build((None, size))
-        self.built = True
 
     def start_at(self, vector: np.ndarray) -> None:
         """Let the network give this vector, float ``(out_channels,)``, for any condition at first,
@@ -123,5 +120,4 @@ class StridedVectorNet(keras.layers.Layer):
             "units": self.units,
             "factor": self.factor,
             "last_stddev": self.last_stddev,
-            "out_channels": self.out_channels,
         }

@@ -1,8 +1,6 @@
 """Several replicas under ``tf.distribute``: one training step equals that of one device."""
 
-import contextlib
-from collections.abc import Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -25,41 +23,37 @@ class Share(NamedTuple):
     total: Tensor
 
 
-# Each replica is traced in a thread of its own, which starts without a value.
-_share: ContextVar[Share | None] = ContextVar("share", default=None)
-
-
-@contextlib.contextmanager
-def shared_batch(data: Any) -> Iterator[None]:
-    """Within the block this replica knows its share of the batch, with images first in ``data``.
-
-    To be opened before the model is called: replicas wait here for one another, and waiting
-    inside of the call would mix the losses that their layers add.
-    """
-    token = _share.set(_find_share(data))
-    try:
-        yield
-    finally:
-        _share.reset(token)
-
-
 class SharedSteps:
-    """Mixin for models whose steps know the share of their replica; before ``keras.Model``."""
+    """Mixin for models whose inputs hold the share of their replica; before ``keras.Model``.
+
+    Where there are several replicas, inputs are a dict in each step, with a ``"share"``.
+    """
+
+    def with_share(self, x: Any, share: Share) -> dict[str, Any]:
+        """The inputs of a step, images first, as a dict with the share."""
+        return {**x, "share": share}
 
     def train_step(self, *args: Any) -> Any:
-        with shared_batch(args[-1]):
-            return super().train_step(*args)  # type: ignore[misc]
+        return super().train_step(*self._sharing(args))  # type: ignore[misc]
 
     def test_step(self, *args: Any) -> Any:
-        with shared_batch(args[-1]):
-            return super().test_step(*args)  # type: ignore[misc]
+        return super().test_step(*self._sharing(args))  # type: ignore[misc]
 
     def predict_step(self, *args: Any) -> Any:
-        with shared_batch(args[-1]):
-            return super().predict_step(*args)  # type: ignore[misc]
+        return super().predict_step(*self._sharing(args))  # type: ignore[misc]
+
+    def _sharing(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        # Before the model is called: replicas wait here for one another, and waiting inside of
+        # the call would mix the losses that their layers add.
+        share = _find_share(args[-1])
+        if share is None:
+            return args
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(args[-1])
+        data = keras.utils.pack_x_y_sample_weight(self.with_share(x, share), y, weight)
+        return (*args[:-1], data)
 
 
-def scaled(loss: Tensor) -> Tensor:
+def scaled(loss: Tensor, share: Share | None) -> Tensor:
     """This replica's part of a loss that is a mean over its images.
 
     Keras adds up the replicas' gradients, and takes the mean of their losses, times the number of
@@ -68,7 +62,6 @@ def scaled(loss: Tensor) -> Tensor:
     replicas = _count()
     if replicas == 1:
         return loss
-    share = _share.get()
     if share is None:
         return loss / replicas
     # The mean of no image is NaN.
@@ -78,14 +71,16 @@ def scaled(loss: Tensor) -> Tensor:
     return weight * loss + ops.stop_gradient(reported - weight * loss)
 
 
-def rows_of(draw: Any, shape: tuple[Any, ...]) -> Tensor:
+def rows_of(
+    draw: Callable[[tuple[Any, ...]], Tensor], shape: tuple[Any, ...], share: Share | None
+) -> Tensor:
     """What ``draw`` gives for the rows of this replica out of those of the whole batch.
 
     Args:
         draw: from a shape ``(n, ...)`` to a tensor of it.
         shape: shape of this replica's rows.
+        share: its part of the batch; None for all of it.
     """
-    share = _share.get()
     if share is None:
         return draw(shape)
     return draw((share.total, *shape[1:]))[share.first : share.first + share.images]

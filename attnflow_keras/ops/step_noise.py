@@ -1,15 +1,12 @@
 """Noise inside ``fit``, a function of the seed and the step alone."""
 
-import contextlib
-from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import Any
 
 import keras
 from keras import ops
 
 from attnflow_keras.core.noise import LEVELS
-from attnflow_keras.ops import replicas
+from attnflow_keras.ops.replicas import Share, rows_of
 
 Tensor = Any
 
@@ -31,70 +28,63 @@ class FixedSeed(keras.random.SeedGenerator):
         return self._value
 
 
-class _Step:
-    """Seed and number of the training step that is being computed, and its draws so far."""
+class StepNoise:
+    """The noise of one training step, handed down to all that draws some of it.
 
-    def __init__(self, seed: int, step: Tensor, training: bool = False) -> None:
+    A model makes one in each call and passes it to its layers as ``noise=``, and they to their
+    networks; without it there is no dropout. (Keras' own ``training`` does not get there on JAX,
+    where the layers inside a model don't inherit the argument.)
+
+    >>> noise = StepNoise(seed=0, step=7)
+    >>> mask = noise.keep_mask((4, 3), 0.5, "float32")
+
+    Args:
+        seed: seed of the training.
+        step: number of the step, an integer or a tensor.
+        share: this replica's part of the batch, if there are several.
+    """
+
+    def __init__(self, seed: int, step: Tensor, share: Share | None = None) -> None:
         self.seed = seed
         self.step = step
-        self.training = training
-        self.draws = 0
+        self.share = share
+        self._masks = 0
+
+    def dequantization(self, shape: tuple[Any, ...], dtype: str) -> Tensor:
+        """Uniform noise in (0, 1), on the grid of ``noise.LEVELS``."""
+        u = self._uniform(shape, FixedSeed(self.seed, self.step))
+        return ops.cast((ops.floor(u * LEVELS) + 0.5) / LEVELS, dtype)
+
+    def keep_mask(self, shape: tuple[Any, ...], rate: float, dtype: str) -> Tensor:
+        """Dropout as a factor: 0 with probability ``rate``, else ``1 / (1 - rate)``.
+
+        Each call is a draw of its own.
+        """
+        self._masks += 1
+        seed = FixedSeed(self.seed + STRIDE * self._masks, self.step)
+        kept = ops.greater_equal(self._uniform(shape, seed), rate)
+        return ops.cast(kept, dtype) / (1.0 - rate)
+
+    def _uniform(self, shape: tuple[Any, ...], seed: FixedSeed) -> Tensor:
+        """Uniform float32 in [0, 1); the first axis is that of the images."""
+        return rows_of(
+            lambda whole: keras.random.uniform(whole, seed=seed, dtype="float32"),
+            shape,
+            self.share,
+        )
 
 
-# Replicas are traced in threads of their own, each at its own step.
-_current: ContextVar[_Step | None] = ContextVar("step", default=None)
-
-
-@contextlib.contextmanager
-def training_step(seed: int, step: Tensor, training: bool = True) -> Iterator[None]:
-    """Within the block, :func:`keep_mask` draws the noise of this seed and step.
-
-    ``training`` reaches networks that Keras does not tell: on JAX it calls a model's ``call``
-    directly, and the layers inside don't inherit the argument.
-    """
-    token = _current.set(_Step(seed, step, training))
-    try:
-        yield
-    finally:
-        _current.reset(token)
-
-
-def dropped(x: Tensor, rate: float, training: bool, shape: tuple[Any, ...] | None = None) -> Tensor:
-    """``x`` with dropout, in training.
+def dropped(
+    x: Tensor, rate: float, noise: StepNoise | None, shape: tuple[Any, ...] | None = None
+) -> Tensor:
+    """``x`` with dropout, in a training step.
 
     Args:
         x: the tensor.
         rate: probability that an element becomes 0; others are divided by ``1 - rate``.
-        training: the argument of that name of the network's ``call``.
+        noise: the noise of the step; None outside of training.
         shape: shape of the mask, if it is not that of ``x``.
     """
-    now = _current.get()
-    if not rate or not (training or (now is not None and now.training)):
+    if not rate or noise is None:
         return x
-    return x * keep_mask(ops.shape(x) if shape is None else shape, rate, x.dtype)
-
-
-def step_uniform(shape: tuple[Any, ...], seed: int, step: Tensor, dtype: str) -> Tensor:
-    """Dequantization noise of one training step, in (0, 1), on the grid of ``noise.LEVELS``."""
-    u = _uniform(shape, FixedSeed(seed, step))
-    return ops.cast((ops.floor(u * LEVELS) + 0.5) / LEVELS, dtype)
-
-
-def keep_mask(shape: tuple[Any, ...], rate: float, dtype: str) -> Tensor:
-    """Dropout as a factor: 0 with probability ``rate``, else ``1 / (1 - rate)``.
-
-    Each call inside a :func:`training_step` is a draw of its own; outside of one, the mask is
-    always the same.
-    """
-    now = _current.get() or _Step(0, 0)
-    now.draws += 1
-    seed = FixedSeed(now.seed + STRIDE * now.draws, now.step)
-    kept = ops.greater_equal(_uniform(shape, seed), rate)
-    return ops.cast(kept, dtype) / (1.0 - rate)
-
-
-def _uniform(shape: tuple[Any, ...], seed: FixedSeed) -> Tensor:
-    """Uniform float32 in [0, 1); the first axis is that of the images."""
-    return replicas.rows_of(
-        lambda whole: keras.random.uniform(whole, seed=seed, dtype="float32"), shape
-    )
+    return x * noise.keep_mask(ops.shape(x) if shape is None else shape, rate, x.dtype)

@@ -43,7 +43,8 @@ class _Restoration(SharedSteps, keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        return scaled(ops.mean(ops.abs(y_pred - ops.cast(x["image"], y_pred.dtype) / 255.0)))
+        error = ops.abs(y_pred - ops.cast(x["image"], y_pred.dtype) / 255.0)
+        return scaled(ops.mean(error), x.get("share"))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         error = ops.clip(y_pred, 0.0, 1.0) - ops.cast(x["image"], y_pred.dtype) / 255.0
