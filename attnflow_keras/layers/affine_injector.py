@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from attnflow_keras.bijectors import FlowBijector, ShiftScale
-from attnflow_keras.layers.conditioner import ConditionerLayer
+from attnflow_keras.layers.conditioner import ConditionedLayer
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.numerics import check_scale_floor, sigmoid_log_scale
 from attnflow_keras.ops.step_noise import StepNoise
@@ -14,7 +14,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class AffineInjector(ConditionerLayer):
+class AffineInjector(ConditionedLayer):
     """``y = (x + shift(c)) * scale(c)`` for a condition c (SRFlow, arXiv:2006.14200, section 3.4).
 
     ``scale = sigmoid(raw + 2) + 1e-4``, so that the inverse amplifies by 10,000 at most.
@@ -34,14 +34,9 @@ class AffineInjector(ConditionerLayer):
     def __init__(self, conditioner: Conditioner, scale_floor: float = 0.0, **kwargs: Any) -> None:
         super().__init__(conditioner, **kwargs)
         self.scale_floor = check_scale_floor(scale_floor)
-        if not self.condition_channels:
-            raise ValueError("condition_channels must be at least 1 for an injector; got 0")
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         self.build_conditioner((*shape[:2], self.condition_channels), 2 * shape[-1])
-
-    def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        return condition
 
     def bijector(self, condition: Any = None, noise: StepNoise | None = None) -> FlowBijector:
         raw = self.conditioner_output(condition, noise)

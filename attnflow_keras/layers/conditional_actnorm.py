@@ -8,8 +8,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.layers.actnorm import LOG_SCALE_BOUND, batch_statistics
-from attnflow_keras.layers.conditioner import ConditionerLayer
-from attnflow_keras.networks.conditioner import Conditioner
+from attnflow_keras.layers.conditioner import ConditionedLayer
 from attnflow_keras.ops.numerics import inverse_soft_clamp, soft_clamp
 from attnflow_keras.ops.step_noise import StepNoise
 
@@ -17,7 +16,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class ConditionalActNorm(ConditionerLayer):
+class ConditionalActNorm(ConditionedLayer):
     """``y = (x + bias(c)) * exp(log_scale(c))``, one bias and scale a channel and sample
     (Full-Glow, arXiv:2012.05846, section 3.1).
 
@@ -38,16 +37,8 @@ class ConditionalActNorm(ConditionerLayer):
 
     log_scale_bound = LOG_SCALE_BOUND
 
-    def __init__(self, conditioner: Conditioner, **kwargs: Any) -> None:
-        super().__init__(conditioner, **kwargs)
-        if not self.condition_channels:
-            raise ValueError("condition_channels must be at least 1 for conditional actnorm; got 0")
-
     def build_map(self, shape: tuple[int, int, int]) -> None:
         self.build_conditioner((*shape[:2], self.condition_channels), 2 * shape[-1])
-
-    def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        return condition
 
     def bijector(self, condition: Any = None, noise: StepNoise | None = None) -> ShiftScale:
         raw = self.conditioner_output(condition, noise)[:, None, None, :]

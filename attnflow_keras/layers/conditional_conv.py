@@ -9,7 +9,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import SampleChannelMatmul
 from attnflow_keras.core.checks import check_choice
-from attnflow_keras.layers.conditioner import ConditionerLayer
+from attnflow_keras.layers.conditioner import ConditionedLayer
 from attnflow_keras.layers.invertible_conv import LAYOUTS, random_rotation
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.numerics import soft_clamp
@@ -21,7 +21,7 @@ LOG_DIAG_BOUND = 2.0
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
-class ConditionalConv1x1(ConditionerLayer):
+class ConditionalConv1x1(ConditionedLayer):
     """``y = R L(c) D(c) U(c) x`` at every position, a matrix for each sample (Full-Glow,
     arXiv:2012.05846, section 3.1).
 
@@ -58,10 +58,6 @@ class ConditionalConv1x1(ConditionerLayer):
         super().__init__(conditioner, **kwargs)
         check_choice("layout", layout, LAYOUTS)
         self.layout = layout
-        if not self.condition_channels:
-            raise ValueError(
-                "condition_channels must be at least 1 for a conditional convolution; got 0"
-            )
         self.seed = seed
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
@@ -76,9 +72,6 @@ class ConditionalConv1x1(ConditionerLayer):
             trainable=False,
             autocast=False,
         )
-
-    def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        return condition
 
     def bijector(
         self, condition: Any = None, noise: StepNoise | None = None

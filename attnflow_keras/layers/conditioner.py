@@ -66,6 +66,35 @@ class ConditionerLayer(FlowLayer):
         return cls(**config)
 
 
+class ConditionedLayer(ConditionerLayer):
+    """A layer whose bijector follows from the condition alone.
+
+    Args:
+        conditioner: a network from the condition.
+        **kwargs: arguments of :class:`FlowLayer`; ``condition_channels`` must be given.
+    """
+
+    def __init__(self, conditioner: Conditioner, **kwargs: Any) -> None:
+        super().__init__(conditioner, **kwargs)
+        if not self.condition_channels:
+            raise ValueError(
+                f"condition_channels must be at least 1 for {type(self).__name__}; got 0"
+            )
+
+    def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        return condition
+
+    def bijector(self, condition: Any = None, noise: StepNoise | None = None) -> Any:
+        """The layer's map for a condition, and the noise that its network draws in training."""
+        raise NotImplementedError(f"{type(self).__name__} does not define its bijector")
+
+    def transform(
+        self, x: Tensor, condition: Any, inverse: bool, noise: StepNoise | None = None
+    ) -> tuple[Tensor, Tensor]:
+        bijector = self.bijector(condition, noise)
+        return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
+
+
 def bound_inputs(layers: list[FlowLayer | None], bound: float | None) -> None:
     """Give every layer with an ``input_bound``, inside chains too, this one if it has none."""
     for owner in layers:

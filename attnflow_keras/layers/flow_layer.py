@@ -106,17 +106,15 @@ class FlowLayer(keras.layers.Layer):
         x = ops.cast(ops.convert_to_tensor(x), self.variable_dtype)
         if condition is not None:
             condition = ops.cast(ops.convert_to_tensor(condition), self.variable_dtype)
-        given = {"noise": noise} if self.takes_noise else {}
+        given: dict[str, Any] = {"noise": noise} if self.takes_noise else {}
         return self.transform(x, condition, inverse, **given)
 
-    def transform(
-        self, x: Tensor, condition: Any, inverse: bool, **noise: Any
-    ) -> tuple[Tensor, Tensor]:
+    def transform(self, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
         """The map itself, on checked inputs of the variable dtype.
 
-        Where :attr:`takes_noise` is true it gets ``noise=``, and so does :meth:`bijector`.
+        Where :attr:`takes_noise` is true it gets ``noise=`` besides.
         """
-        bijector = self.bijector(condition, **noise)
+        bijector = self.bijector(condition)
         return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
 
     def bijector(self, condition: Any = None) -> Any:
