@@ -9,10 +9,14 @@ import pytest
 from attnflow_keras.layers import (
     ActNorm,
     AffineCoupling,
+    AffineInjector,
+    CausalAttention,
     Chain,
     ConditionShift,
+    ConditionSlice,
     MultiScale,
     Squeeze,
+    TransformerCoupling,
 )
 from attnflow_keras.layers.chain import at_leaves, calling
 from attnflow_keras.networks import Conditioner, GatedAttentionNet, GatedConvNet
@@ -107,17 +111,37 @@ def test_the_last_level_has_a_prior(levels):
         MultiScale(levels)
 
 
-def test_noise_goes_to_the_networks_that_take_it():
-    network = GatedAttentionNet(4, blocks=1, heads=2, dropout=0.5)
+def noisy_network():
+    return GatedAttentionNet(4, blocks=1, heads=2, dropout=0.5)
+
+
+CAUSAL = {"patch": 2, "width": 4, "layers": 1, "heads": 2, "dropout": 0.5}
+NOISY = {
+    "coupling": lambda: AffineCoupling(noisy_network()),
+    "injector": lambda: AffineInjector(noisy_network(), condition_channels=3),
+    "slice": lambda: ConditionSlice(
+        AffineInjector(noisy_network(), condition_channels=2), start=1, condition_channels=3
+    ),
+    "causal": lambda: CausalAttention(group=2, transform="affine", **CAUSAL),
+    "transformer": lambda: TransformerCoupling(transform="affine", **CAUSAL),
+}
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_dropout_is_there_with_noise_alone_and_a_function_of_its_step(name):
     plain = AffineCoupling(GatedConvNet(4))
-    chain = Chain({"plain": plain, "inner": Chain({"noisy": AffineCoupling(network)})})
-    chain.build((None, 3, 3, 4))
+    layer = NOISY[name]()
+    channels = layer.condition_channels
+    inner = Chain({"noisy": layer}, condition_channels=channels)
+    chain = Chain({"plain": plain, "inner": inner}, condition_channels=channels)
+    chain.build((None, 4, 4, 4))
     perturb(chain)
     assert (chain.takes_noise, plain.takes_noise) == (True, False)
-    x = batch((3, 3, 4), dtype="float32")
+    x = batch((4, 4, 4), dtype="float32")
+    condition = batch((4, 4, channels), seed=2, dtype="float32") if channels else None
 
     def run(noise=None):
-        return np.asarray(calling(noise)(chain, x, None, False)[0])
+        return np.asarray(calling(noise)(chain, x, condition, False)[0])
 
     np.testing.assert_array_equal(run(), run())
     np.testing.assert_array_equal(run(StepNoise(0, 3)), run(StepNoise(0, 3)))

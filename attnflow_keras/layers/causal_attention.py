@@ -7,6 +7,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import FlowBijector
 from attnflow_keras.core.checks import check_choice, check_integer, check_number
+from attnflow_keras.layers.causal_inverse import token_by_token
 from attnflow_keras.layers.causal_values import AFFINE_BOUND, CausalValues
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.token_condition import TokenCondition
@@ -15,7 +16,6 @@ from attnflow_keras.networks.causal_transformer import CausalTransformer
 from attnflow_keras.networks.initializers import Normal
 from attnflow_keras.networks.linear_predictor import LinearPredictor
 from attnflow_keras.networks.masked_head import MaskedHead
-from attnflow_keras.ops import loops
 from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
@@ -189,7 +189,7 @@ class CausalAttention(FlowLayer):
         noise: StepNoise | None = None,
     ) -> tuple[Tensor, Tensor]:
         if inverse:
-            return self._inverse(x, condition)
+            return token_by_token(self, x, condition)
         tokens = self.tokens.split(x)
         y = ops.expand_dims(tokens, 2)
         log_dets = []
@@ -228,7 +228,7 @@ class CausalAttention(FlowLayer):
         told = ops.broadcast_to(told, (*ops.shape(near)[:2], told.shape[-1]))
         return near, ops.concatenate([near, ops.cast(told, near.dtype)], axis=-1)
 
-    def _start(self, h: Tensor, seen: Tensor, t: Any) -> tuple[Any, Any]:
+    def start(self, h: Tensor, seen: Tensor, t: Any) -> tuple[Any, Any]:
         """What the trunk's output and what token t sees contribute to its parameters."""
         h = ops.cast(h, self.variable_dtype)
         if self.linear is None:
@@ -236,92 +236,10 @@ class CausalAttention(FlowLayer):
         started = self.head.start(ops.concatenate([h, seen], axis=-1))
         return started, self.linear.start(seen, t)
 
-    def _finish(self, started: tuple[Any, Any], known: Tensor) -> tuple[Tensor, Any]:
+    def finish(self, started: tuple[Any, Any], known: Tensor) -> tuple[Tensor, Any]:
         """Parameters ``(n, values, outputs)`` of one token, and predictions."""
         raw = self.head.finish(started[0], known)
         return raw, self.linear.finish(started[1], known) if self.linear is not None else None
-
-    # --- the inverse ---------------------------------------------------------------------
-
-    def _inverse(self, y: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        order = self.tokens
-        targets = ops.transpose(order.split(y), (1, 0, 2))
-        count = order.tokens
-        n = ops.shape(y)[0]
-        positions = ops.convert_to_tensor(self.positions)
-        like = ops.zeros((n, self.trunk.width), dtype=self.trunk.compute_dtype)
-        before = order.before
-        kernels = self.head.by_value() if self.head.group else ()
-        told = None
-        if condition is not None:
-            told = self.told.split(condition, self.tokens)
-            told = ops.broadcast_to(told, (n, count, told.shape[-1]))
-            told = ops.transpose(told, (1, 0, 2))
-
-        def token(t: Any, state: Any) -> Any:
-            done, known, log_det, *cache = state
-            seen = ops.take(known, loops.at(ops.convert_to_tensor(before), t), axis=0)
-            seen = ops.reshape(ops.transpose(seen, (1, 0, 2)), (n, -1))
-            h = self.embedding(seen)
-            h = h + ops.cast(loops.at(positions, t), h.dtype)
-            if told is not None:
-                own = loops.at(told, t)
-                h = h + self.condition_in(own)
-                seen = ops.concatenate([seen, ops.cast(own, seen.dtype)], axis=-1)
-            h, cache = self.trunk.step(h, t, tuple(cache))
-            started = self._start(h, seen, t)
-            x, inner = self._invert_patch(started, loops.at(targets, t), kernels)
-            return (
-                loops.put(done, t, x),
-                loops.put(known, t, self.values.seen(x)),
-                log_det + inner,
-                *cache,
-            )
-
-        done = ops.zeros_like(targets)
-        # One more token than there are, of zeros: what lies outside.
-        known = ops.pad(done, [[0, 1], [0, 0], [0, 0]])
-        log_det = ops.zeros_like(targets[0, :, 0])
-        state = (done, known, log_det, *self.trunk.empty_cache(like, count))
-        done, _, log_det, *_ = loops.repeat(count, token, state, unrolled=0)
-        return order.join(ops.transpose(done, (1, 0, 2))), log_det
-
-    def _invert_patch(self, started: Any, target: Tensor, kernels: Any) -> tuple[Tensor, Tensor]:
-        """The values ``(n, d)`` of one patch, and the log-determinant ``(n,)``."""
-        zeros = ops.zeros_like(target)
-        if not self.head.group:
-            return self._invert(self._finish(started, zeros), target)
-
-        def value(i: Any, state: Any) -> Any:
-            x, known, log_det, *hidden = state
-            raw, hidden = self.head.step(started[0], kernels, i, known, tuple(hidden))
-            predicted = None
-            if self.linear is not None:
-                predicted = self.linear.finish(started[1], known)
-                predicted = tuple(_column(p, i) for p in predicted)
-            given = (ops.expand_dims(raw, 1), predicted)
-            found, inner = self._invert(given, ops.expand_dims(loops.at(columns, i), 1))
-            place = ops.one_hot(i, self.tokens.values, dtype=x.dtype)
-            known = known + self.values.seen(found) * place
-            return x + found * place, known, log_det + inner, *hidden
-
-        columns = ops.transpose(target)
-        state = (zeros, zeros, zeros[:, 0], *self.head.empty(zeros))
-        x, _, log_det, *_ = loops.repeat(self.tokens.values, value, state, unrolled=0)
-        return x, log_det
-
-    def _invert(self, given: tuple[Tensor, Any], target: Tensor) -> tuple[Tensor, Tensor]:
-        """Values ``(n, d)`` and log-determinant for parameters ``(n, d, outputs)``."""
-        raw, predicted = given
-        if predicted is not None:
-            predicted = tuple(ops.expand_dims(p, 1) for p in predicted)
-        given = (ops.expand_dims(raw, 1), predicted)
-        x = ops.expand_dims(ops.expand_dims(target, 1), 1)
-        log_dets = []
-        for bijector in reversed(self.values.bijectors(given)):
-            x, log_det = bijector.inverse_and_log_det(x)
-            log_dets.append(log_det)
-        return ops.reshape(x, ops.shape(target)), sum(log_dets)
 
     # --- Keras ---------------------------------------------------------------------------
 
@@ -356,8 +274,3 @@ class CausalAttention(FlowLayer):
             "linear": self.linear is not None,
             "condition_scale": self.condition_scale,
         }
-
-
-def _column(x: Tensor, i: Any) -> Tensor:
-    """Column i ``(n, 1)`` of ``(n, d)``."""
-    return ops.expand_dims(loops.at(ops.transpose(x), i), 1)

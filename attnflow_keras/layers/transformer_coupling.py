@@ -14,6 +14,7 @@ from attnflow_keras.layers.token_condition import TokenCondition
 from attnflow_keras.layers.token_order import TokenOrder
 from attnflow_keras.networks.causal_transformer import CausalTransformer
 from attnflow_keras.networks.initializers import Normal
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -144,13 +145,21 @@ class TransformerCoupling(FlowLayer):
         )
         self.out.build((None, inner))
 
+    @property
+    def takes_noise(self) -> bool:
+        return self.trunk.dropout > 0
+
     def transform(
-        self, x: Tensor, condition: Tensor | None, inverse: bool
+        self,
+        x: Tensor,
+        condition: Tensor | None,
+        inverse: bool,
+        noise: StepNoise | None = None,
     ) -> tuple[Tensor, Tensor]:
         tokens = self.tokens.split(x)
         flat = ops.reshape(tokens, (ops.shape(x)[0], 1, 1, -1))
         same, y = ops.take(flat, self._same, axis=-1), ops.take(flat, self._changed, axis=-1)
-        bijectors = self._bijectors(tokens, condition)
+        bijectors = self._bijectors(tokens, condition, noise)
         log_dets = []
         for bijector in reversed(bijectors) if inverse else bijectors:
             step = bijector.inverse_and_log_det if inverse else bijector.forward_and_log_det
@@ -162,13 +171,15 @@ class TransformerCoupling(FlowLayer):
     def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
         return self._bijectors(self.tokens.split(x), condition)[:1]
 
-    def _bijectors(self, tokens: Tensor, condition: Tensor | None) -> list[FlowBijector]:
+    def _bijectors(
+        self, tokens: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    ) -> list[FlowBijector]:
         seen = self.values.seen(tokens, self.seen_spread)
         h = self.embedding(seen * ops.cast(self._mask, seen.dtype))
         h = h + ops.cast(ops.convert_to_tensor(self.positions), h.dtype)
         if condition is not None:
             h = h + self.condition_in(self.told.split(condition, self.tokens))
-        raw = self.out(ops.cast(self.trunk(h), self.variable_dtype))
+        raw = self.out(ops.cast(self.trunk(h, noise=noise), self.variable_dtype))
         raw = ops.reshape(raw, (ops.shape(tokens)[0], 1, -1, self.values.parameters))
         return self.values.bijectors((ops.take(raw, self._changed, axis=2), None))
 

@@ -1,0 +1,104 @@
+"""The inverse of causal attention, token by token."""
+
+from typing import Any
+
+from keras import ops
+
+from attnflow_keras.ops import loops
+
+Tensor = Any
+
+
+def token_by_token(layer: Any, y: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The input of a :class:`CausalAttention` for an output, and the inverse's log-determinant.
+
+    Args:
+        layer: the layer.
+        y: its output, ``(n, h, w, c)``.
+        condition: its condition.
+    """
+    order = layer.tokens
+    targets = ops.transpose(order.split(y), (1, 0, 2))
+    count = order.tokens
+    n = ops.shape(y)[0]
+    positions = ops.convert_to_tensor(layer.positions)
+    like = ops.zeros((n, layer.trunk.width), dtype=layer.trunk.compute_dtype)
+    before = order.before
+    kernels = layer.head.by_value() if layer.head.group else ()
+    told = None
+    if condition is not None:
+        told = layer.told.split(condition, layer.tokens)
+        told = ops.broadcast_to(told, (n, count, told.shape[-1]))
+        told = ops.transpose(told, (1, 0, 2))
+
+    def token(t: Any, state: Any) -> Any:
+        done, known, log_det, *cache = state
+        seen = ops.take(known, loops.at(ops.convert_to_tensor(before), t), axis=0)
+        seen = ops.reshape(ops.transpose(seen, (1, 0, 2)), (n, -1))
+        h = layer.embedding(seen)
+        h = h + ops.cast(loops.at(positions, t), h.dtype)
+        if told is not None:
+            own = loops.at(told, t)
+            h = h + layer.condition_in(own)
+            seen = ops.concatenate([seen, ops.cast(own, seen.dtype)], axis=-1)
+        h, cache = layer.trunk.step(h, t, tuple(cache))
+        started = layer.start(h, seen, t)
+        x, inner = _invert_patch(layer, started, loops.at(targets, t), kernels)
+        return (
+            loops.put(done, t, x),
+            loops.put(known, t, layer.values.seen(x)),
+            log_det + inner,
+            *cache,
+        )
+
+    done = ops.zeros_like(targets)
+    # One more token than there are, of zeros: what lies outside.
+    known = ops.pad(done, [[0, 1], [0, 0], [0, 0]])
+    log_det = ops.zeros_like(targets[0, :, 0])
+    state = (done, known, log_det, *layer.trunk.empty_cache(like, count))
+    done, _, log_det, *_ = loops.repeat(count, token, state, unrolled=0)
+    return order.join(ops.transpose(done, (1, 0, 2))), log_det
+
+
+def _invert_patch(layer: Any, started: Any, target: Tensor, kernels: Any) -> tuple[Tensor, Tensor]:
+    """The values ``(n, d)`` of one patch, and the log-determinant ``(n,)``."""
+    zeros = ops.zeros_like(target)
+    if not layer.head.group:
+        return _invert(layer, layer.finish(started, zeros), target)
+
+    def value(i: Any, state: Any) -> Any:
+        x, known, log_det, *hidden = state
+        raw, hidden = layer.head.step(started[0], kernels, i, known, tuple(hidden))
+        predicted = None
+        if layer.linear is not None:
+            predicted = layer.linear.finish(started[1], known)
+            predicted = tuple(_column(p, i) for p in predicted)
+        given = (ops.expand_dims(raw, 1), predicted)
+        found, inner = _invert(layer, given, ops.expand_dims(loops.at(columns, i), 1))
+        place = ops.one_hot(i, layer.tokens.values, dtype=x.dtype)
+        known = known + layer.values.seen(found) * place
+        return x + found * place, known, log_det + inner, *hidden
+
+    columns = ops.transpose(target)
+    state = (zeros, zeros, zeros[:, 0], *layer.head.empty(zeros))
+    x, _, log_det, *_ = loops.repeat(layer.tokens.values, value, state, unrolled=0)
+    return x, log_det
+
+
+def _invert(layer: Any, given: tuple[Tensor, Any], target: Tensor) -> tuple[Tensor, Tensor]:
+    """Values ``(n, d)`` and log-determinant for parameters ``(n, d, outputs)``."""
+    raw, predicted = given
+    if predicted is not None:
+        predicted = tuple(ops.expand_dims(p, 1) for p in predicted)
+    given = (ops.expand_dims(raw, 1), predicted)
+    x = ops.expand_dims(ops.expand_dims(target, 1), 1)
+    log_dets = []
+    for bijector in reversed(layer.values.bijectors(given)):
+        x, log_det = bijector.inverse_and_log_det(x)
+        log_dets.append(log_det)
+    return ops.reshape(x, ops.shape(target)), sum(log_dets)
+
+
+def _column(x: Tensor, i: Any) -> Tensor:
+    """Column i ``(n, 1)`` of ``(n, d)``."""
+    return ops.expand_dims(loops.at(ops.transpose(x), i), 1)
