@@ -163,6 +163,20 @@ def test_files_that_are_named_exist(page):
         assert list(ROOT.glob(module.replace(".", "/") + "*")), module
 
 
+def test_files_of_the_code_map_exist():
+    rows = [line for line in PAGES["CONTRIBUTING.md"].splitlines() if line.startswith("| ")]
+    checked = 0
+    for row in rows:
+        folder = None
+        for name in re.findall(r"`([\w/<>]+\.\w+)`", row):
+            path = Path(name)
+            folder = path.parent if path.parent != Path() else folder  # short for its neighbour
+            if "<" not in name:
+                assert (ROOT / folder / path.name).exists(), row
+                checked += 1
+    assert checked >= 60
+
+
 def test_every_page_and_picture_is_linked():
     linked = set()
     for page, text in PAGES.items():
