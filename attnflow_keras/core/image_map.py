@@ -48,7 +48,7 @@ class ImageMap:
     @property
     def side_multiple(self) -> int:
         """What the sides of the images of a tile must be divisible by."""
-        return int(max(self.image_shape[0] // shape[0] for shape in self.latent_shapes))
+        return max(1, *(self.image_shape[0] // shape[0] for shape in self.latent_shapes))
 
     @property
     def value_order(self) -> dict[str, Any] | None:
