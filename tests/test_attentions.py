@@ -137,7 +137,7 @@ def test_imap_in_the_papers_form_starts_at_half_and_loses_what_it_scales_away():
     np.testing.assert_allclose(layer(x)[0], x / 2, rtol=1e-6)
     layer.offset.assign([-500.0] * 4)
     y, log_det = layer(x)
-    # Still a finite log-determinant, but float32 has rounded the moved half to zero.
+    # Still a finite log-determinant, but float32 has rounded the transformed half to zero.
     assert np.isfinite(log_det).all()
     assert not np.asarray(y)[..., 2:].any()
 
@@ -173,18 +173,18 @@ def test_averaged_heads_mix_by_the_mean_of_their_matrices():
     perturb(by_head)
     mean.set_weights(by_head.get_weights())
     x = tf.constant(batch((4, 4, 4)))
-    kept = x * mean.partition((4, 4, 4)).mask
-    expected = np.asarray(by_head.mixing_matrix(kept)).mean(axis=1, keepdims=True)
-    np.testing.assert_allclose(mean.mixing_matrix(kept), expected, atol=1e-14)
-    moved = mean.partition((4, 4, 4)).mask == 0
+    identity = x * mean.partition((4, 4, 4)).mask
+    expected = np.asarray(by_head.mixing_matrix(identity)).mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(mean.mixing_matrix(identity), expected, atol=1e-14)
+    transformed = mean.partition((4, 4, 4)).mask == 0
     y = np.asarray(mean(x)[0])
-    tokens = np.asarray(x)[:, :2, :2][:, moved[:2, :2]]
+    tokens = np.asarray(x)[:, :2, :2][:, transformed[:2, :2]]
     assert tokens.shape[1] == 8
     first = sum(
-        expected[:, 0, 0, k, None] * np.asarray(x)[:, r : r + 2, c : c + 2][:, moved[:2, :2]]
+        expected[:, 0, 0, k, None] * np.asarray(x)[:, r : r + 2, c : c + 2][:, transformed[:2, :2]]
         for k, (r, c) in enumerate([(0, 0), (0, 2), (2, 0), (2, 2)])
     )
-    np.testing.assert_allclose(y[:, :2, :2][:, moved[:2, :2]], first, atol=1e-12)
+    np.testing.assert_allclose(y[:, :2, :2][:, transformed[:2, :2]], first, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_the_network_sees_what_is_beyond_the_bound_at_the_bound():
     coupling = flow.level_1.step_1.coupling
     perturb(coupling, 0.5)
     x = np.random.default_rng(0).normal(size=(2, 4, 4, 12)).astype("float32")
-    kept = slice(coupling.partition((4, 4, 12)).moved_channels, None)
+    kept = slice(coupling.partition((4, 4, 12)).transformed_channels, None)
     far = x.copy()
     far[..., kept] = np.where(np.abs(x[..., kept]) > 1.5, 50 * x[..., kept], x[..., kept])
     moved = slice(None, kept.start)

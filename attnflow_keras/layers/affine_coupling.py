@@ -27,7 +27,7 @@ class AffineCoupling(NetworkCoupling):
     ((2, 4, 4, 6), (2,))
 
     Args:
-        conditioner: the network for shift and scale, 2 outputs a moved channel.
+        conditioner: the network for shift and scale, 2 outputs per transformed channel.
         log_scale_bound: soft bound of the log-scale; of no effect on a sigmoid.
         scale: ``"exp"``, or ``"sigmoid"`` for SRFlow's ``sigmoid(raw + 2) + 1e-4``.
         scale_floor: smallest scale of a sigmoid. The inverse divides by it: with many couplings,
@@ -56,10 +56,10 @@ class AffineCoupling(NetworkCoupling):
     def parameters_per_element(self) -> int:
         return 2
 
-    def moved_bijector(
-        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    def transformed_bijector(
+        self, identity: Tensor, condition: Tensor | None, noise: StepNoise | None = None
     ) -> ShiftScale:
-        raw = self.run_conditioner(kept, condition, noise)
+        raw = self.run_conditioner(identity, condition, noise)
         shift, raw_scale = keras.ops.split(raw, 2, axis=-1)
         if self.scale == "sigmoid":
             return ShiftScale(shift, sigmoid_log_scale(raw_scale, self.scale_floor))

@@ -16,12 +16,12 @@ Tensor = Any
 
 
 class Coupling(FlowLayer):
-    """Keep one part of the map, and transform the rest by a bijector made from the kept part.
+    """Leave one part of a map, the identity part, and transform the rest, given that part.
 
     A subclass implements :meth:`partition` (a half split or a mask) and
-    :meth:`moved_bijector`; it may also scale the kept part by :meth:`kept_bijector`, whose
-    parameters must not depend on the input. The conditioner runs once in each call, in either
-    direction.
+    :meth:`transformed_bijector`; it may also scale the identity part by
+    :meth:`identity_bijector`, whose parameters must not depend on the input. The conditioner runs
+    once in each call, in either direction.
 
     >>> isinstance(layers.IMapAttention(), layers.Coupling)
     True
@@ -31,22 +31,26 @@ class Coupling(FlowLayer):
         """How maps of this shape (without the batch) are divided."""
         raise NotImplementedError(f"{type(self).__name__} does not define its partition")
 
-    def moved_bijector(
-        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    def transformed_bijector(
+        self, identity: Tensor, condition: Tensor | None, noise: StepNoise | None = None
     ) -> FlowBijector:
-        """The map of the moved part, made from the kept part and the condition."""
-        raise NotImplementedError(f"{type(self).__name__} does not define its moved_bijector")
+        """The map of the transformed part, made from the identity part and the condition."""
+        raise NotImplementedError(f"{type(self).__name__} does not define its transformed_bijector")
 
-    def kept_bijector(self, shape: tuple[int, int, int]) -> FlowBijector | None:
-        """The map of the kept part, or None to leave it as it is."""
+    def identity_bijector(self, shape: tuple[int, int, int]) -> FlowBijector | None:
+        """The map of the identity part, or None to leave it as it is."""
         return None
 
     def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
         shape = tuple(x.shape[1:])
-        kept, _ = self.partition(shape).split(x)
-        kept_bijector = self.kept_bijector(shape)
-        moved_bijector = self.moved_bijector(kept, condition)
-        return [moved_bijector] if kept_bijector is None else [kept_bijector, moved_bijector]
+        identity, _ = self.partition(shape).split(x)
+        identity_bijector = self.identity_bijector(shape)
+        transformed_bijector = self.transformed_bijector(identity, condition)
+        return (
+            [transformed_bijector]
+            if identity_bijector is None
+            else [identity_bijector, transformed_bijector]
+        )
 
     def transform(
         self,
@@ -57,20 +61,20 @@ class Coupling(FlowLayer):
     ) -> tuple[Tensor, Tensor]:
         shape = tuple(x.shape[1:])
         partition = self.partition(shape)
-        kept, moved = partition.split(x)
-        kept_bijector = self.kept_bijector(shape)
-        if inverse and kept_bijector is not None:
-            kept, kept_log_det = kept_bijector.inverse_and_log_det(kept)
-        bijector = self.moved_bijector(kept, condition, noise)
+        identity, transformed = partition.split(x)
+        identity_bijector = self.identity_bijector(shape)
+        if inverse and identity_bijector is not None:
+            identity, identity_log_det = identity_bijector.inverse_and_log_det(identity)
+        bijector = self.transformed_bijector(identity, condition, noise)
         if inverse:
-            moved, log_det = bijector.inverse_and_log_det(moved)
+            transformed, log_det = bijector.inverse_and_log_det(transformed)
         else:
-            moved, log_det = bijector.forward_and_log_det(moved)
-            if kept_bijector is not None:
-                kept, kept_log_det = kept_bijector.forward_and_log_det(kept)
-        if kept_bijector is not None:
-            log_det = log_det + kept_log_det
-        return partition.join(kept, moved), log_det
+            transformed, log_det = bijector.forward_and_log_det(transformed)
+            if identity_bijector is not None:
+                identity, identity_log_det = identity_bijector.forward_and_log_det(identity)
+        if identity_bijector is not None:
+            log_det = log_det + identity_log_det
+        return partition.join(identity, transformed), log_det
 
 
 class NetworkCoupling(ConditionerLayer, Coupling):
@@ -82,7 +86,7 @@ class NetworkCoupling(ConditionerLayer, Coupling):
 
     Args:
         conditioner: see :class:`ConditionerLayer`.
-        input_bound: the network sees the kept part cut at +-input_bound, so that it makes
+        input_bound: the network sees the identity part cut at +-input_bound, so that it makes
             nothing extreme of values far from those of the training data; None for no bound, or
             for the flow's, see :class:`Flow`.
         **kwargs: arguments of :class:`FlowLayer`.
@@ -98,28 +102,32 @@ class NetworkCoupling(ConditionerLayer, Coupling):
         return HalfSplit(shape[-1])
 
     def parameters_per_element(self) -> int:
-        """How many conditioner outputs each moved element needs."""
+        """How many conditioner outputs each transformed element needs."""
         raise NotImplementedError(f"{type(self).__name__} defines no parameters_per_element")
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         partition = self.partition(shape)
-        inputs = (*shape[:2], partition.kept_channels + self.condition_channels)
-        self.build_conditioner(inputs, self.parameters_per_element() * partition.moved_channels)
+        inputs = (*shape[:2], partition.identity_channels + self.condition_channels)
+        self.build_conditioner(
+            inputs, self.parameters_per_element() * partition.transformed_channels
+        )
 
     def conditioner_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        kept = self.partition(tuple(x.shape[1:])).split(x)[0]
-        return _joined(clipped(kept, self.input_bound), condition)
+        identity = self.partition(tuple(x.shape[1:])).split(x)[0]
+        return _joined(clipped(identity, self.input_bound), condition)
 
     def run_conditioner(
-        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+        self, identity: Tensor, condition: Tensor | None, noise: StepNoise | None = None
     ) -> Tensor:
         """The network's output in the layer's variable dtype, ``(n, h, w, out_channels)``."""
-        return self.conditioner_output(_joined(clipped(kept, self.input_bound), condition), noise)
+        return self.conditioner_output(
+            _joined(clipped(identity, self.input_bound), condition), noise
+        )
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return config if self.input_bound is None else {**config, "input_bound": self.input_bound}
 
 
-def _joined(kept: Tensor, condition: Tensor | None) -> Tensor:
-    return kept if condition is None else keras.ops.concatenate([kept, condition], axis=-1)
+def _joined(identity: Tensor, condition: Tensor | None) -> Tensor:
+    return identity if condition is None else keras.ops.concatenate([identity, condition], axis=-1)

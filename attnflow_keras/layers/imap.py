@@ -24,7 +24,7 @@ FORMS = ("stable", "paper")
 class IMapAttention(Coupling):
     """Scale one half of the map by attention weights computed on the other half.
 
-    With mask M (1 = kept), ``x1 = M h`` and ``x2 = (1 - M) h`` (paper, equations 4 to 7, with
+    With mask M (1 = identity), ``x1 = M h`` and ``x2 = (1 - M) h`` (paper, equations 4 to 7, with
     the determinant taken in the direction it is needed):
 
     * attention ``a = pool(tanh(conv1x1(x1)))``, one value a position (mean over the channels)
@@ -56,7 +56,7 @@ class IMapAttention(Coupling):
             each made from its own position alone, or ``"space"`` (the paper's footnote 5), a
             weight a channel, which links all positions.
         floor: ``lo``, the least attention weight, in (0, 1); of no effect in the paper's form.
-        bias: ``"element"``, one ``b`` a kept element (fixes the map's size), or
+        bias: ``"element"``, one ``b`` per identity element (fixes the map's size), or
             ``"channel"``, one a channel.
         seed: seed of the random mask.
         **kwargs: arguments of :class:`FlowLayer`.
@@ -97,7 +97,7 @@ class IMapAttention(Coupling):
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         channels = shape[-1]
-        kept = int(self.mask_for(shape).sum())
+        identity = int(self.mask_for(shape).sum())
         self.kernel = self.add_weight(
             (channels + self.condition_channels, channels),
             keras.initializers.RandomNormal(stddev=0.05),
@@ -105,10 +105,10 @@ class IMapAttention(Coupling):
             autocast=False,
         )
         self.offset = self.add_weight((channels,), "zeros", name="offset", autocast=False)
-        self.kept_logit = self.add_weight(
-            (kept if self.bias == "element" else channels,),
+        self.identity_logit = self.add_weight(
+            (identity if self.bias == "element" else channels,),
             "zeros",
-            name="kept_logit",
+            name="identity_logit",
             autocast=False,
         )
 
@@ -119,26 +119,26 @@ class IMapAttention(Coupling):
     def partition(self, shape: tuple[int, int, int]) -> MaskSplit:
         return MaskSplit(self.mask_for(shape))
 
-    def attention(self, kept: Tensor, condition: Tensor | None) -> Tensor:
+    def attention(self, identity: Tensor, condition: Tensor | None) -> Tensor:
         """Attention logits ``a``, ``(n, h, w, 1)`` or, pooled over space, ``(n, 1, 1, c)``."""
-        inputs = kept if condition is None else ops.concatenate([kept, condition], axis=-1)
+        inputs = identity if condition is None else ops.concatenate([identity, condition], axis=-1)
         mapped = ops.matmul(inputs, self.kernel) + self.offset
         if self.form == "stable":
             mapped = ops.tanh(mapped)
         return ops.mean(mapped, axis=-1 if self.pool == "channel" else (1, 2), keepdims=True)
 
-    def moved_bijector(
-        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    def transformed_bijector(
+        self, identity: Tensor, condition: Tensor | None, noise: StepNoise | None = None
     ) -> ShiftScale:
-        log_weight = self._log_gate(self.attention(kept, condition))
-        moved = ops.cast(1.0 - self.mask_for(tuple(kept.shape[1:])), kept.dtype)
-        return ShiftScale(None, log_weight * moved)
+        log_weight = self._log_gate(self.attention(identity, condition))
+        transformed = ops.cast(1.0 - self.mask_for(tuple(identity.shape[1:])), identity.dtype)
+        return ShiftScale(None, log_weight * transformed)
 
-    def kept_bijector(self, shape: tuple[int, int, int]) -> ShiftScale:
+    def identity_bijector(self, shape: tuple[int, int, int]) -> ShiftScale:
         mask = self.mask_for(shape)
-        logits = ops.convert_to_tensor(self.kept_logit)
+        logits = ops.convert_to_tensor(self.identity_logit)
         if self.bias == "element":
-            # Each kept element reads its own entry; the others read a zero at the end.
+            # Each identity element reads its own entry; the others read a zero at the end.
             places = np.where(mask.ravel() == 1, np.cumsum(mask.ravel()) - 1, mask.sum())
             padded = ops.concatenate([logits, ops.zeros((1,), dtype=logits.dtype)])
             logits = ops.reshape(ops.take(padded, places.astype("int32")), (1, *shape))

@@ -33,8 +33,8 @@ PAPER_CAVEAT = (
 class ITransAttention(Coupling):
     """Mix the cells of a grid, in one half of the map, by attention computed on the other half.
 
-    With ``x1 = M h`` kept, tokens T (the cells of the grid) and, for each head, queries and
-    keys from 1x1 convolutions of ``x1`` (paper, equations 4, 5, 8 and 9, corrected):
+    With ``x1 = M h`` the identity part, tokens T (the cells of the grid) and, for each head,
+    queries and keys from 1x1 convolutions of ``x1`` (paper, equations 4, 5, 8 and 9, corrected):
 
     * ``A = sigmoid(Q K^T / sqrt(d))`` or softmax of it, ``W = I + gamma A / R`` with R the
       greatest row sum (N or 1), ``gamma = gmax tanh(g)``;
@@ -135,9 +135,9 @@ class ITransAttention(Coupling):
         """The head of every feature column of a cell of maps of this shape."""
         return assign_heads(self._cell_mask(shape), self.heads if self.combine == "feature" else 1)
 
-    def mixing_matrix(self, kept: Tensor, condition: Tensor | None = None) -> Tensor:
-        """W from the kept part, ``(n, heads, N, N)``; one head if they are averaged."""
-        inputs = kept if condition is None else ops.concatenate([kept, condition], axis=-1)
+    def mixing_matrix(self, identity: Tensor, condition: Tensor | None = None) -> Tensor:
+        """W from the identity part, ``(n, heads, N, N)``; one head if they are averaged."""
+        inputs = identity if condition is None else ops.concatenate([identity, condition], axis=-1)
         query, key = (
             self._head_tokens(ops.matmul(inputs, kernel))
             for kernel in (self.query_kernel, self.key_kernel)
@@ -161,12 +161,12 @@ class ITransAttention(Coupling):
     def _combined(self, by_head: Tensor) -> Tensor:
         return by_head if self.combine == "feature" else ops.mean(by_head, axis=1, keepdims=True)
 
-    def moved_bijector(
-        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    def transformed_bijector(
+        self, identity: Tensor, condition: Tensor | None, noise: StepNoise | None = None
     ) -> TokenMixing:
         return TokenMixing(
-            self.mixing_matrix(kept, condition),
-            self._heads(tuple(kept.shape[1:])),
+            self.mixing_matrix(identity, condition),
+            self._heads(tuple(identity.shape[1:])),
             self.grid,
             dominant=self.form == "stable",
         )
@@ -210,10 +210,10 @@ class ITransAttention(Coupling):
 
 
 def assign_heads(cell_mask: np.ndarray, heads: int) -> np.ndarray:
-    """Head of every feature column of a cell, -1 for kept columns.
+    """Head of every feature column of a cell, -1 for identity columns.
 
     Args:
-        cell_mask: ``(h, w, c)``, 1 = kept.
+        cell_mask: ``(h, w, c)``, 1 = identity.
         heads: number of heads.
 
     Returns:
@@ -222,16 +222,16 @@ def assign_heads(cell_mask: np.ndarray, heads: int) -> np.ndarray:
     Raises:
         ValueError: a head would get no column.
     """
-    moved = 1 - cell_mask.astype(int)
-    rank = np.cumsum(moved, axis=-1) - 1
-    i, j, _ = np.ogrid[tuple(slice(side) for side in moved.shape)]
+    transformed = 1 - cell_mask.astype(int)
+    rank = np.cumsum(transformed, axis=-1) - 1
+    i, j, _ = np.ogrid[tuple(slice(side) for side in transformed.shape)]
     # Without the modulus: head h gets a column as long as h does not exceed the greatest place.
-    place = np.where(moved == 1, rank + i + j, -1).ravel()
+    place = np.where(transformed == 1, rank + i + j, -1).ravel()
     head = np.where(place >= 0, place % heads, -1)
     empty = sorted(set(range(heads)) - set(head.tolist()))
     if empty:
         raise ValueError(
-            f"heads={heads} is too many for cells of {'x'.join(map(str, moved.shape))}: head "
+            f"heads={heads} is too many for cells of {'x'.join(map(str, transformed.shape))}: head "
             f"{empty[0]} would get no column; at most {len(set(place[place >= 0].tolist()))} "
             "heads fit"
         )

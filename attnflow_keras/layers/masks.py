@@ -1,7 +1,7 @@
 """The binary masks of the paper's attentions (section 4, figure 2).
 
-1 marks an element that is kept and feeds the attention, 0 one that the attention transforms.
-Masks are NumPy arrays, so that a graph holds them as constants.
+1 marks an element of the identity part, which feeds the attention, 0 one that the attention
+transforms. Masks are NumPy arrays, so that a graph holds them as constants.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ def make_mask(kind: str, shape: tuple[int, int, int], seed: int = 0) -> np.ndarr
     """A mask of the given kind.
 
     Args:
-        kind: ``"spatial"`` checkerboard ``(i + j) mod 2``; ``"channel"``, the first half of
-            the channels kept; ``"channel_alternating"``, every second channel kept, ``c mod 2``;
+        kind: ``"spatial"`` checkerboard ``(i + j) mod 2``; ``"channel"``, the first half of the
+            channels; ``"channel_alternating"``, every second channel, ``c mod 2``;
             ``"spatial_channel"``, ``(i + j + c) mod 2``, the paper's choice; ``"random"``, a
             balanced draw that is the same for a seed on every machine.
         shape: ``(height, width, channels)``.
@@ -26,7 +26,7 @@ def make_mask(kind: str, shape: tuple[int, int, int], seed: int = 0) -> np.ndarr
         float32 array of the given shape with values 0 and 1.
 
     Raises:
-        ValueError: an unknown kind, or a shape where nothing is kept or nothing transformed.
+        ValueError: an unknown kind, or a shape in which one of the two parts is empty.
     """
     check_choice("mask", kind, MASKS)
     h, w, c = sides = check_sides("shape", shape)
@@ -46,10 +46,10 @@ def make_mask(kind: str, shape: tuple[int, int, int], seed: int = 0) -> np.ndarr
         mask = np.zeros(h * w * c, dtype=int)
         mask[np.argsort(draws, kind="stable")[: h * w * c // 2]] = 1
         mask = mask.reshape(sides)
-    kept = int(mask.sum())
-    if kept in (0, mask.size):
+    ones = int(mask.sum())
+    if ones in (0, mask.size):
         raise ValueError(
-            f"mask={kind!r} keeps {kept} of {mask.size} elements of a map of shape {shape}; "
-            "an attention needs both kept and transformed elements"
+            f"mask={kind!r} keeps {ones} of {mask.size} elements of a map of shape {shape}; "
+            "an attention needs both identity and transformed elements"
         )
     return mask.astype("float32")

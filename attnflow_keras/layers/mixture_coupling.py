@@ -50,7 +50,7 @@ class MixtureCoupling(NetworkCoupling):
     ((2, 4, 4, 6), (2,))
 
     Args:
-        conditioner: the network, ``2 + 3 components`` outputs a moved channel, with the
+        conditioner: the network, ``2 + 3 components`` outputs per transformed channel, with the
             parameter index as the slow axis: a, b, weights, means, log-scales.
         components: number of logistics in the mixture.
         form: ``"stable"`` or ``"paper"``.
@@ -103,17 +103,17 @@ class MixtureCoupling(NetworkCoupling):
     def build_map(self, shape: tuple[int, int, int]) -> None:
         super().build_map(shape)
         if self.rescale:
-            channels = (self.partition(shape).moved_channels,)
+            channels = (self.partition(shape).transformed_channels,)
             for name in ("rescale_gain", "rescale_direction"):
                 setattr(self, name, self.add_weight(channels, "ones", name=name, autocast=False))
 
     def parameters_per_element(self) -> int:
         return 2 + 3 * self.components
 
-    def moved_bijector(
-        self, kept: Tensor, condition: Tensor | None, noise: StepNoise | None = None
+    def transformed_bijector(
+        self, identity: Tensor, condition: Tensor | None, noise: StepNoise | None = None
     ) -> MixtureLogisticCDF:
-        raw = self.run_conditioner(kept, condition, noise)
+        raw = self.run_conditioner(identity, condition, noise)
         n, h, w, _ = ops.shape(raw)
         k = self.components
         raw = ops.reshape(raw, (n, h, w, self.parameters_per_element(), -1))

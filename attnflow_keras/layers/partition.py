@@ -9,9 +9,9 @@ Tensor = Any
 
 
 class HalfSplit:
-    """The second half of the channels is kept, the first is moved (mAR-SCF's convention).
+    """The first half of the channels is transformed, the second is the identity part (mAR-SCF).
 
-    With an odd number of channels the moved half is the smaller one.
+    With an odd number of channels the transformed half is the smaller one.
     """
 
     def __init__(self, channels: int) -> None:
@@ -19,20 +19,20 @@ class HalfSplit:
             raise ValueError(
                 f"a coupling on channel halves needs at least 2 channels; got {channels}"
             )
-        self.moved_channels = channels // 2
-        self.kept_channels = channels - self.moved_channels
+        self.transformed_channels = channels // 2
+        self.identity_channels = channels - self.transformed_channels
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``(kept, moved)``."""
-        return x[..., self.moved_channels :], x[..., : self.moved_channels]
+        """``(identity, transformed)``."""
+        return x[..., self.transformed_channels :], x[..., : self.transformed_channels]
 
-    def join(self, kept: Tensor, moved: Tensor) -> Tensor:
+    def join(self, identity: Tensor, transformed: Tensor) -> Tensor:
         """Undo :meth:`split`."""
-        return ops.concatenate([moved, kept], axis=-1)
+        return ops.concatenate([transformed, identity], axis=-1)
 
 
 class MaskSplit:
-    """Elements where the mask is 1 are kept, the others moved; both parts keep the full shape.
+    """The identity part is where the mask is 1; both parts have the full shape.
 
     Args:
         mask: ``(h, w, c)`` of 0 and 1.
@@ -40,13 +40,13 @@ class MaskSplit:
 
     def __init__(self, mask: np.ndarray) -> None:
         self.mask = mask
-        self.kept_channels = self.moved_channels = mask.shape[-1]
+        self.identity_channels = self.transformed_channels = mask.shape[-1]
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``(kept, moved)``, each zero where the other is not."""
+        """``(identity, transformed)``, each zero where the other is not."""
         mask = ops.cast(self.mask, x.dtype)
         return x * mask, x * (1.0 - mask)
 
-    def join(self, kept: Tensor, moved: Tensor) -> Tensor:
+    def join(self, identity: Tensor, transformed: Tensor) -> Tensor:
         """Undo :meth:`split`."""
-        return kept + moved
+        return identity + transformed

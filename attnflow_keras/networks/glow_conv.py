@@ -69,10 +69,10 @@ class GlowConvNet(Conditioner):
 
     def call(self, x: Tensor) -> Tensor:
         if self.condition_channels:
-            kept = x[..., : -self.condition_channels]
+            identity = x[..., : -self.condition_channels]
             condition = x[..., -self.condition_channels :]
             condition = self.condition_1(self.condition_0(condition))
-            x = ops.concatenate([kept, condition], axis=-1)
+            x = ops.concatenate([identity, condition], axis=-1)
         return self.conv_out(self.conv_1(self.conv_0(x)))
 
     def get_config(self) -> dict[str, Any]:

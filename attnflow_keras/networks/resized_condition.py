@@ -17,8 +17,9 @@ BRANCH_WIDTH = 16
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class ResizedConditionNet(Conditioner):
-    """:class:`ActNormConvNet` of the kept part and a branch of the condition, then tanh (C-Glow,
-    arXiv:1905.13288).
+    """:class:`ActNormConvNet` of the identity part and a branch of the condition, then tanh.
+
+    Source: C-Glow, arXiv:1905.13288.
 
     The last ``condition_channels`` of the input are the condition, squeezed to the size of the
     map. The branch spreads it out, then takes ``conv3x3, ReLU``, a convolution whose kernel and
@@ -57,13 +58,13 @@ class ResizedConditionNet(Conditioner):
         self.factor = factor
 
     def build_network(self, shape: Any) -> None:
-        kept = int(shape[-1] or 0) - self.condition_channels
+        identity = int(shape[-1] or 0) - self.condition_channels
         channels = self.condition_channels // self.factor**2
         self.branch: list[keras.layers.Layer] = []
         for filters, kernel, stride in (
             (BRANCH_WIDTH, 3, 1),
-            (kept, self.factor, self.factor),
-            (kept, 3, 1),
+            (identity, self.factor, self.factor),
+            (identity, 3, 1),
         ):
             conv = conv2d(
                 filters,
@@ -80,7 +81,7 @@ class ResizedConditionNet(Conditioner):
         self.main = ActNormConvNet(
             self.width, out_channels=self.out_channels, dtype=self.dtype_policy, name="main"
         )
-        self.main.build((*shape[:3], 2 * kept))
+        self.main.build((*shape[:3], 2 * identity))
 
     def call(self, x: Tensor) -> Tensor:
         return ops.tanh(self.main(self._joined(x)))
@@ -90,13 +91,13 @@ class ResizedConditionNet(Conditioner):
         self.main.adapt(self._joined(x))
 
     def _joined(self, x: Tensor) -> Tensor:
-        kept = x[..., : -self.condition_channels]
+        identity = x[..., : -self.condition_channels]
         condition = x[..., -self.condition_channels :]
         if self.factor > 1:
             condition = Squeeze(self.factor).inverse_and_log_det(condition)[0]
         for conv in self.branch:
             condition = conv(condition)
-        return ops.concatenate([ops.cast(kept, condition.dtype), condition], axis=-1)
+        return ops.concatenate([ops.cast(identity, condition.dtype), condition], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {
