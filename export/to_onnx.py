@@ -56,7 +56,7 @@ def onnx(
         precision: ``"float32"``, or ``"float16"``, which has half precision in the conditioner
             networks only: log_prob stays within 0.01 bits per dimension, latents and samples
             move further.
-        progress: called with a word for each stage.
+        progress: called with the name of each stage.
 
     Returns:
         Differences from Keras, see ``export.fixtures.compare``.

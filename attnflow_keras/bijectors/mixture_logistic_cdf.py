@@ -233,7 +233,7 @@ def _newton(
 ) -> Tensor:
     """Where an increasing function has a value: Newton's method inside a shrinking bracket.
 
-    It ends when no element moves by more than the tolerance times the larger of its absolute
+    It stops when no element changes by more than the tolerance times the larger of its absolute
     value and ``unit``, or after the given steps.
     """
 

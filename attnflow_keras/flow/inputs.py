@@ -1,4 +1,4 @@
-"""Check and sort what users hand to a flow."""
+"""Check and sort the inputs of a flow."""
 
 from typing import Any
 

@@ -96,7 +96,7 @@ class ConditionedLayer(ConditionerLayer):
 
 
 def bound_inputs(layers: list[FlowLayer | None], bound: float | None) -> None:
-    """Give every layer with an ``input_bound``, inside chains too, this one if it has none."""
+    """Set this ``input_bound`` on every layer that has none, also inside chains."""
     for owner in layers:
         for layer in () if owner is None else owner._flatten_layers():
             if getattr(layer, "input_bound", bound) is None:

@@ -132,8 +132,8 @@ class FlowLayer(keras.layers.Layer):
         return [self.bijector(condition)] if overridden else []
 
     def statistics(self, x: Tensor, condition: Tensor | None = None) -> dict[str, Any]:
-        """What the layer's bijectors say of themselves for an input, see
-        ``FlowBijector.statistics``; the worst where there are several. Only in eager mode.
+        """Statistics of the layer's bijectors for an input, see ``FlowBijector.statistics``; the
+        worst where there are several. Only in eager mode.
 
         Args:
             x: input of the forward map, ``(batch, height, width, channels)``.

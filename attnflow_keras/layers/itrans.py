@@ -36,8 +36,8 @@ class ITransAttention(Coupling):
     With ``x1 = M h`` the identity part, tokens T (the cells of the grid) and, for each head,
     queries and keys from 1x1 convolutions of ``x1`` (paper, equations 4, 5, 8 and 9, corrected):
 
-    * ``A = sigmoid(Q K^T / sqrt(d))`` or softmax of it, ``W = I + gamma A / R`` with R the
-      greatest row sum (N or 1), ``gamma = gmax tanh(g)``;
+    * ``A = sigmoid(Q K^T / sqrt(d))`` or softmax of it, ``W = I + gamma A / R`` with R the maximum
+      row sum (N or 1), ``gamma = gmax tanh(g)``;
     * ``y1 = x1``, ``T(y2) = W T(x2)``; the inverse solves with W;
     * ``log|det| = sum over heads of n_r log|det W_r|``, ``n_r`` the head's feature columns.
 

@@ -59,9 +59,9 @@ class MixtureCoupling(NetworkCoupling):
             float32 between narrow components; costs at most ``-log2(1 - floor)`` bits a
             dimension; of no effect in the paper's form.
         rescale: multiply ``a`` by ``g v / |v|``, a learned factor a channel (mAR-SCF).
-        component_bound: greatest log-scale of the components. Where wide ones meet, F is flat,
-            and the inverse amplifies rounding; of no effect in the paper's form.
-        final_range: least and greatest ``a``, cut there after the soft bound, or None: what the
+        component_bound: maximum log-scale of the components. Where wide ones meet, F is flat, and
+            the inverse amplifies rounding; of no effect in the paper's form.
+        final_range: minimum and maximum ``a``, cut there after the soft bound, or None: what the
             inverse and the map itself amplify; of no effect in the paper's form.
         **kwargs: arguments of :class:`FlowLayer`.
     """
@@ -172,7 +172,7 @@ class MixtureCoupling(NetworkCoupling):
 
 
 def check_component_bound(bound: Any) -> float:
-    """Raise ValueError unless a greatest log-scale is a number above the smallest one."""
+    """Raise ValueError unless a maximum log-scale is a number above the smallest one."""
     return check_number("component_bound", bound, f"({SMALLEST_LOG_SCALE}, inf)")
 
 

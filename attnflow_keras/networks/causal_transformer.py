@@ -94,7 +94,7 @@ class CausalTransformer(keras.layers.Layer):
 
         Args:
             like: a tensor ``(n, width)``.
-            tokens: greatest number of tokens.
+            tokens: maximum number of tokens.
         """
         zero = ops.expand_dims(ops.zeros_like(like), 0)
         return tuple(ops.repeat(zero, tokens, axis=0) for _ in range(2 * self.layers))

@@ -64,7 +64,7 @@ def repeat(
         step: takes the step and the state, a tuple of tensors whose shapes it keeps. The step
             is an integer, or an integer tensor inside a loop of the graph.
         state: the state before the first step.
-        unrolled: greatest count that is unrolled; 0 where a step is large or holds loops itself.
+        unrolled: maximum count that is unrolled; 0 where a step is large or holds loops itself.
 
     Returns:
         The state after the last step.
