@@ -14,8 +14,11 @@ Tensor = Any
 class ConditionShift(FlowLayer):
     """``y = x - c``: what the condition ``c`` predicts is taken off, and the rest modelled.
 
-    >>> x = np.ones((2, 4, 4, 1))
-    >>> y, log_det = ConditionShift(condition_channels=1)(x, condition=x)
+    >>> layer = layers.ConditionShift(condition_channels=1)
+    >>> x = np.ones((2, 4, 4, 1), "float32")
+    >>> y, log_det = layer(x, condition=x)
+    >>> float(np.abs(y).max())
+    0.0
 
     Args:
         **kwargs: arguments of :class:`FlowLayer`; ``condition_channels`` are those of the map.

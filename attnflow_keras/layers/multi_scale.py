@@ -14,7 +14,7 @@ Shape = tuple[int, int, int]
 class Level(NamedTuple):
     """The layers of one level.
 
-    Attributes:
+    Args:
         steps: what the map goes through.
         prior: what the part that leaves the flow here becomes standard normal by; None for a
             level at which all channels go on.
@@ -42,6 +42,14 @@ class MultiScale:
     >>> latents, log_det = walk.encode(np.zeros((2, 4, 4, 3), "float32"))
     >>> tuple(walk.decode(latents).shape)
     (2, 4, 4, 3)
+
+    >>> first = (layers.Squeeze(), priors.GaussianPrior(condition_channels=2))
+    >>> second = (layers.ActNorm(), priors.StandardPrior())
+    >>> walk = layers.MultiScale([first, second])
+    >>> walk.build((4, 4, 1))
+    ((2, 2, 2), (2, 2, 2))
+    >>> latents, log_det = walk.encode(np.ones((3, 4, 4, 1), "float32"))
+    >>> image = walk.decode(latents)
 
     Args:
         levels: ``(steps, prior)`` for each level, from the image to the top.

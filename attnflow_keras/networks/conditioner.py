@@ -15,12 +15,14 @@ class Conditioner(keras.layers.Layer):
     of ``build``; one that draws noise in training, such as dropout, has a ``noise`` argument in
     its ``call`` and says so by :attr:`takes_noise`.
 
-    >>> class Linear(Conditioner):
+    >>> class Linear(networks.Conditioner):
     ...     def build_network(self, shape):
     ...         self.kernel = self.add_weight((shape[-1], self.out_channels), "zeros")
+    ...
     ...     def call(self, x):
     ...         return keras.ops.matmul(x, self.kernel)
-    >>> layer = attnflow_keras.layers.AffineCoupling(Linear())
+    >>> layer = layers.AffineCoupling(Linear())
+    >>> y, log_det = layer(np.ones((2, 4, 4, 6), "float32"))
 
     Args:
         out_channels: channels of the output; the layer sets it before it builds the network.
