@@ -1,7 +1,5 @@
 """flow.clone: the same flow, under another policy or for another size."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -50,14 +48,14 @@ def test_what_is_frozen_stays_frozen_and_what_is_compiled_is_not():
     flow.level_1.trainable = False
     flow.compile("adam", jit_compile=False)
     flow.jit = True
-    flow.origin = json.dumps({"task": "unconditional"})
+    flow.note_origin({"task": "unconditional"})
     assert not flow.clone().is_adapted
     copy = flow.clone()
     assert frozen_ranges(copy) == frozen_ranges(flow) != []
     assert len(copy.trainable_variables) < len(make_tiny_flow().trainable_variables)
     assert not copy.compiled
     assert not copy.jit
-    assert copy.origin == flow.origin
+    assert copy.origin == flow.origin == {"task": "unconditional"}
 
 
 def test_another_policy(tiny_flow, tiny_images):

@@ -68,8 +68,7 @@ class ConfigurationMixin:
                 f"{type(self).__name__} depend; got {image_shape!r}"
             )
         copy.set_weights(weights)
-        if hasattr(self, "origin"):
-            copy.origin = self.origin
+        copy.note_origin(self.origin)  # type: ignore[attr-defined]
         return copy
 
     def get_compile_config(self) -> dict[str, Any]:
