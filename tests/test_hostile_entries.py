@@ -122,6 +122,7 @@ def test_files_that_are_no_regular_files_of_the_folder(stranger, tmp_path, name)
                 {"training": {"seconds": "long"}},
                 {"restoration": {}},
                 {"translation": {"temperatures": []}},
+                {"classification": {"accuracy": 97.0}},
                 {"parameters": 1e400 and "many"},
                 {"bytes": -1},
                 {"description": ["a"]},

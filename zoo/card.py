@@ -155,16 +155,21 @@ SCORES = {
     "lr_psnr": "LR-PSNR",
     "lpips": "LPIPS",
     "segmentation": "accuracy, mean IoU",
+    "accuracy": "accuracy, %",
 }
 
 
 def result_rows(result: dict[str, Any]) -> list[list[str]]:
     """Scores of ``attnflow evaluate`` as rows of cells, the first one with the titles."""
-    rows = list(result["baselines"].items())
-    rows += [(f"temperature {row['temperature']:.1f}", row) for row in result["temperatures"]]
+    rows = list(result.get("baselines", {}).items())
+    sampled = result.get("temperatures", [])
+    rows += [(f"temperature {row['temperature']:.1f}", row) for row in sampled]
     if "average" in result:
         rows.append(("mean of 0.1 to 0.9", result["average"]))
-    known = [key for key in SCORES if key in result["temperatures"][0]]
+    known = [key for key in SCORES if sampled and key in sampled[0]]
+    if "accuracy" in result:
+        known.append("accuracy")
+        rows.append(("class of highest likelihood", {"accuracy": result["accuracy"]}))
     if result.get("real"):
         rows.append(("real photos", {"segmentation": result["real"]}))
     return [
@@ -178,7 +183,7 @@ def result_notes(result: dict[str, Any]) -> list[str]:
     bits = result["bits_per_dim"]
     draws = f", mean of {bits['draws']} draws of noise" if bits["draws"] > 1 else ""
     notes = [f"{bits['value']:.4f} ± {bits['standard_error']:.4f} bits_per_dim{draws}"]
-    if result["diversity"]:
+    if result.get("diversity"):
         spread = result["diversity"]
         notes.append(
             f"{spread['mean']:.2f} grey levels between {spread['samples']} samples at temperature "

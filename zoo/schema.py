@@ -156,6 +156,15 @@ class Result(_Part):
     split: Text
 
 
+class Classification(_Part):
+    """What ``attnflow evaluate`` records of a class-conditional entry."""
+
+    accuracy: Score
+    bits_per_dim: Bits
+    items: Count
+    split: Text
+
+
 class Exactness(_Part):
     """Round trips of extreme images, see ``benchmarks.exactness``."""
 
@@ -198,6 +207,7 @@ class Metadata(_Part):
     exactness: Exactness = ABSENT
     restoration: Result = ABSENT
     translation: Result = ABSENT
+    classification: Classification = ABSENT
 
 
 def check(content: dict[str, Any], kind: type[BaseModel]) -> None:

@@ -2,6 +2,7 @@
 
 import attnflow_keras._backend  # noqa: F401
 from attnflow_keras.metrics.bits_per_dim import evaluate_bits_per_dim
+from attnflow_keras.metrics.classification import evaluate_classification
 from attnflow_keras.metrics.image_quality import lr_psnr, pixel_diversity, psnr, ssim
 from attnflow_keras.metrics.lpips import LPIPS
 from attnflow_keras.metrics.restoration import evaluate_restoration, quality
@@ -13,6 +14,7 @@ __all__ = [
     "Segmenter",
     "class_means",
     "evaluate_bits_per_dim",
+    "evaluate_classification",
     "evaluate_restoration",
     "evaluate_translation",
     "likeness",

@@ -49,7 +49,6 @@ def evaluate_bits_per_dim(
             f"{len(condition)}"
         )
     given = {} if condition is None else {"condition": condition}
-    dims = math.prod(images.shape[1:])
     scores = np.zeros(len(images))
     for draw in range(draws):
         offset = draw * len(images)
@@ -58,6 +57,16 @@ def evaluate_bits_per_dim(
             images, **given, seed=seed + draw, batch_size=batch_size, progress=report
         )
         scores += np.asarray(bits, dtype="float64") / draws
+    return described(scores, images, split, draws)
+
+
+def described(scores: np.ndarray, images: np.ndarray, split: str, draws: int) -> dict[str, Any]:
+    """Bits per dimension of each image, ``(n,)``, as :func:`evaluate_bits_per_dim` gives them.
+
+    Raises:
+        ValueError: a score that is not finite.
+    """
+    dims = math.prod(images.shape[1:])
     bad = np.flatnonzero(~np.isfinite(scores))
     if bad.size:
         raise ValueError(f"the score of image {bad[0]} of {split} is not finite")

@@ -36,7 +36,8 @@ def evaluate_command(
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Folder of their label maps, for label to photo.")
+        Path | None,
+        typer.Option(help="Folder of their label maps, for label to photo; file of their classes."),
     ] = None,
     resize: Resize = False,
     background: Background = None,
@@ -50,7 +51,7 @@ def evaluate_command(
     ] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
     draws: Annotated[
-        int, typer.Option(min=1, help="Draws of dequantization noise, for label to photo.")
+        int, typer.Option(min=1, help="Draws of dequantization noise, but for super-resolution.")
     ] = 5,
     segmenter: Annotated[
         Path | None,
@@ -73,12 +74,13 @@ def evaluate_command(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score an entry for super-resolution or label to photo, on its data set or your images.
+    """Score a conditional entry on its data set or your images.
 
     Super-resolution stands beside bicubic interpolation and the entry's encoder. Label to photo
     stands beside the mean colour of each class, with a pixel classifier that is trained on real
     photos first (minutes; --segmenter keeps it). With --data there are no class means, and no
     classifier but that of --segmenter: your images are not split into some to learn from.
+    A class-conditional entry is scored by the images whose own class it finds the most probable.
     """
     from attnflow_keras.data import is_data_set
 
@@ -101,7 +103,7 @@ def evaluate_command(
     from attnflow_keras.metrics import LPIPS
 
     try:
-        judge = LPIPS() if lpips else None
+        judge = LPIPS() if lpips and task.lpips else None
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}. Or leave it out with --no-lpips") from error
     flow = load_flow(name)

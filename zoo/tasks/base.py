@@ -70,6 +70,7 @@ class Task(abc.ABC):
         result: key of an entry's metadata for what :meth:`evaluate` gives; None where bits per
             dimension are all there is.
         title: heading of that result in cards.
+        lpips: whether that takes LPIPS.
         needs_data_set: what that result lacks for the user's own images.
         pipeline: what the Hugging Face Hub calls it; None for nothing.
 
@@ -85,6 +86,7 @@ class Task(abc.ABC):
     labels: ClassVar[str | None] = None
     result: ClassVar[str | None] = None
     title: ClassVar[str] = ""
+    lpips: ClassVar[bool] = False
     needs_data_set: ClassVar[str] = ""
     pipeline: ClassVar[str | None] = None
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from zoo.tasks.base import Pair, Reading, WithLabels, read_images
+from zoo.tasks.base import Evaluation, Pair, Reading, WithLabels, read_images
 
 
 class ClassConditional(WithLabels):
@@ -11,6 +11,8 @@ class ClassConditional(WithLabels):
 
     name = "class-conditional"
     rank = 3
+    result = "classification"
+    title = "Classification"
     labels = "images need their classes; name a text file with a line for each"
 
     def check(self, config: dict[str, Any]) -> None:
@@ -46,6 +48,16 @@ class ClassConditional(WithLabels):
         from attnflow_keras.data.sources import Classed, WholePictures
 
         return Classed(WholePictures(images, conditions, flip=False))
+
+    def evaluate(self, flow: Any, images: Any, conditions: Any, how: Evaluation) -> dict[str, Any]:
+        """Accuracy of Bayes classification by the likelihoods of the classes."""
+        from attnflow_keras.metrics import evaluate_classification
+
+        classes = flow.get_config()["classes"]
+        with how.working("scoring each class", classes * how.draws * len(images)) as report:
+            return evaluate_classification(
+                flow, images, conditions, classes, how.split, how.draws, how.seed, progress=report
+            )
 
 
 def _kept(data: str, unreadable: Any) -> Any:

@@ -17,6 +17,7 @@ class LabelToPhoto(WithLabels):
     labels = "photos need their label maps; name their folder"
     result = "translation"
     title = "Photos of label maps"
+    lpips = True
     needs_data_set = "no class means, and no classifier but one by --segmenter"
 
     def of_files(self, config: dict[str, Any], data: str, reading: Reading) -> Pair:

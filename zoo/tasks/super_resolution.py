@@ -17,6 +17,7 @@ class SuperResolution(Task):
     pipeline = "image-to-image"
     result = "restoration"
     title = "Restoration"
+    lpips = True
 
     def check(self, config: dict[str, Any]) -> None:
         if "scale" not in config:
