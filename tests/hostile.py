@@ -1,4 +1,4 @@
-"""What tests of strangers' entries share."""
+"""What the tests of untrusted entries share."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Entries that a stranger made: refused in one line, at once, and without taking the machine."""
+"""Entries from an untrusted source: refused in one line, at once, and with bounded resources."""
 
 import json
 import os

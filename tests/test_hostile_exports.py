@@ -1,4 +1,4 @@
-"""Exports from strangers: what their manifests and files may not do."""
+"""Untrusted exports: what their manifests and files may not do."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Weights files that a stranger made: refused before anything of their size is read or built."""
+"""Untrusted weights files: refused before anything of their size is read or built."""
 
 import contextlib
 import random

@@ -1,4 +1,4 @@
-"""Reading what strangers wrote: limits on size, depth, texts and names."""
+"""Reading untrusted files: limits on size, depth, texts and names."""
 
 import json
 import os

@@ -10,6 +10,7 @@ from attnflow_keras.training.callbacks import Checkpoint, read_curve
 from attnflow_keras.training.zero_latent import CHECKPOINT, CURVE
 from tests.conftest import make_tiny_flow
 from tests.test_pretrain import new_flow, source  # noqa: F401
+from zoo.cli.train import make_recipe
 
 
 def recipe(**changes):
@@ -150,3 +151,12 @@ def test_a_compiled_flow_of_an_earlier_version_loads(pairs):
     again = new_flow()
     again.compile_from_config(config)
     assert again.training_settings.zero_latent_weight == 5.0
+
+
+def test_options_win_over_a_recorded_recipe_with_earlier_names():
+    recorded = zoo.info("cattnflow-imap-sr8-bluemarble")["training"]["recipe"]
+    assert make_recipe(recorded, {}, fine_tune=False).zero_latent_steps == 250
+    assert make_recipe(recorded, {}, fine_tune=True).zero_latent_steps == 0
+    given = {"zero_latent_steps": 3}
+    assert make_recipe(recorded, given, fine_tune=False).zero_latent_steps == 3
+    assert make_recipe(recorded, given, fine_tune=True).zero_latent_steps == 3

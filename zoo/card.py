@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from attnflow_keras.core.exactness import EXACT
+from attnflow_keras.core.renamed import with_current_names
 from attnflow_keras.core.wording import counted
 from attnflow_keras.training.recipe import Recipe
 from zoo.tasks import results, tasks
@@ -125,7 +126,7 @@ def _header(metadata: dict[str, Any]) -> list[str]:
 
 def _recipe(training: dict[str, Any]) -> list[str]:
     """The settings of the recipe that are not the defaults, and what they mean."""
-    given = training.get("recipe") or {}
+    given = with_current_names(training.get("recipe") or {})
     rows = [
         f"| {field.name} | {shown(given[field.name])} | {shown(field.metadata['help'])} |"
         for field in dataclasses.fields(Recipe)

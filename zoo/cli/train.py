@@ -202,7 +202,7 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
     """
     if recorded:
         try:
-            Recipe.from_dict(recorded)
+            recorded = Recipe.from_dict(recorded).to_dict()
         except (TypeError, ValueError) as error:
             raise ZooError(f"the entry's recipe does not fit: {error}") from error
     # XLA takes minutes before the first step: only where a recipe or the user asks for it.
