@@ -373,7 +373,7 @@ BAD = {
 SMALL_ONE = np.zeros((4, 4, 3), "uint8")
 PICTURES = np.zeros((2, 16, 16, 3), "uint8")
 BAD_RESTORING = {
-    "missing": (lambda m: m.bits_per_dim(PICTURES), "condition is missing; expected uint8 small"),
+    "missing": (lambda m: m.bits_per_dim(PICTURES), "condition is missing; expected uint8 low"),
     "channels": (
         lambda m: m.sample(condition=np.zeros((1, 4, 4, 1), "uint8")),
         r"condition must be uint8 low-resolution images of shape \(n, .*; got shape \(1, 4, 4, 1\)",
