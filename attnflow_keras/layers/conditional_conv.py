@@ -9,6 +9,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import SampleChannelMatmul
 from attnflow_keras.core.checks import check_choice
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.conditioner import ConditionedLayer
 from attnflow_keras.layers.invertible_conv import LAYOUTS, random_rotation
 from attnflow_keras.networks.conditioner import Conditioner
@@ -21,6 +22,7 @@ LOG_DIAG_BOUND = 2.0
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class ConditionalConv1x1(ConditionedLayer):
     """``y = R L(c) D(c) U(c) x`` at every position, a matrix for each sample (Full-Glow,
     arXiv:2012.05846, section 3.1).
@@ -98,6 +100,3 @@ class ConditionalConv1x1(ConditionedLayer):
             log_diag=soft_clamp(log_diag, LOG_DIAG_BOUND),
             strict_upper=soft_clamp(upper, bound) * ops.transpose(below),
         )
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "layout": self.layout, "seed": self.seed}

@@ -8,6 +8,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.core.checks import check_choice, check_number
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.coupling import Coupling
 from attnflow_keras.layers.masks import MASKS, make_mask
 from attnflow_keras.layers.partition import MaskSplit
@@ -21,6 +22,7 @@ FORMS = ("stable", "paper")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class IMapAttention(Coupling):
     """Scale one half of the map by attention weights computed on the other half.
 
@@ -149,14 +151,3 @@ class IMapAttention(Coupling):
         if self.form == "paper":
             return -ops.softplus(-logit)
         return ops.log(self.floor + (2.0 - 2.0 * self.floor) * ops.sigmoid(logit))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "mask": self.mask,
-            "form": self.form,
-            "pool": self.pool,
-            "floor": self.floor,
-            "bias": self.bias,
-            "seed": self.seed,
-        }

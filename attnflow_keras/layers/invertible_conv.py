@@ -9,6 +9,7 @@ from scipy.linalg import lu
 
 from attnflow_keras.bijectors import ChannelMatmul
 from attnflow_keras.core.checks import check_choice
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.ops.numerics import inverse_soft_clamp, soft_clamp
 
@@ -18,6 +19,7 @@ LOG_DIAG_BOUND = 8.0
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class InvertibleConv1x1(FlowLayer):
     """``y = P L U x`` at every position (Glow, arXiv:1807.03039, section 3.2).
 
@@ -92,14 +94,6 @@ class InvertibleConv1x1(FlowLayer):
             sign=ops.convert_to_tensor(self.sign),
             log_abs_diag=soft_clamp(raw, LOG_DIAG_BOUND),
         )
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "layout": self.layout,
-            "init": self.init,
-            "seed": self.seed,
-        }
 
     def _fixed(self, name: str, value: np.ndarray) -> Any:
         return self._weight(name, value, trainable=False)

@@ -10,6 +10,7 @@ from keras import ops
 from attnflow_keras.bijectors import TokenMixing
 from attnflow_keras.bijectors.token_mixing import to_tokens
 from attnflow_keras.core.checks import check_choice, check_integer
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.coupling import Coupling
 from attnflow_keras.layers.masks import MASKS, make_mask
 from attnflow_keras.layers.partition import MaskSplit
@@ -30,6 +31,7 @@ PAPER_CAVEAT = (
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class ITransAttention(Coupling):
     """Mix the cells of a grid, in one half of the map, by attention computed on the other half.
 
@@ -194,19 +196,6 @@ class ITransAttention(Coupling):
 
     def _cell_mask(self, shape: tuple[int, int, int]) -> np.ndarray:
         return make_mask(self.mask, (*self._cell(shape), shape[-1]), self.seed)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "mask": self.mask,
-            "form": self.form,
-            "heads": self.heads,
-            "combine": self.combine,
-            "expansion": self.expansion,
-            "grid": list(self.grid),
-            "activation": self.activation,
-            "seed": self.seed,
-        }
 
 
 def assign_heads(cell_mask: np.ndarray, heads: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import MixtureLogisticCDF
 from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_number
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.coupling import NetworkCoupling
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.numerics import soft_clamp
@@ -30,6 +31,7 @@ FORMS = ("stable", "paper")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class MixtureCoupling(NetworkCoupling):
     """Coupling by the CDF of a mixture of logistics (Flow++, arXiv:1902.00275; mAR-SCF).
 
@@ -145,18 +147,6 @@ class MixtureCoupling(NetworkCoupling):
             return log_scale
         # One number per channel: v / |v| is its sign.
         return log_scale * self.rescale_gain * _sign(ops.convert_to_tensor(self.rescale_direction))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "components": self.components,
-            "form": self.form,
-            "log_scale_bound": self.log_scale_bound,
-            "floor": self.floor,
-            "rescale": self.rescale,
-            "component_bound": self.component_bound,
-            "final_range": None if self.final_range is None else list(self.final_range),
-        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "MixtureCoupling":

@@ -5,10 +5,12 @@ from typing import Any
 import keras
 
 from attnflow_keras import bijectors
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.flow_layer import FlowLayer
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class Squeeze(FlowLayer):
     """``(h, w, c)`` to ``(h / factor, w / factor, c factor^2)``, channel-major.
 
@@ -51,9 +53,6 @@ class Squeeze(FlowLayer):
     def output_map_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         height, width, channels = shape
         return height // self.factor, width // self.factor, channels * self.factor**2
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")

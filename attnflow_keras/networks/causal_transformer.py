@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.initializers import Normal
 from attnflow_keras.ops import loops
 from attnflow_keras.ops.step_noise import StepNoise, dropped
@@ -16,6 +17,7 @@ HIDDEN = -1e4
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class CausalTransformer(keras.layers.Layer):
     """Pre-norm transformer in which token t sees the tokens up to t, or all.
 
@@ -150,17 +152,6 @@ class CausalTransformer(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "layers": self.layers,
-            "heads": self.heads,
-            "mlp_ratio": self.mlp_ratio,
-            "dropout": self.dropout,
-            "causal": self.causal,
-        }
 
 
 def _gelu(x: Tensor) -> Tensor:

@@ -5,12 +5,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.initializers import Normal
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class ConditionMap(keras.layers.Layer):
     """Residual convolutions from a condition map to one feature vector per token.
 
@@ -82,10 +84,6 @@ class ConditionMap(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], *self.grid, self.width)
-
-    def get_config(self) -> dict[str, Any]:
-        config = {"grid": list(self.grid), "width": self.width, "blocks": self.blocks}
-        return {**super().get_config(), **config}
 
 
 def _patches(x: Tensor, patch: int) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.initializers import fan_in_uniform
 from attnflow_keras.ops import loops
 
@@ -12,6 +13,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class ConvLSTM(keras.layers.Layer):
     """Layers of ``(i, f, g, o) = conv(x) + conv(h)``, ``c = f c + i g``, ``h = o tanh(c)``.
 
@@ -127,12 +129,3 @@ class ConvLSTM(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "depth": self.depth,
-            "kernel_size": self.kernel_size,
-            "dilation": self.dilation,
-        }

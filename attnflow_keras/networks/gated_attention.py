@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.core.checks import check_number
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.networks.weight_norm import WeightNormConv2D
 from attnflow_keras.ops.step_noise import StepNoise, dropped
@@ -15,6 +16,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class GatedAttentionNet(Conditioner):
     """Residual network of gated convolutions and self-attention (Flow++, mAR-SCF).
 
@@ -104,16 +106,6 @@ class GatedAttentionNet(Conditioner):
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         mixed = ops.reshape(mixed, (n, height, width, self.width))
         return _gated(getattr(self, f"attention_gate_{i}")(mixed))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "blocks": self.blocks,
-            "heads": self.heads,
-            "dropout": self.dropout,
-            "out_scale": self.out_scale,
-        }
 
     def _conv(self, name: str, inputs: Any, filters: int, kernel: int, **options: Any) -> None:
         layer = WeightNormConv2D(filters, kernel, dtype=self.dtype_policy, name=name, **options)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.channels_last import conv2d
 
@@ -12,6 +13,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class GatedConvNet(Conditioner):
     """Residual network of gated convolutions.
 
@@ -79,15 +81,6 @@ class GatedConvNet(Conditioner):
             value, gate = ops.split(getattr(self, f"gate_{i}")(ops.silu(inner)), 2, axis=-1)
             h = h + value * ops.sigmoid(gate)
         return self.conv_out(ops.silu(h))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "blocks": self.blocks,
-            "out_kernel": self.out_kernel,
-            "position_bias": self.position_bias,
-        }
 
     def _conv(
         self,

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 from attnflow_keras.ops.channels_last import conv2d
@@ -13,6 +14,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class GlowConvNet(Conditioner):
     """``conv3x3, ReLU, conv1x1, ReLU``, then :class:`ZeroConv2D` (Glow, arXiv:1807.03039).
 
@@ -74,15 +76,6 @@ class GlowConvNet(Conditioner):
             condition = self.condition_1(self.condition_0(condition))
             x = ops.concatenate([identity, condition], axis=-1)
         return self.conv_out(self.conv_1(self.conv_0(x)))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "condition_channels": self.condition_channels,
-            "condition_width": self.condition_width,
-            "pad_value": self.pad_value,
-        }
 
     def _conv(self, filters: int, kernel: int, name: str, channels: int) -> keras.layers.Conv2D:
         conv = conv2d(

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from attnflow_keras.core.checks import is_integer
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.channels_last import conv2d
 
@@ -19,6 +20,7 @@ LEAST_SIDE = 5
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class MapToVectorNet(Conditioner):
     """``(n, h, w, c)`` to ``(n, out_channels)`` (Full-Glow, arXiv:2012.05846, section 3.1).
 
@@ -92,13 +94,6 @@ class MapToVectorNet(Conditioner):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0], self.out_channels)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": list(self.filters),
-            "units": list(self.units),
-        }
 
 
 def _counts(name: str, values: Any) -> tuple[int, ...]:

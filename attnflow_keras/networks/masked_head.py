@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.initializers import Normal
 from attnflow_keras.ops import loops
 
@@ -13,6 +14,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class MaskedHead(keras.layers.Layer):
     """A masked network over the values of a patch (MADE, arXiv:1502.03509).
 
@@ -145,6 +147,3 @@ class MaskedHead(keras.layers.Layer):
 
     def compute_output_shape(self, context_shape: Any, x_shape: Any) -> Any:
         return (*x_shape[:-1], self.values, self.outputs)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "group": self.group, "outputs": self.outputs}

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras.bijectors import Squeeze
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.channels_last import conv2d
@@ -16,6 +17,7 @@ BRANCH_WIDTH = 16
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class ResizedConditionNet(Conditioner):
     """:class:`ActNormConvNet` of the identity part and a branch of the condition, then tanh.
 
@@ -98,11 +100,3 @@ class ResizedConditionNet(Conditioner):
         for conv in self.branch:
             condition = conv(condition)
         return ops.concatenate([ops.cast(identity, condition.dtype), condition], axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "condition_channels": self.condition_channels,
-            "factor": self.factor,
-        }

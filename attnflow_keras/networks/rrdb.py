@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from attnflow_keras.core.checks import check_integer, check_power_of_two
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.ops.channels_last import average_pool, conv2d
 
 Tensor = Any
@@ -16,6 +17,7 @@ SLOPE = 0.2
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class DenseBlock(keras.layers.Layer):
     """Five 3x3 convolutions, each of which sees all maps before it; ``x + 0.2 conv_4(...)``.
 
@@ -43,11 +45,9 @@ class DenseBlock(keras.layers.Layer):
             maps = ops.concatenate([maps, new], axis=-1)
         return x + RESIDUAL * self.conv_4(maps)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "growth": self.growth}
-
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class RRDBNet(keras.layers.Layer):
     """Residual-in-residual dense blocks (ESRGAN, arXiv:1809.00219) on a low-resolution image.
 
@@ -167,16 +167,6 @@ class RRDBNet(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         n, *sides, channels = input_shape
         return (n, *(side and side * self.scale for side in sides), channels)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "features": self.features,
-            "growth": self.growth,
-            "blocks": self.blocks,
-            "stacked": list(self.stacked),
-            "scale": self.scale,
-        }
 
 
 def conv3x3(name: str, input_shape: Any, filters: int, policy: Any) -> keras.layers.Conv2D:

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors import Squeeze
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.channels_last import conv2d
 
@@ -19,6 +20,7 @@ START_BOUND = 0.9
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class StridedVectorNet(Conditioner):
     """``(n, h, w, c)`` to ``(n, out_channels)`` between -1 and 1 (C-Glow, arXiv:1905.13288).
 
@@ -112,12 +114,3 @@ class StridedVectorNet(Conditioner):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0], self.out_channels)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "units": self.units,
-            "factor": self.factor,
-            "last_stddev": self.last_stddev,
-        }

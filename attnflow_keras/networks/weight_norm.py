@@ -7,12 +7,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.initializers import fan_in_uniform
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class WeightNormConv2D(keras.layers.Layer):
     """Convolution with kernel ``gain * v / |v|``, one gain an output channel (arXiv:1602.07868).
 
@@ -82,12 +84,3 @@ class WeightNormConv2D(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "use_bias": self.use_bias,
-            "scale": self.scale,
-        }

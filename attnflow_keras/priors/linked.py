@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras.bijectors import ShiftScale
+from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.networks.zero_conv import ZeroConv2D
 from attnflow_keras.ops.channels_last import conv2d
@@ -55,6 +56,7 @@ class LearnedTopPrior(_TopPrior):
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
 class LinkedPrior(_TopPrior):
     """``z ~ N(leaky_relu(conv5x5(c)), 1)``, for c the latents of another flow at the same level
     (Dual-Glow, arXiv:1908.08074, section 3.2).
@@ -98,6 +100,3 @@ class LinkedPrior(_TopPrior):
             return ShiftScale(-mean, ops.zeros_like(mean))
         top_mean, log_sd = self.mean_and_log_sd()
         return ShiftScale(-mean - top_mean, -log_sd + ops.zeros_like(mean))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "top": self.top}
