@@ -33,11 +33,6 @@ def by_level(name: str, value: Any, levels: int) -> list[Any]:
     return values
 
 
-def plain(value: Any) -> Any:
-    """Tuples as lists, as JSON has them."""
-    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
-
-
 def counts_by_level(name: str, value: Any, levels: int) -> list[int]:
     """One integer of at least 1 a level, from one for all or a list of them."""
     counts = by_level(name, value, levels)

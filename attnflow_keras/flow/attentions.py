@@ -7,7 +7,8 @@ from typing import Any
 
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_choice
-from attnflow_keras.flow.arguments import check_options, plain
+from attnflow_keras.core.recorded import plain
+from attnflow_keras.flow.arguments import check_options
 from attnflow_keras.layers.itrans import valid_grids
 from attnflow_keras.layers.masks import MASKS
 

@@ -95,6 +95,7 @@ class Flow(
         self.seed = check_integer("seed", seed, 0)
         self.input_bound = check_input_bound(input_bound)
         self._settings = TrainingSettings()
+        self._config: dict[str, Any] = {}  # a subclass's own arguments, as JSON has them
         self._compiled = CompiledMethods()
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._zero_latent_error = keras.metrics.Mean(name="zero_latent_error")
@@ -265,4 +266,5 @@ class Flow(
             "preprocess": self.preprocess.to_config(),
             "seed": self.seed,
             "input_bound": self.input_bound,
+            **self._config,
         }

@@ -146,8 +146,5 @@ class CausalFlow(TokenFlow):
             parts[f"block_{i + 1}"] = _Block(**options, **common)
         return self.one_level(parts)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._config}
-
 
 _Block = layers.CausalAttention

@@ -6,7 +6,8 @@ import keras
 
 from attnflow_keras import layers
 from attnflow_keras.bijectors import Squeeze
-from attnflow_keras.flow.arguments import counts_by_level, plain
+from attnflow_keras.core.recorded import plain
+from attnflow_keras.flow.arguments import counts_by_level
 from attnflow_keras.models.glow import check_levels
 from attnflow_keras.models.label_flow import LabelFlow
 from attnflow_keras.networks import ResizedConditionNet, StridedVectorNet
@@ -145,6 +146,3 @@ class CGlow(LabelFlow):
             Squeeze(2 ** (level + 1)).forward_and_log_det(x)[0]
             for level in range(self._config["levels"])
         )
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._config}

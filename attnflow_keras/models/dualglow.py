@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 import keras
 
 from attnflow_keras import layers
-from attnflow_keras.flow.arguments import counts_by_level, plain
+from attnflow_keras.core.recorded import plain
+from attnflow_keras.flow.arguments import counts_by_level
 from attnflow_keras.models.glow import Glow, check_levels, glow_chains
 from attnflow_keras.models.label_flow import SOURCE_SEED, SourcedFlow
 from attnflow_keras.ops.numerics import SCALE_FLOOR, check_scale_floor
@@ -100,6 +101,3 @@ class DualGlow(SourcedFlow):
 
         x = self.label_floats(condition)
         return self.source.multi_scale.encode(x, apply=passing_priors)[0]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._config}

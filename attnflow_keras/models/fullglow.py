@@ -7,10 +7,10 @@ from keras import ops
 
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_choice
+from attnflow_keras.core.recorded import plain
 from attnflow_keras.flow.arguments import (
     check_options,
     counts_by_level,
-    plain,
 )
 from attnflow_keras.flow.attentions import StepAttention, accepts_attention, with_attention
 from attnflow_keras.models.glow import Glow, check_levels
@@ -231,6 +231,3 @@ class FullGlow(SourcedFlow):
 
         self.source.multi_scale.encode(x, apply=at_level)
         return tuple(features)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._config}

@@ -6,10 +6,10 @@ import keras
 
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_choice, check_integer
+from attnflow_keras.core.recorded import plain
 from attnflow_keras.flow.arguments import (
     check_options,
     counts_by_level,
-    plain,
 )
 from attnflow_keras.flow.attentions import StepAttention, accepts_attention, with_attention
 from attnflow_keras.flow.flow import Flow
@@ -106,9 +106,6 @@ class Glow(Flow):
                 prior = (StandardPrior if kept else LearnedTopPrior)(dtype=policy)
             levels.append((chain, prior))
         return levels
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._config}
 
 
 def glow_chains(config: dict[str, Any], seed: int, policy: Any) -> list[layers.Chain]:

@@ -6,11 +6,11 @@ import keras
 
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_choice, check_integer
+from attnflow_keras.core.recorded import plain
 from attnflow_keras.flow.arguments import (
     by_level,
     check_options,
     counts_by_level,
-    plain,
 )
 from attnflow_keras.flow.attentions import StepAttention, accepts_attention, with_attention
 from attnflow_keras.flow.flow import Flow
@@ -241,6 +241,3 @@ class MARFlow(Flow):
         # mAR-SCF: wide kernels on large maps, spread out on the largest.
         shape = {"kernel_size": 3 if last else 5, "dilation": 2 if level == 0 and not last else 1}
         return AutoregressivePrior(**{**common, **shape, **self._config["prior_options"]})
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._config}

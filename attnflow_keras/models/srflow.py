@@ -326,6 +326,6 @@ class SRFlow(AnySize, Flow):
             )
 
     def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), **self._config}
+        config = super().get_config()
         config.pop("preprocess")
         return config

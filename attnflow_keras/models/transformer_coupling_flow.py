@@ -130,9 +130,6 @@ class TransformerCouplingFlow(TokenFlow):
     def _patch_values(self) -> int:
         return self._token_config["patch"] ** 2 * self.float_shape[-1]
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._config}
-
 
 def _kind(pair: int, values: int) -> str:
     if pair == 0:
