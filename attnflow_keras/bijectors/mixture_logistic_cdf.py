@@ -21,6 +21,8 @@ INVERSE_STEPS = 36
 QUICK_STEPS = 15
 QUICK_TOLERANCE = 1e-3
 TINY = 1e-37
+# Points between two quantiles at which F is evaluated at once.
+POINTS = 16
 # Log-density outside of a bin; finite, because graphs may multiply it by 0.
 NOWHERE = -1e30
 # Keeps a Newton step finite where F is flat; the bracket then takes over.
@@ -61,6 +63,9 @@ class MixtureLogisticCDF(FlowBijector):
             grey level that is certain costs a smooth density a quarter of a bit under uniform
             dequantization noise, and a bin nothing.
         bin_width: width of each of them.
+        few: whether x is small, such as one value for each image. The inverse then evaluates F at
+            many points at once, which takes fewer operations than Newton's steps one by one, and
+            ends when it is right to 32 units of rounding instead of 8.
         name: name of the bijector.
     """
 
@@ -75,6 +80,7 @@ class MixtureLogisticCDF(FlowBijector):
         floor_scale: float = 1.0,
         bins: Sequence[float] = (),
         bin_width: float = 1.0,
+        few: bool = False,
         name: str = "mixture_logistic_cdf",
     ) -> None:
         self.log_weights = ops.log_softmax(logits, axis=-2)
@@ -91,7 +97,8 @@ class MixtureLogisticCDF(FlowBijector):
             self.log_scales = ops.concatenate([zero + math.log(floor_scale), log_scales], axis=-2)
         # XLA is fastest with the components where they are. onnxruntime sums over the first
         # axis, and sets x against it, in long runs instead of a few channels at a time.
-        self._axis = 0 if loops.for_onnx() else -2
+        self._few = few
+        self._axis = 0 if loops.for_onnx() and not few else -2
         if self._axis == 0:
             self.log_weights, self.means, self.log_scales = (
                 ops.moveaxis(part, -2, 0)
@@ -169,16 +176,32 @@ class MixtureLogisticCDF(FlowBijector):
             quantiles = self._with(quantiles, ends)
         low = ops.min(quantiles, axis=self._axis)
         high = ops.max(quantiles, axis=self._axis)
+        unit = self._unit
+        rounding = float(np.finfo(keras.backend.standardize_dtype(target.dtype)).eps)
+        exact = self._logit_and_slope
+        if self._few:
+            low, high = self._narrowed(ops.moveaxis(quantiles, -2, 0), target, low, high)
+            shares = np.linspace(0.0, 1.0, POINTS + 2)[1:-1].reshape(-1, 1, 1, 1, 1)
+            points = low + ops.cast(shares, low.dtype) * (high - low)
+            low, high = self._narrowed(points, target, low, high)
+            start = 0.5 * (low + high)
+            return _newton(exact, target, start, low, high, INVERSE_STEPS, 32 * rounding, unit)
         # Sums of plain probabilities cost a third of sums in logarithms. They underflow far in
         # the tails, so the exact form has the last word: it starts from a fresh bracket.
         quick = self._plain_logit_and_slope()
-        unit = self._unit
         start = 0.5 * (low + high)
         x = _newton(quick, target, start, low, high, QUICK_STEPS, QUICK_TOLERANCE, unit)
         x = ops.minimum(ops.maximum(x, low), high)
-        tolerance = 8.0 * float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps)
-        exact = self._logit_and_slope
-        return _newton(exact, target, x, low, high, INVERSE_STEPS, tolerance, unit)
+        return _newton(exact, target, x, low, high, INVERSE_STEPS, 8 * rounding, unit)
+
+    def _narrowed(
+        self, points: Tensor, target: Tensor, low: Tensor, high: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The part of a bracket between those of the points, along the first axis, around x."""
+        below = ops.less(self._logit_and_log_slope(points)[0], target)
+        low = ops.max(ops.where(below, ops.maximum(points, low), low), axis=0)
+        high = ops.min(ops.where(below, high, ops.minimum(points, high)), axis=0)
+        return low, ops.maximum(low, high)
 
     def _logit_and_slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
         logit, log_slope = self._logit_and_log_slope(x)

@@ -93,7 +93,7 @@ def _invert(layer: Any, given: tuple[Tensor, Any], target: Tensor) -> tuple[Tens
     given = (ops.expand_dims(raw, 1), predicted)
     x = ops.expand_dims(ops.expand_dims(target, 1), 1)
     log_dets = []
-    for bijector in reversed(layer.values.bijectors(given)):
+    for bijector in reversed(layer.values.bijectors(given, few=True)):
         x, log_det = bijector.inverse_and_log_det(x)
         log_dets.append(log_det)
     return ops.reshape(x, ops.shape(target)), sum(log_dets)

@@ -74,8 +74,13 @@ class CausalValues:
         up = ops.relu(1.0 - (1.0 - share) / EDGE)
         return ((below + 0.5 + 0.5 * (up - down)) * GREY_LEVEL - 0.5) / spread
 
-    def bijectors(self, given: tuple[Tensor, Any]) -> list[FlowBijector]:
-        """The maps of values ``(n, t, 1, d)`` for parameters ``(n, t, d, outputs)``."""
+    def bijectors(self, given: tuple[Tensor, Any], few: bool = False) -> list[FlowBijector]:
+        """The maps of values ``(n, t, 1, d)`` for parameters ``(n, t, d, outputs)``.
+
+        Args:
+            given: the parameters, and predictions with their units ``(n, t, d)`` or None.
+            few: whether these are few values, see :class:`MixtureLogisticCDF`.
+        """
         raw, predicted = given
         raw = ops.expand_dims(ops.transpose(raw, (0, 1, 3, 2)), 2)
         if self.affine:
@@ -104,6 +109,7 @@ class CausalValues:
                 floor_scale=0.5 * self.spread,
                 bins=[b * GREY_LEVEL - 0.5 for b in self.bins],
                 bin_width=GREY_LEVEL,
+                few=few,
             ),
             LogisticToNormal(),
         ]
