@@ -124,7 +124,7 @@ def test_train_on_own_pictures_resumes_and_writes_an_entry(
     assert entry["training"]["steps"] == 4
     assert entry["derived_from"] == zoo.info(folder)["name"]
     assert entry["training"]["command"] == (
-        f"attnflow train {folder} --data {pictures} --steps 4 --batch-size 8 --steps-per-epoch 2 "
+        f"attnflow train {folder} --data {pictures} --batch-size 8 --steps 4 --steps-per-epoch 2 "
         "--no-jit --fine-tune"
     )
     assert entry["training"]["recipe"]["batch_size"] == 8
