@@ -157,7 +157,7 @@ def test_train_on_own_pictures_resumes_and_writes_an_entry(
 
 def test_train_options(folder, pictures, tmp_path, tiny_images):
     out = tmp_path / "run"
-    options = ["--precision", "mixed_bfloat16", "--patience", 5, "--augment", "shift_flip"]
+    options = ["--augment", "shift_flip", "--patience", 5, "--precision", "mixed_bfloat16"]
     # The last epoch is a short one.
     steps = ["--steps", 3, "--steps-per-epoch", 2, "--batch-size", 8, "--no-jit"]
     steps += ["--validation-images", 4]
