@@ -1,24 +1,40 @@
 """The contract of every layer in the table, against autodiff."""
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from attnflow_keras.layers import FlowLayer
+from attnflow_keras.layers import CausalAttention, FlowLayer
 from tests.helpers import batch, differences_log_det, fresh, jacobian_log_det, perturb
 from tests.layer_table import LAYERS, PAPER_FORMS, SEQUENTIAL, build
 
 NAMES = sorted(LAYERS)
 
 
+@cache
 def prepared(name, dtype="float64"):
+    """The layer, two inputs and their condition; made once, so no test changes them."""
     layer, shape, channels = build(name, dtype)
     perturb(layer, 0.1 if name in SEQUENTIAL else 0.3)
     x = batch(shape, dtype="float64" if dtype == "float64" else "float32")
     sides = layer.condition_sides(shape[:2])
     condition = batch((*sides, channels), seed=2).astype(x.dtype) if channels else None
     return layer, x, condition
+
+
+@cache
+def inverse_of(layer):
+    """The inverse of tensors with a condition or None, and its log-determinant."""
+
+    def inverse(y, condition=None):
+        return layer(y, condition=condition, inverse=True)
+
+    # From token to token it is thousands of operations so small that a call outlasts each.
+    sequential = isinstance(layer, CausalAttention)
+    return tf.function(inverse, reduce_retracing=True) if sequential else inverse
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,11 +50,11 @@ def test_log_det_is_that_of_the_jacobian(name):
 def test_inverse_log_det_is_that_of_the_inverse_jacobian(name):
     layer, x, condition = prepared(name)
     y = fresh(layer(x, condition=condition)[0])
-    _, log_det = layer(y, condition=condition, inverse=True)
+    _, log_det = inverse_of(layer)(y, condition)
 
     def inverse(v, rows=slice(None)):
         own = None if condition is None else condition[rows]
-        return layer(v, condition=own, inverse=True)[0]
+        return inverse_of(layer)(v, own)[0]
 
     # Autodiff would take thousands of small operations for each row of a sequential inverse.
     jacobian = differences_log_det if name in SEQUENTIAL else jacobian_log_det
@@ -50,13 +66,13 @@ def test_inverse_log_det_is_that_of_the_inverse_jacobian(name):
 def test_round_trips_in_both_directions(name):
     layer, x, condition = prepared(name)
     y, forward = layer(x, condition=condition)
-    back, inverse = layer(fresh(y), condition=condition, inverse=True)
+    back, inverse = inverse_of(layer)(fresh(y), condition)
     np.testing.assert_allclose(back, x, atol=1e-9)
     np.testing.assert_allclose(inverse, -np.asarray(forward), atol=1e-7)
     there, _ = layer(fresh(back), condition=condition)
     np.testing.assert_allclose(there, y, atol=1e-8)
     target = batch(tuple(y.shape[1:]), seed=5)
-    source, _ = layer(fresh(target), condition=condition, inverse=True)
+    source, _ = inverse_of(layer)(fresh(target), condition)
     again, _ = layer(fresh(source), condition=condition)
     np.testing.assert_allclose(again, target, atol=1e-8)
 
@@ -67,7 +83,7 @@ def test_extreme_inputs_stay_finite_and_invertible(name):
     # All values near 0 lie on the edge of a grey level.
     for scale in (30.0, 1e3) if name == "causal_levels" else (1e-6, 30.0, 1e3):
         y, log_det = layer(scale * x, condition=condition)
-        back, inverse = layer(fresh(y), condition=condition, inverse=True)
+        back, inverse = inverse_of(layer)(fresh(y), condition)
         for value in (y, log_det, back, inverse):
             assert np.isfinite(value).all()
         # Where the map is nearly flat, float32 holds y but not x: then y must come back.
@@ -102,7 +118,7 @@ def test_config_and_weights_round_trip(name, tmp_path):
     y2, log_det2 = copy(x, condition=condition)
     np.testing.assert_array_equal(y, y2)
     np.testing.assert_array_equal(log_det, log_det2)
-    np.testing.assert_allclose(copy(fresh(y2), condition=condition, inverse=True)[0], x, atol=1e-9)
+    np.testing.assert_allclose(inverse_of(copy)(fresh(y2), condition)[0], x, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -128,12 +144,12 @@ def test_gradients_flow_through_the_inverse(name):
     y = fresh(layer(x, condition=condition)[0])
     with tf.GradientTape() as tape:
         tape.watch(y)
-        back, _ = layer(y, condition=condition, inverse=True)
+        back, _ = inverse_of(layer)(y, condition)
         loss = tf.reduce_sum(back * x)
     direction = batch(tuple(y.shape[1:]), seed=7)
     step = 1e-6
     moved = [
-        float(tf.reduce_sum(layer(y + s * direction, condition=condition, inverse=True)[0] * x))
+        float(tf.reduce_sum(inverse_of(layer)(y + s * direction, condition)[0] * x))
         for s in (step, -step)
     ]
     expected = (moved[0] - moved[1]) / (2 * step)
@@ -147,7 +163,7 @@ def test_policies_keep_the_flow_in_the_variable_dtype(name, policy):
     layer, x, condition = prepared(name, policy)
     y, log_det = layer(x, condition=condition)
     assert y.dtype == log_det.dtype == "float32"
-    back, _ = layer(fresh(y), condition=condition, inverse=True)
+    back, _ = inverse_of(layer)(fresh(y), condition)
     assert back.dtype == "float32"
     # Half precision stays inside the conditioner, which is the same in both directions.
     # The paper's matrices may be too near to singular for float32. A sequential inverse rounds
