@@ -12,6 +12,7 @@ import pytest
 import zoo
 from attnflow_keras.data import mnist_sample
 from attnflow_keras.models import MARFlow
+from tests.helpers import perturb
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +60,31 @@ def tiny_flow(tiny_images):
     flow = make_tiny_flow()
     flow.adapt(tiny_images)
     return flow
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, tiny_images):
+    """A flow, the folder of its ONNX export, and what was measured; not to be changed."""
+    import export
+
+    flow = make_tiny_flow(steps=2)
+    flow.adapt(tiny_images)
+    perturb(flow, 0.05)
+    folder = tmp_path_factory.mktemp("exported") / "onnx"
+    return flow, folder, export.onnx(flow, folder, images=tiny_images)
+
+
+@pytest.fixture(scope="session")
+def small_export(tmp_path_factory, tiny_images):
+    """The folder of the export that is made fastest, of a flow named "tiny"; likewise."""
+    import export
+
+    flow = make_tiny_flow(attention=None, coupling="affine", levels=1, name="tiny")
+    flow.adapt(tiny_images)
+    perturb(flow, 0.05)
+    folder = tmp_path_factory.mktemp("small") / "onnx"
+    export.onnx(flow, folder, images=tiny_images)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,6 @@ from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory, tiny_images):
-    flow = make_tiny_flow(steps=2)
-    flow.adapt(tiny_images)
-    perturb(flow, 0.05)
-    folder = tmp_path_factory.mktemp("export") / "onnx"
-    report = export.onnx(flow, folder, images=tiny_images)
-    return flow, folder, report
-
-
 @pytest.fixture
 def plain_flow(tiny_images):
     """The flow that exports fastest."""

@@ -17,21 +17,12 @@ VALUE = {"name": 'image" } max_batch_size: 9 #', "dtype": "float32", "shape": ["
 BAD_NAMES = ["/tmp/x", "../x", "..", ".", "", ".hidden", 'a"b', "a\nb", "a\\b", "a" * 101, 3]
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory, tiny_images):
-    flow = make_tiny_flow(attention=None, coupling="affine", levels=1, name="tiny")
-    flow.adapt(tiny_images)
-    folder = tmp_path_factory.mktemp("hostile") / "onnx"
-    export.onnx(flow, folder, images=tiny_images)
-    return folder
-
-
 @pytest.fixture
-def copy(sound, tmp_path):
+def copy(small_export, tmp_path):
     """A folder of the same files, to be changed."""
     target = tmp_path / "exports" / "copy"
     target.mkdir(parents=True)
-    for path in sound.iterdir():
+    for path in small_export.iterdir():
         (target / path.name).write_bytes(path.read_bytes())
     return target
 
@@ -213,8 +204,8 @@ def test_a_flow_with_such_a_name_is_not_exported(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_exports_write_fits(sound):
-    content = json.loads((sound / manifest.NAME).read_text())
+def test_what_exports_write_fits(small_export):
+    content = json.loads((small_export / manifest.NAME).read_text())
     manifest_schema.check(content)
     palette = np.zeros((3, 3), int).tolist()
     condition = {"shape": [8, 8], "dtype": "uint8", "classes": 3, "palette": palette}

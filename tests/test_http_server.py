@@ -25,7 +25,6 @@ from examples import http_server
 from examples.http_server import Limits, make_app
 from export.http_connections import settings
 from export.runtime import Session
-from tests.conftest import make_tiny_flow
 from tests.helpers import grey_png, perturb, png_chunk
 from tests.test_flow_errors import ConditionalFlow
 
@@ -69,13 +68,8 @@ def serving(session, limits=LIMITS):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, tiny_images):
-    flow = make_tiny_flow(attention=None, coupling="affine", levels=1, name="tiny")
-    flow.adapt(tiny_images)
-    perturb(flow, 0.05)
-    folder = tmp_path_factory.mktemp("http") / "onnx"
-    export.onnx(flow, folder, images=tiny_images)
-    return folder
+def folder(small_export):
+    return small_export
 
 
 @pytest.fixture(scope="module")

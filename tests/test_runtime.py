@@ -17,21 +17,10 @@ import export
 from export import manifest, timing
 from export.arguments import converted
 from export.runtime import Session, choose_providers
-from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
 from tests.test_flow_errors import CONDITION, IMAGES, ConditionalFlow
 
 X = np.zeros((2, 8, 8, 1), "float32")
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory, tiny_images):
-    flow = make_tiny_flow()
-    flow.adapt(tiny_images)
-    perturb(flow, 0.05)
-    folder = tmp_path_factory.mktemp("runtime") / "onnx"
-    export.onnx(flow, folder, images=tiny_images)
-    return flow, folder
 
 
 @pytest.fixture
@@ -50,7 +39,7 @@ def copy(exported, tmp_path):
 
 
 def test_the_manifest_says_what_a_program_needs(exported):
-    flow, folder = exported
+    flow, folder, _ = exported
     content = json.loads((folder / "manifest.json").read_text())
     assert content["format"] == 1
     assert content["image"]["shape"] == [8, 8, 1]
