@@ -8,6 +8,10 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
+import zoo
+from attnflow_keras.data import bluemarble_sample
+from attnflow_keras.data.odd import odd_condition, odd_images
+
 
 def perturb(layer, scale=0.3, seed=0):
     """Move every trainable weight away from its start, where many terms vanish."""
@@ -72,6 +76,24 @@ def check_entry(folder):
     rows = (folder / "curve.csv").read_text().splitlines()
     assert int(rows[-1].split(",")[1]) == training["steps"]
     return metadata
+
+
+def check_odd_images(name, flow):
+    """Extreme images come back from an entry's flow where its card says so."""
+    info = zoo.info(name)
+    recorded = info["exactness"]["grey_levels"]
+    pictures = odd_images(flow.image_shape)
+    assert set(recorded) == set(pictures)
+    exact = np.stack([pictures[key] for key, error in recorded.items() if error < 0.5])
+    inexact = {key for key, error in recorded.items() if not error < 0.5}
+    # Pixels that alternate between saturated complementary colours.
+    alternating = {"red and cyan", "green and magenta"}
+    assert inexact <= (alternating if name == "cattnflow-itrans-landcover-bluemarble" else set())
+    labels = None
+    if info["dataset"] == "bluemarble_landcover":
+        labels = bluemarble_sample()[1]
+    given = odd_condition(flow, exact, labels)
+    flow.encode(flow.dequantize(exact, center=True), given, check=True)
 
 
 def png_chunk(kind, content):

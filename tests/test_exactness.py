@@ -9,13 +9,15 @@ import pytest
 import zoo
 from attnflow_keras import models
 from attnflow_keras.core.exactness import level_errors, require_exact
-from attnflow_keras.data import bluemarble_sample
 from attnflow_keras.data.odd import odd_condition, odd_images
 from attnflow_keras.layers.mixture_coupling import UNSTATED
 from attnflow_keras.models import Glow, MARFlow
 from attnflow_keras.ops.numerics import INPUT_BOUND
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
+from tests.test_pretrained import PRETRAINED as UNCONDITIONAL
+from tests.test_pretrained_restorers import PRETRAINED as RESTORERS
+from tests.test_pretrained_translators import PRETRAINED as TRANSLATORS
 from zoo.card import render
 from zoo.registry import PRESETS
 
@@ -133,24 +135,9 @@ MEASURED = [name for name in zoo.list(pretrained=True) if "exactness" in zoo.inf
 
 def test_entries_are_measured():
     assert {"attnflow-imap-mnist", "attnflow-itrans-mnist", "glow-bluemarble"} <= set(MEASURED)
-
-
-@pytest.mark.parametrize("name", MEASURED)
-def test_odd_pictures_come_back_where_the_card_says_so(name):
-    flow, info = zoo.load(name), zoo.info(name)
-    recorded = info["exactness"]["grey_levels"]
-    pictures = odd_images(flow.image_shape)
-    assert set(recorded) == set(pictures)
-    exact = np.stack([pictures[key] for key, error in recorded.items() if error < 0.5])
-    inexact = {key for key, error in recorded.items() if not error < 0.5}
-    # Pixels that alternate between saturated complementary colours.
-    alternating = {"red and cyan", "green and magenta"}
-    assert inexact <= (alternating if name == "cattnflow-itrans-landcover-bluemarble" else set())
-    labels = None
-    if info["dataset"] == "bluemarble_landcover":
-        labels = bluemarble_sample()[1]
-    given = odd_condition(flow, exact, labels)
-    flow.encode(flow.dequantize(exact, center=True), given, check=True)
+    # Each in its own file, with the flow that the other tests of it have loaded.
+    tested = {*UNCONDITIONAL, *RESTORERS, *TRANSLATORS}
+    assert set(MEASURED) <= tested
 
 
 def test_a_card_says_where_an_entry_is_exact():

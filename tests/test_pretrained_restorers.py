@@ -6,7 +6,7 @@ import pytest
 import zoo
 from attnflow_keras.data import bluemarble_sample, downscale, upscale
 from attnflow_keras.metrics import lr_psnr, pixel_diversity, psnr
-from tests.helpers import check_entry
+from tests.helpers import check_entry, check_odd_images
 from zoo.registry import PRESETS
 
 PRETRAINED = zoo.list(pretrained=True, task="super-resolution")
@@ -74,6 +74,11 @@ def test_samples_of_one_picture_differ(flow):
     assert pixel_diversity(drawn[None])[0] > 2
     again = flow.sample(8, SMALL[5:6], temperature=0.9, seed=0)
     np.testing.assert_array_equal(drawn, again)
+
+
+def test_odd_images_come_back_where_the_card_says_so(name, flow):
+    if "exactness" in zoo.info(name):
+        check_odd_images(name, flow)
 
 
 def test_decode_returns_every_pixel(flow):

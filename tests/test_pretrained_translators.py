@@ -7,7 +7,7 @@ import zoo
 from attnflow_keras.data import bluemarble_sample
 from attnflow_keras.data.bluemarble import ICE, WATER
 from attnflow_keras.metrics import pixel_diversity
-from tests.helpers import check_entry
+from tests.helpers import check_entry, check_odd_images
 from zoo.registry import PRESETS
 
 PRETRAINED = zoo.list(pretrained=True, task="label-to-photo")
@@ -78,6 +78,11 @@ def test_samples_of_one_label_map_differ(flow):
     assert pixel_diversity(drawn[None])[0] > 2
     again = flow.sample(8, CLASSES[5:6], temperature=0.9, seed=0)
     np.testing.assert_array_equal(drawn, again)
+
+
+def test_odd_images_come_back_where_the_card_says_so(name, flow):
+    if "exactness" in zoo.info(name):
+        check_odd_images(name, flow)
 
 
 def test_decode_returns_every_pixel(flow):
