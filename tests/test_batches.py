@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import make_tiny_flow
+from tests.model_table import make_dualglow
 from tests.test_flow_errors import CONDITION, IMAGES, ConditionalFlow
-from tests.test_label_flows import make_dualglow, pairs
+from tests.test_label_flows import pairs
 
 WITHIN = r"images: float images must lie in \[-0.5, 0.5\]; got values from 0 to 1"
 CLASSES = r"condition must hold classes 0 to 2; got -?\d+ to \d+"

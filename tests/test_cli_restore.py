@@ -19,7 +19,7 @@ from attnflow_keras.data import (
 )
 from export.runtime import Session
 from tests.helpers import perturb
-from tests.test_srflow import make_srflow
+from tests.model_table import make_srflow
 from zoo.cli.app import app
 from zoo.folder import update_metadata
 

@@ -15,9 +15,9 @@ import zoo
 from attnflow_keras.data import downscale, load_picture, save_image
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
+from tests.model_table import make_fullglow, make_srflow
 from tests.test_cli_translate import COLOURS, save_entry
-from tests.test_label_flows import make_fullglow, pairs
-from tests.test_srflow import make_srflow
+from tests.test_label_flows import pairs
 from zoo.cli.app import app
 from zoo.cli.results import FORMATS, Results, counted
 

@@ -15,7 +15,8 @@ from attnflow_keras.data import load_picture, save_image
 from attnflow_keras.data.bluemarble import IGBP_PALETTE
 from export.runtime import Session
 from tests.helpers import perturb
-from tests.test_label_flows import PALETTE, make_cglow, make_dualglow, make_fullglow, pairs
+from tests.model_table import PALETTE, make_cglow, make_dualglow, make_fullglow
+from tests.test_label_flows import pairs
 from zoo.cli.app import app
 
 runner = CliRunner()

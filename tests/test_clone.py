@@ -7,40 +7,12 @@ from attnflow_keras.flow.frozen import frozen_ranges
 from attnflow_keras.models import Glow
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
-from tests.test_causal_flow import make as make_causal
-from tests.test_label_flows import make_cglow, make_dualglow, make_fullglow
-from tests.test_srflow import make_srflow
+from tests.model_table import make_srflow
 
 
 def equal_weights(a, b):
     pairs = zip(a.weights, b.weights, strict=True)
     return all(np.array_equal(np.asarray(v), np.asarray(w)) for v, w in pairs)
-
-
-MODELS = {
-    "marflow": make_tiny_flow,
-    "glow": lambda: Glow((8, 8, 1), levels=2, steps=1, width=4),
-    "srflow": make_srflow,
-    "fullglow": make_fullglow,
-    "cglow": make_cglow,
-    "dualglow": make_dualglow,
-    "causal": lambda: make_causal("palette")[0],
-}
-
-
-@pytest.mark.parametrize("kind", MODELS)
-def test_a_clone_has_copies_of_the_weights(kind):
-    flow = perturb(MODELS[kind](), 0.05)
-    flow.adapted.assign(1)
-    copy = flow.clone()
-    assert type(copy) is type(flow)
-    assert copy.get_config() == flow.get_config()
-    assert copy.is_adapted
-    assert equal_weights(copy, flow)
-    before = flow.get_weights()
-    perturb(copy, 0.05)
-    for now, then in zip(flow.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(now, then)
 
 
 def test_what_is_frozen_stays_frozen_and_what_is_compiled_is_not():
@@ -73,7 +45,7 @@ def test_another_policy(tiny_flow, tiny_images):
 
 
 def test_another_size_where_no_weight_depends_on_it():
-    flow = perturb(MODELS["glow"](), 0.05)
+    flow = perturb(Glow((8, 8, 1), levels=2, steps=1, width=4), 0.05)
     large = flow.clone(image_shape=(12, 16, 1))
     assert large.image_shape == (12, 16, 1)
     assert equal_weights(large, flow)

@@ -5,40 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attnflow_keras.core import noise
 from tests.conftest import make_tiny_flow
-from tests.helpers import jacobian_log_det, perturb
-
-
-def flat(latents):
-    return np.concatenate([np.asarray(z).reshape(len(z), -1) for z in latents], axis=1)
-
-
-def test_decode_is_the_exact_inverse_of_encode(tiny_flow, tiny_images):
-    x = tiny_flow.dequantize(tiny_images)
-    latents, log_det = tiny_flow.encode(x)
-    assert tuple(z.shape[1:] for z in latents) == tiny_flow.latent_shapes
-    assert log_det.shape == (256,)
-    back = np.asarray(tiny_flow.decode([np.array(z) for z in latents]))
-    np.testing.assert_allclose(back, x, atol=1e-4)
-    centered = tiny_flow.dequantize(tiny_images, center=True)
-    codes = [np.array(z) for z in tiny_flow.encode(centered)[0]]
-    np.testing.assert_array_equal(tiny_flow.to_uint8(tiny_flow.decode(codes)), tiny_images)
-
-
-def test_encode_is_the_exact_inverse_of_decode(tiny_flow):
-    latents = noise.normal_latents(noise.generator(0, 1), 8, tiny_flow.latent_shapes)
-    x = np.asarray(tiny_flow.decode(latents))
-    again, _ = tiny_flow.encode(x)
-    np.testing.assert_allclose(flat(again), flat(latents), atol=2e-3)
-
-
-def test_log_prob_is_log_det_plus_the_standard_normal(tiny_flow, tiny_images):
-    x = tiny_flow.dequantize(tiny_images[:8])
-    latents, log_det = tiny_flow.encode(x)
-    z = flat(latents).astype("float64")
-    expected = np.asarray(log_det) - 0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1)
-    np.testing.assert_allclose(tiny_flow.log_prob(x), expected, rtol=1e-5)
+from tests.helpers import perturb
 
 
 def test_density_integrates_to_one():
@@ -57,7 +25,7 @@ def test_density_integrates_to_one():
     assert abs(ratio.mean() - 1) < 4 * error
 
 
-@pytest.mark.parametrize("policy", ["float64", "float32", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["float64", "mixed_float16"])
 def test_policies_predict_equals_log_prob(policy, tiny_images):
     flow = make_tiny_flow(dtype=policy)
     flow.adapt(tiny_images)
@@ -71,18 +39,6 @@ def test_policies_predict_equals_log_prob(policy, tiny_images):
     np.testing.assert_allclose(flow.predict(x, verbose=0), flow.log_prob(x), rtol=1e-5, atol=1e-3)
     codes = [np.array(z) for z in flow.encode(x)[0]]
     np.testing.assert_allclose(flow.decode(codes), x, atol=1e-3)
-
-
-def test_jacobian_of_a_whole_tiny_flow():
-    flow = perturb(make_tiny_flow(attention="itrans", dtype="float64"), 0.1)
-    x = 0.3 * np.random.default_rng(0).normal(size=(1, 8, 8, 1))
-
-    def latents(v):
-        parts = flow.traced_encode(v)[0]
-        return tf.concat([tf.reshape(z, (1, -1)) for z in parts], axis=1)
-
-    expected = jacobian_log_det(latents, x)
-    np.testing.assert_allclose(flow.encode(x)[1], expected, rtol=1e-8)
 
 
 def test_xla_agrees(tiny_flow, tiny_images):
@@ -152,35 +108,6 @@ def test_as_distribution_checks_its_value(tiny_flow, tiny_images):
 
 def fresh_copy(x):
     return tf.constant(np.array(x))
-
-
-def test_parameters_are_the_trainable_variables(tiny_flow):
-    names = [v.path for v in tiny_flow.non_trainable_variables]
-    assert any(name.endswith("adapted") for name in names)
-    assert all(name.rsplit("/", 1)[-1] in ("adapted", "permutation", "sign") for name in names)
-
-
-@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
-def test_save_and_load_give_the_same_flow(tiny_flow, tiny_images, tmp_path, suffix):
-    perturb(tiny_flow, 0.05)
-    expected = np.asarray(tiny_flow.log_prob(tiny_images[:8]))
-    samples = tiny_flow.sample(3, seed=0)
-    path = tmp_path / f"flow{suffix}"
-    if suffix == ".keras":
-        tiny_flow.save(path)
-        loaded = keras.saving.load_model(path)
-    else:
-        tiny_flow.save_weights(path)
-        loaded = make_tiny_flow()
-        loaded.load_weights(path)
-    assert loaded.is_adapted
-    np.testing.assert_array_equal(loaded.log_prob(tiny_images[:8]), expected)
-    np.testing.assert_array_equal(loaded.sample(3, seed=0), samples)
-    np.testing.assert_allclose(
-        loaded.decode([np.array(z) for z in loaded.encode(loaded.dequantize(tiny_images[:4]))[0]]),
-        loaded.dequantize(tiny_images[:4]),
-        atol=1e-4,
-    )
 
 
 def test_a_compiled_flow_goes_on_training_after_loading(tiny_flow, tiny_images, tmp_path):

@@ -11,7 +11,7 @@ from attnflow_keras.training import Recipe, train
 from attnflow_keras.training.callbacks import Checkpoint
 from attnflow_keras.training.pretrain import CHECKPOINT, CURVE, pretrain
 from tests.conftest import make_tiny_flow
-from tests.test_srflow import make_srflow
+from tests.model_table import make_srflow
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ import tensorflow as tf
 import zoo
 from attnflow_keras.flow.training_settings import TrainingSettings
 from tests.conftest import make_tiny_flow
+from tests.model_table import make_srflow
 from tests.test_flow_errors import ConditionalFlow
-from tests.test_label_flows import make_cglow, make_dualglow, make_fullglow
-from tests.test_srflow import make_srflow
 
 
 @pytest.fixture
@@ -65,29 +64,6 @@ def test_whole_flow_frozen(tmp_path):
     flow.trainable = False
     zoo.save(flow, tmp_path / "entry")
     assert not zoo.load(tmp_path / "entry", weights=False).trainable_variables
-
-
-@pytest.mark.parametrize(
-    "make", [make_tiny_flow, make_srflow, make_fullglow, make_cglow, make_dualglow]
-)
-def test_flows_are_channels_last_whatever_keras_says(make):
-    keras.utils.set_random_seed(0)
-    expected = make()
-    keras.config.set_image_data_format("channels_first")
-    try:
-        keras.utils.set_random_seed(0)
-        flow = make()
-        for a, b in zip(expected.get_weights(), flow.get_weights(), strict=True):
-            np.testing.assert_array_equal(a, b)
-        options = {}
-        if flow.conditional:
-            options["condition"] = np.ones((1, *flow.condition_shape), "uint8")
-        drawn = flow.sample(1, seed=0, as_float=True, **options)
-    finally:
-        keras.config.set_image_data_format("channels_last")
-    np.testing.assert_allclose(
-        drawn, expected.sample(1, seed=0, as_float=True, **options), atol=1e-5
-    )
 
 
 def test_keras_own_export(tiny_flow, tiny_images, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from attnflow_keras.core.tiles import ramp, starts
 from tests.helpers import perturb
-from tests.test_srflow import make_srflow
+from tests.model_table import make_srflow
 
 
 @pytest.fixture(scope="module")

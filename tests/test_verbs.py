@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 
 import export
-from attnflow_keras.models import CausalFlow
 from export.runtime import Session
-from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
-from tests.test_causal_flow import PALETTE, SMALL
-from tests.test_srflow import make_srflow
+from tests.model_table import LABELS, PALETTE, make_causal, make_coupling, make_srflow
 
 RNG = np.random.default_rng(0)
 COLOURS = np.array(PALETTE, "uint8")
@@ -21,22 +18,18 @@ def noise_images(n, *shape):
     return RNG.integers(0, 256, (n, *shape)).astype("uint8")
 
 
-def causal(**arguments):
-    return CausalFlow((4, 4, 3), **{**SMALL, "condition_width": 4, **arguments})
-
-
-# What makes a flow, and conditions of 16 images.
+# What makes a flow, and conditions of 16 images; that without a condition is everybody's.
 KINDS = {
-    "unconditional": (make_tiny_flow, lambda: None),
+    "unconditional": None,
     "super-resolution": (
         lambda: make_srflow(image_shape=(16, 16, 3), split="all"),
         lambda: noise_images(16, 4, 4, 3),
     ),
     "label to photo": (
-        lambda: causal(palette=PALETTE, condition_blocks=1),
+        lambda: make_causal(condition_blocks=1, **LABELS),
         lambda: RNG.integers(0, 3, (16, 4, 4)),
     ),
-    "classes": (lambda: causal(classes=3), lambda: np.arange(16) % 3),
+    "classes": (lambda: make_coupling(couplings=2, classes=3), lambda: np.arange(16) % 3),
 }
 
 
@@ -59,17 +52,16 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def make_pair(tiny_images, tmp_path_factory):
-    made = {}
+def make_pair(tiny_images, tmp_path_factory, exported):
+    flow, folder, _ = exported
+    images = tiny_images[:16]
+    made = {"unconditional": Pair("unconditional", flow, Session(folder, "cpu"), images, None)}
 
     def make(kind):
         if kind not in made:
             flow, condition = KINDS[kind][0](), KINDS[kind][1]()
             images = noise_images(16, *flow.image_shape)
-            if kind == "unconditional":
-                images = tiny_images[:16]
-            data = images if condition is None else {"image": images, "condition": condition}
-            flow.adapt(data)
+            flow.adapt({"image": images, "condition": condition})
             perturb(flow, 0.03)
             folder = tmp_path_factory.mktemp("verbs") / "onnx"
             export.onnx(flow, folder, images=images, condition=condition)
@@ -417,22 +409,22 @@ BAD_RESTORING = {
 }
 
 PHOTOS = np.zeros((2, 4, 4, 3), "uint8")
-LABELS = np.zeros((2, 4, 4), "int64")
+MAPS = np.zeros((2, 4, 4), "int64")
 BAD_TRANSLATING = {
     "missing": (
         lambda m: m.sample(2),
         r"condition is missing; expected classes of shape \(n, 4",
     ),
     "class": (
-        lambda m: m.bits_per_dim(PHOTOS, LABELS + 7),
+        lambda m: m.bits_per_dim(PHOTOS, MAPS + 7),
         "condition must hold classes 0 to 2; got 7 to 7",
     ),
     "size": (
-        lambda m: m.bits_per_dim(PHOTOS, LABELS[:, :2]),
+        lambda m: m.bits_per_dim(PHOTOS, MAPS[:, :2]),
         r"condition must be classes of shape \(n, 4, 4\) or colours .*; got shape \(2, 2, 4\)",
     ),
     "floats": (
-        lambda m: m.sample(condition=LABELS / 2),
+        lambda m: m.sample(condition=MAPS / 2),
         "condition must be integers, classes 0 to 2; got float64",
     ),
     "float colours": (lambda m: m.sample(condition=PHOTOS / 2), "must be uint8; got float64"),
@@ -440,14 +432,14 @@ BAD_TRANSLATING = {
         lambda m: m.sample(condition=PHOTOS + np.uint8(7)),
         r"condition must hold colours of the palette; .* \(7, 7, 7\) at",
     ),
-    "none": (lambda m: m.sample(condition=LABELS[:0]), "condition holds no label map; got shape"),
+    "none": (lambda m: m.sample(condition=MAPS[:0]), "condition holds no label map; got shape"),
     "count": (
-        lambda m: m.transfer(PHOTOS, LABELS, np.concatenate([LABELS, LABELS])),
+        lambda m: m.transfer(PHOTOS, MAPS, np.concatenate([MAPS, MAPS])),
         "condition must be one for each of 2 images, or one; got 4",
     ),
-    "rank": (lambda m: m.translate(LABELS[0, 0]), "label must be one label map"),
-    "translate n": (lambda m: m.translate(LABELS[0], 0), "n must be an integer of at least 1"),
-    "translate class": (lambda m: m.translate(LABELS[0] + 9), "classes 0 to 2; got 9 to 9"),
+    "rank": (lambda m: m.translate(MAPS[0, 0]), "label must be one label map"),
+    "translate n": (lambda m: m.translate(MAPS[0], 0), "n must be an integer of at least 1"),
+    "translate class": (lambda m: m.translate(MAPS[0] + 9), "classes 0 to 2; got 9 to 9"),
     "restore": (lambda m: m.restore(PHOTOS[0]), "restore needs a flow for super-resolution"),
 }
 
