@@ -68,7 +68,7 @@ def test_the_hub_reads_licence_task_data_and_scores():
 def test_what_the_hub_has_no_name_for(tiny_flow, tmp_path):
     stated = {"license": "ask: me\n", "dataset": "/home/me/pictures", "task": "art"}
     data = ModelCard(card(zoo.save(tiny_flow, tmp_path / "own", stated))).data
-    assert (data.license, data.license_name) == ("other", "ask: me\n")
+    assert (data.license, data.license_name) == ("other", "ask-me")
     assert data.datasets is None
     assert data.pipeline_tag is None
 

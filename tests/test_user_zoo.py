@@ -62,7 +62,8 @@ def test_only_registered_classes_are_built(tmp_path):
     zoo.save(Squashed((4, 4, 1), depth=1), tmp_path / "mine")
     models._REGISTERED.clear()
     with pytest.raises(
-        zoo.ZooError, match="MARFlow, SRFlow, or your own by zoo.register_model; got"
+        zoo.ZooError,
+        match="MARFlow, SRFlow, TransformerCouplingFlow, or your own by zoo.register_model; got",
     ):
         zoo.load(tmp_path / "mine")
     for name in ("Flow", "os.system", "tests.test_user_zoo.Squashed", "Model"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import types
@@ -290,8 +291,8 @@ def test_configuration_that_does_not_fit(entry):
     with pytest.raises(ZooError, match="config.json does not fit MARFlow"):
         zoo.load(folder)
     edit(folder / "config.json", **{"class": "os.system"})
-    known = "CGlow, CausalFlow, DualGlow, FullGlow, Glow, MARFlow, SRFlow"
-    with pytest.raises(ZooError, match=f"class must be one of {known}; got 'os.system'"):
+    known = "CGlow, CausalFlow, DualGlow, FullGlow, Glow, MARFlow, SRFlow, TransformerCouplingFlow"
+    with pytest.raises(ZooError, match=f"class must be one of {known}, or .*; got 'os.system'"):
         zoo.load(folder)
 
 
@@ -335,7 +336,7 @@ def test_without_tensorflow_load_says_what_to_install():
         "import zoo; zoo.list(); zoo.load(zoo.list()[0], weights=False)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "pip install 'keras>=" in done.stderr
+    assert re.search("pip install .*'keras>=", done.stderr)
 
 
 def test_the_first_format_loads(tiny_images):

@@ -102,7 +102,7 @@ def _header(metadata: dict[str, Any]) -> list[str]:
     data = ModelCardData(
         model_name=metadata["name"],
         license=licence and licence.lower() if known else "other",
-        license_name=None if known else licence,
+        license_name=None if known else _plain(licence),
         library_name="keras",
         pipeline_tag=pipeline,
         tags=["normalizing-flow", "attnflow-keras"],
@@ -122,6 +122,11 @@ def _header(metadata: dict[str, Any]) -> list[str]:
         or None,
     )
     return ["---", data.to_yaml(), "---"]
+
+
+def _plain(licence: str | None) -> str:
+    """A licence's name as the hub has them: no spaces, no marks."""
+    return re.sub(r"[^\w.-]+", "-", licence or "").strip("-")[:60]
 
 
 def _recipe(training: dict[str, Any]) -> list[str]:
