@@ -59,7 +59,7 @@ def test_values_on_a_device_are_bound_where_they_are(session, exported, tiny_ima
     assert all(isinstance(v, onnxruntime.OrtValue) for v in outputs.values())
     latents = {name: v for name, v in outputs.items() if name.startswith("latent_")}
     back = session.run("decode", latents)["image"]
-    np.testing.assert_allclose(back, x, atol=1e-4)
+    np.testing.assert_allclose(back, x, atol=1e-3)
 
 
 def test_device_arrays_stay_in_place_and_may_be_mixed(session, tiny_images):
