@@ -25,7 +25,7 @@ def test_density_integrates_to_one():
     assert abs(ratio.mean() - 1) < 4 * error
 
 
-@pytest.mark.parametrize("policy", ["float64", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["float64", "float32", "mixed_float16", "mixed_bfloat16"])
 def test_policies_predict_equals_log_prob(policy, tiny_images):
     flow = make_tiny_flow(dtype=policy)
     flow.adapt(tiny_images)

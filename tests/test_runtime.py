@@ -17,10 +17,21 @@ import export
 from export import manifest, timing
 from export.arguments import converted
 from export.runtime import Session, choose_providers
+from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
 from tests.test_flow_errors import CONDITION, IMAGES, ConditionalFlow
 
 X = np.zeros((2, 8, 8, 1), "float32")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, tiny_images):
+    """A flow of one step a level: its round trip is within the tolerances of these tests."""
+    flow = make_tiny_flow()
+    flow.adapt(tiny_images)
+    perturb(flow, 0.05)
+    folder = tmp_path_factory.mktemp("runtime") / "onnx"
+    return flow, folder, export.onnx(flow, folder, images=tiny_images)
 
 
 @pytest.fixture
@@ -59,7 +70,7 @@ def test_values_on_a_device_are_bound_where_they_are(session, exported, tiny_ima
     assert all(isinstance(v, onnxruntime.OrtValue) for v in outputs.values())
     latents = {name: v for name, v in outputs.items() if name.startswith("latent_")}
     back = session.run("decode", latents)["image"]
-    np.testing.assert_allclose(back, x, atol=1e-3)
+    np.testing.assert_allclose(back, x, atol=1e-4)
 
 
 def test_device_arrays_stay_in_place_and_may_be_mixed(session, tiny_images):

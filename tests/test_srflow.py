@@ -213,6 +213,18 @@ def test_the_encoder_restores_by_itself(srflow):
     assert restored.dtype == np.uint8
 
 
+def test_mixed_precision_trains():
+    flow = make_srflow(dtype="mixed_float16", attention="imap")
+    images, conditions = pairs(flow, 16)
+    flow.compile(optimizer=keras.optimizers.Adam(1e-3))
+    data = {"image": images, "condition": conditions}
+    losses = flow.fit(data, batch_size=8, epochs=2, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    np.testing.assert_allclose(
+        flow.predict(data, verbose=0), flow.log_prob(images, condition=conditions), rtol=1e-4
+    )
+
+
 BAD = [
     ({"scale": 3}, "scale must be a power of 2, at least 2; got 3"),
     ({"levels": 4}, "levels must be at most 3 at scale 4; got 4"),
