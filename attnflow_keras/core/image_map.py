@@ -68,6 +68,13 @@ class ImageMap:
         """Log-densities of float images."""
         raise NotImplementedError
 
+    def _guided(self, latents: tuple, condition: Any, guidance: float, batch_size: int) -> Array:
+        """As ``_decode``, with guidance; only some models have it."""
+        raise ValueError(
+            "guidance needs a causal flow that was trained with class_dropout, in Keras; got "
+            f"guidance={guidance} for another model"
+        )
+
     def _condition(self, condition: Any, batch_size: int) -> Any:
         """Features of a raw condition."""
         raise NotImplementedError

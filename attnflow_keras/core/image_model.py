@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.core import arrays, interpolation, noise
-from attnflow_keras.core.checks import check_integer
+from attnflow_keras.core.checks import check_integer, check_number
 from attnflow_keras.core.classification import class_probabilities
 from attnflow_keras.core.completion import complete
 from attnflow_keras.core.conditions import ClassKind, LabelKind, PictureKind
@@ -31,6 +31,7 @@ class ImageModel(ImageMap):
         as_float: bool = False,
         batch_size: int = BATCH_SIZE,
         label: int | None = None,
+        guidance: float | None = None,
     ) -> np.ndarray:
         """Sample images, uint8 ``(n, h, w, c)``; for one seed the same from every subclass.
 
@@ -42,6 +43,10 @@ class ImageModel(ImageMap):
             as_float: return float images as decoded, not converted to uint8.
             batch_size: maximum batch size.
             label: class of all images, in place of ``condition``, for a class-conditional model.
+            guidance: by how much more than it says the class counts, 0 or more; images are then
+                more typical of it, and not draws from the model's density (classifier-free
+                guidance, as in TarFlow, arXiv:2412.06329). For a causal flow trained with
+                ``class_dropout``, in Keras.
         """
         noise.check_is_count(n)
         if label is not None:
@@ -58,7 +63,12 @@ class ImageModel(ImageMap):
                     f"for all images; got n={n}"
                 )
             condition = model._one_each(condition, int(n))
-        x = np.asarray(model.decode(latents, condition, batch_size))
+        if guidance is None:
+            x = np.asarray(model.decode(latents, condition, batch_size))
+        else:
+            check_number("guidance", guidance, "[0, inf)")
+            check_integer("batch_size", batch_size)
+            x = np.asarray(model._guided(tuple(latents), condition, guidance, batch_size))
         noise.check_sampled(x, temperature)
         return x if as_float else model.to_uint8(x)
 

@@ -6,11 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnflow_keras.core.checks import check_integer
+from attnflow_keras.core.checks import check_integer, check_number
 from attnflow_keras.core.conditions import ClassKind, ConditionKind, LabelKind, PictureKind
 from attnflow_keras.flow.palette import as_palette, colours
 from attnflow_keras.networks import ConditionMap
 from attnflow_keras.networks.initializers import Normal
+from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
@@ -59,17 +60,26 @@ class Condition:
 
 
 class ClassCondition(Condition):
-    """Classes, integers ``(n,)``."""
+    """Classes, integers ``(n,)``.
 
-    def __init__(self, classes: int, **common: Any) -> None:
+    Args:
+        classes: how many.
+        dropout: part of the images of a training step whose class is not told, in place of which
+            there is an embedding of no class; 0 for no such embedding.
+        **common: arguments of :class:`Condition`.
+    """
+
+    def __init__(self, classes: int, dropout: float = 0.0, **common: Any) -> None:
         super().__init__(**common)
         self.classes = check_integer("classes", classes, 2)
+        self.dropout = check_number("class_dropout", dropout, "[0, 1)")
         self.kind = ClassKind(self.classes)
         self.feature_scale = None
+        # Small: training starts from the flow of all classes.
         self.encoder = keras.layers.Embedding(
-            classes,
+            self.classes + (1 if self.dropout else 0),
             self.width,
-            embeddings_initializer=Normal(stddev=1.0),
+            embeddings_initializer=Normal(stddev=0.01),
             dtype=common["policy"],
             name="encoder",
         )
@@ -80,6 +90,20 @@ class ClassCondition(Condition):
     def features(self, condition: Tensor, dtype: str) -> Tensor:
         vectors = self.encoder(ops.cast(condition, "int32"))
         return ops.cast(vectors, dtype)[:, None, None, :]
+
+    def of_no_class(self, like: Tensor) -> Tensor:
+        """The features of no class, as many as those of ``like``."""
+        none = self.features(ops.convert_to_tensor([self.classes]), like.dtype)
+        return ops.broadcast_to(none, ops.shape(like))
+
+    def dropped(self, features: Tensor, noise: StepNoise) -> Tensor:
+        """Features of a training step, some of them replaced by those of no class."""
+        if not self.dropout:
+            return features
+        shape = (ops.shape(features)[0], 1, 1, 1)
+        kept = noise.keep_mask(shape, self.dropout, features.dtype) * (1.0 - self.dropout)
+        none = self.of_no_class(features)
+        return none + kept * (features - none)
 
 
 class PictureCondition(Condition):

@@ -9,6 +9,7 @@ from keras import ops
 from attnflow_keras.core.checks import check_integer, check_sides
 from attnflow_keras.core.preprocess import Preprocess
 from attnflow_keras.flow import inputs as checks
+from attnflow_keras.flow.arguments import as_recorded
 from attnflow_keras.flow.compiled import CompiledMethods
 from attnflow_keras.flow.configuration import ConfigurationMixin
 from attnflow_keras.flow.diagnosis import DiagnosisMixin
@@ -143,7 +144,7 @@ class Flow(
         """Noise of a training step, in grey levels, from the uniform one that scores use."""
         return u
 
-    def training_features(self, features: Any, step: Tensor) -> Any:
+    def training_features(self, features: Any, noise: StepNoise) -> Any:
         """The condition's features as a training step uses them; a schedule may change them."""
         return features
 
@@ -187,7 +188,7 @@ class Flow(
         dropout = noise if training else None
         features = self._features(given["condition"])
         if training and features is not None:
-            features = self.training_features(features, step)
+            features = self.training_features(features, noise)
         if not checks.is_uint8(image):
             x = ops.cast(image, self.variable_dtype)
             return self.traced_log_prob(x, features, dropout)
@@ -210,7 +211,8 @@ class Flow(
         given = checks.unpack(inputs)
         image, features = given["image"], self._features(given["condition"])
         if training:
-            features = self.training_features(features, self.step_number())
+            noise = StepNoise(self.noise_seed, self.step_number(), given["share"])
+            features = self.training_features(features, noise)
         if checks.is_uint8(image):
             image = checks.float_images(self.preprocess.expand(image), 0.5, self.variable_dtype)
         latents = [
@@ -266,5 +268,5 @@ class Flow(
             "preprocess": self.preprocess.to_config(),
             "seed": self.seed,
             "input_bound": self.input_bound,
-            **self._config,
+            **as_recorded(self._config),
         }

@@ -2,10 +2,15 @@
 
 from typing import Any
 
+import numpy as np
+
 from attnflow_keras import layers
-from attnflow_keras.core.checks import check_integer
+from attnflow_keras.core.checks import check_integer, check_number
+from attnflow_keras.flow.arguments import as_recorded
 from attnflow_keras.flow.conditions import make_condition
 from attnflow_keras.flow.flow import Flow
+from attnflow_keras.layers.guidance import guiding
+from attnflow_keras.ops.step_noise import StepNoise
 from attnflow_keras.priors import StandardPrior
 
 Tensor = Any
@@ -23,6 +28,8 @@ class TokenFlow(Flow):
         palette: the condition is a label map with these colours ``(classes, 3)``.
         condition_width: channels of the condition's features.
         condition_blocks: residual blocks of the encoder of a condition map.
+        class_dropout: part of the images of a training step whose class is not told; above 0, the
+            flow models images of any class too, which :meth:`sample` needs for ``guidance``.
         **kwargs: arguments of :class:`Flow`.
     """
 
@@ -35,6 +42,7 @@ class TokenFlow(Flow):
         palette: Any,
         condition_width: int,
         condition_blocks: int,
+        class_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, **kwargs)
@@ -47,13 +55,18 @@ class TokenFlow(Flow):
             "patch": patch,
             "condition_width": check_integer("condition_width", condition_width),
             "condition_blocks": check_integer("condition_blocks", condition_blocks, 0),
+            "class_dropout": check_number("class_dropout", class_dropout, "[0, 1)"),
         }
+        if class_dropout and classes is None:
+            raise ValueError(f"class_dropout goes with classes; got {class_dropout} without")
         given = {"classes": classes, "scale": scale, "palette": palette}
         self._given = {name: value for name, value in given.items() if value is not None}
-        self._conditioning = None
+        self._conditioning: Any = None
         if self._given:
+            dropout = {"dropout": class_dropout} if class_dropout else {}
             self._conditioning = make_condition(
                 self._given,
+                **dropout,
                 image_shape=self.image_shape,
                 width=condition_width,
                 grid=(height // patch, width // patch),
@@ -64,6 +77,9 @@ class TokenFlow(Flow):
             self.condition_kind = self._conditioning.kind
             for name in self._given:
                 setattr(self, name, getattr(self._conditioning, name))
+
+    # Whether all layers that see the condition are causal ones, which can be guided.
+    guidable = False
 
     @property
     def side_multiple(self) -> int:
@@ -98,9 +114,28 @@ class TokenFlow(Flow):
             return condition
         return (self._conditioning.features(condition, self.variable_dtype),)
 
+    def training_features(self, features: Any, noise: StepNoise) -> Any:
+        if not self._token_config["class_dropout"]:
+            return features
+        return (self._conditioning.dropped(features[0], noise),)
+
+    def traced_guided(self, latents: Any, features: Any, guidance: Tensor) -> Tensor:
+        """As :meth:`traced_decode`, with guidance ``(n,)`` away from images of no class."""
+        other = self._conditioning.of_no_class(features[0])
+        return self.multi_scale.decode(latents, features, guiding(other, guidance))
+
+    def _guided(self, latents: tuple, condition: Any, guidance: float, batch_size: int) -> Tensor:
+        if not (self._token_config["class_dropout"] and self.guidable):
+            return super()._guided(latents, condition, guidance, batch_size)
+        latents = tuple(map(self._cast, latents))
+        features = condition if isinstance(condition, tuple) else self._features(condition)
+        weight = np.full(len(latents[0]), guidance, self.variable_dtype)
+        run = self._compiled_methods.run
+        return run("guided", self.traced_guided, (latents, features, weight), batch_size)
+
     def get_config(self) -> dict[str, Any]:
         kind = {
             name: value.tolist() if hasattr(value, "tolist") else value
             for name, value in ((name, getattr(self, name)) for name in self._given)
         }
-        return {**super().get_config(), **self._token_config, **kind}
+        return {**super().get_config(), **as_recorded({**self._token_config, **kind})}

@@ -9,18 +9,25 @@ from attnflow_keras.ops import loops
 Tensor = Any
 
 
-def token_by_token(layer: Any, y: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+def token_by_token(
+    layer: Any, y: Tensor, condition: Tensor | None, guidance: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The input of a :class:`CausalAttention` for an output, and the inverse's log-determinant.
+
+    With guidance ``w`` the parameters of a value are ``a + w (a - b)``, a those given the condition
+    and b those given another one, such as that of no class (TarFlow, arXiv:2412.06329).
 
     Args:
         layer: the layer.
         y: its output, ``(n, h, w, c)``.
-        condition: its condition.
+        condition: its condition; with guidance ``2 n`` of them, those of b after those of a.
+        guidance: ``(n,)``, or None.
     """
     order = layer.tokens
     targets = ops.transpose(order.split(y), (1, 0, 2))
     count = order.tokens
-    n = ops.shape(y)[0]
+    pair = _Pair(guidance)
+    n = ops.shape(y)[0] * pair.times
     positions = ops.convert_to_tensor(layer.positions)
     like = ops.zeros((n, layer.trunk.width), dtype=layer.trunk.compute_dtype)
     before = order.before
@@ -34,7 +41,8 @@ def token_by_token(layer: Any, y: Tensor, condition: Tensor | None) -> tuple[Ten
     def token(t: Any, state: Any) -> Any:
         done, known, log_det, *cache = state
         seen = ops.take(known, loops.at(ops.convert_to_tensor(before), t), axis=0)
-        seen = ops.reshape(ops.transpose(seen, (1, 0, 2)), (n, -1))
+        seen = pair.both(ops.transpose(seen, (1, 0, 2)))
+        seen = ops.reshape(seen, (n, -1))
         h = layer.embedding(seen)
         h = h + ops.cast(loops.at(positions, t), h.dtype)
         if told is not None:
@@ -43,7 +51,7 @@ def token_by_token(layer: Any, y: Tensor, condition: Tensor | None) -> tuple[Ten
             seen = ops.concatenate([seen, ops.cast(own, seen.dtype)], axis=-1)
         h, cache = layer.trunk.step(h, t, tuple(cache))
         started = layer.start(h, seen, t)
-        x, inner = _invert_patch(layer, started, loops.at(targets, t), kernels)
+        x, inner = _invert_patch(layer, started, loops.at(targets, t), kernels, pair)
         return (
             loops.put(done, t, x),
             loops.put(known, t, layer.values.seen(x)),
@@ -60,27 +68,61 @@ def token_by_token(layer: Any, y: Tensor, condition: Tensor | None) -> tuple[Ten
     return order.join(ops.transpose(done, (1, 0, 2))), log_det
 
 
-def _invert_patch(layer: Any, started: Any, target: Tensor, kernels: Any) -> tuple[Tensor, Tensor]:
+class _Pair:
+    """Images under two conditions at once, as rows one after the other; or under one.
+
+    Args:
+        guidance: by how much more the first counts than the second; None where there is one.
+    """
+
+    def __init__(self, guidance: Tensor | None) -> None:
+        self.guidance = guidance
+        self.times = 1 if guidance is None else 2
+
+    def both(self, x: Tensor) -> Tensor:
+        """Rows for each condition."""
+        return x if self.guidance is None else ops.concatenate([x, x], axis=0)
+
+    def first(self, x: Tensor) -> Tensor:
+        """The rows of the first condition."""
+        return x if self.guidance is None else ops.split(x, 2, axis=0)[0]
+
+    def guided(self, raw: Tensor) -> Tensor:
+        """Parameters of the images, from those under each condition."""
+        if self.guidance is None:
+            return raw
+        given, other = ops.split(raw, 2, axis=0)
+        weight = ops.reshape(self.guidance, (-1, *(1 for _ in raw.shape[1:])))
+        return given + weight * (given - other)
+
+
+def _invert_patch(
+    layer: Any, started: Any, target: Tensor, kernels: Any, pair: _Pair
+) -> tuple[Tensor, Tensor]:
     """The values ``(n, d)`` of one patch, and the log-determinant ``(n,)``."""
     zeros = ops.zeros_like(target)
     if not layer.head.group:
-        return _invert(layer, layer.finish(started, zeros), target)
+        raw, predicted = layer.finish(started, pair.both(zeros))
+        if predicted is not None:
+            predicted = tuple(map(pair.first, predicted))
+        return _invert(layer, (pair.guided(raw), predicted), target)
 
     def value(i: Any, state: Any) -> Any:
         x, known, log_det, *hidden = state
-        raw, hidden = layer.head.step(started[0], kernels, i, known, tuple(hidden))
+        seen = pair.both(known)
+        raw, hidden = layer.head.step(started[0], kernels, i, seen, tuple(hidden))
         predicted = None
         if layer.linear is not None:
-            predicted = layer.linear.finish(started[1], known)
-            predicted = tuple(_column(p, i) for p in predicted)
-        given = (ops.expand_dims(raw, 1), predicted)
+            predicted = layer.linear.finish(started[1], seen)
+            predicted = tuple(_column(pair.first(p), i) for p in predicted)
+        given = (ops.expand_dims(pair.guided(raw), 1), predicted)
         found, inner = _invert(layer, given, ops.expand_dims(loops.at(columns, i), 1))
         place = ops.one_hot(i, layer.tokens.values, dtype=x.dtype)
         known = known + layer.values.seen(found) * place
         return x + found * place, known, log_det + inner, *hidden
 
     columns = ops.transpose(target)
-    state = (zeros, zeros, zeros[:, 0], *layer.head.empty(zeros))
+    state = (zeros, zeros, zeros[:, 0], *layer.head.empty(pair.both(zeros)))
     x, _, log_det, *_ = loops.repeat(layer.tokens.values, value, state, unrolled=0)
     return x, log_det
 

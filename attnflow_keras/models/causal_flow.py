@@ -55,10 +55,14 @@ class CausalFlow(TokenFlow):
         palette: the condition is a label map with these colours ``(classes, 3)``.
         condition_width: channels of the condition's features.
         condition_blocks: residual blocks of the encoder of a condition map.
+        class_dropout: part of the images of a training step whose class is not told; above 0,
+            :meth:`sample` takes ``guidance``. TarFlow has 0.1.
         preprocess: see :class:`Flow`.
         seed: seed of the noise in ``fit``.
         **kwargs: arguments of ``keras.Model``.
     """
+
+    guidable = True
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class CausalFlow(TokenFlow):
         palette: Any = None,
         condition_width: int = 96,
         condition_blocks: int = 2,
+        class_dropout: float = 0.0,
         preprocess: dict[str, int] | None = None,
         seed: int = 0,
         **kwargs: Any,
@@ -94,6 +99,7 @@ class CausalFlow(TokenFlow):
             palette=palette,
             condition_width=condition_width,
             condition_blocks=condition_blocks,
+            class_dropout=class_dropout,
             preprocess=preprocess,
             seed=seed,
             **kwargs,

@@ -20,6 +20,7 @@ from attnflow_keras.flow.consistency import consistent
 from attnflow_keras.flow.flow import Flow
 from attnflow_keras.networks import ActNormConvNet, RRDBNet
 from attnflow_keras.ops.numerics import SCALE_FLOOR, check_scale_floor
+from attnflow_keras.ops.step_noise import StepNoise
 from attnflow_keras.priors import GaussianPrior, StandardPrior
 
 Tensor = Any
@@ -272,7 +273,7 @@ class SRFlow(AnySize, Flow):
             maps = (*maps[:-1], ops.stop_gradient(mean))
         return tuple(ops.cast(feature, self.variable_dtype) for feature in maps)
 
-    def training_features(self, features: Any, step: Tensor) -> Any:
+    def training_features(self, features: Any, noise: StepNoise) -> Any:
         """Features through which gradients flow to the encoder once it is free."""
         fixed = tuple(ops.stop_gradient(feature) for feature in features)
         if self._config.get("residual"):
@@ -280,7 +281,7 @@ class SRFlow(AnySize, Flow):
         frozen_until = self.training_settings.freeze_steps
         if not frozen_until:
             return features
-        free = ops.cast(ops.greater_equal(step, frozen_until), self.variable_dtype)
+        free = ops.cast(ops.greater_equal(noise.step, frozen_until), self.variable_dtype)
         return tuple(f + free * (g - f) for f, g in zip(fixed, features, strict=True))
 
     def training_noise(self, u: Tensor) -> Tensor:

@@ -51,6 +51,12 @@ def _dataset(name: str, value: Any) -> str:
     return value
 
 
+def _entry(name: str, value: Any) -> Any:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ValueError(f"{name} must be the name of an entry, as text, or None; got {value!r}")
+    return value
+
+
 def _background(name: str, value: Any) -> Any:
     from attnflow_keras.data.pictures import as_colour
 
@@ -160,6 +166,12 @@ class Recipe:
         0,
     )
     zero_latent_weight: float = _number(5.0, "weight of that error, see Flow.compile.")
+    start_from: str | None = _field(
+        _entry,
+        None,
+        "entry of the zoo whose weights are where the run starts, those of equal names and shapes; "
+        "None to start from none.",
+    )
     zero_latent_rate: float = _number(
         1e-4, "peak learning rate of those steps, which falls along a cosine."
     )

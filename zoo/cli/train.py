@@ -215,6 +215,7 @@ def make_recipe(recorded: dict[str, Any], given: dict[str, Any], fine_tune: bool
         # Gentle steps, and an average that is short enough to follow them.
         settings |= {"learning_rate": FINE_TUNE_RATE, "ema": FINE_TUNE_EMA}
         settings |= {"pretrain_steps": 0, "freeze_steps": 0, "zero_latent_steps": 0}
+        settings["start_from"] = None
         if "augment" not in given:
             settings["augment"] = None
     if fine_tune or "steps" in given:

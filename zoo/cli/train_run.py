@@ -26,6 +26,7 @@ from zoo.cli.interrupts import on_interrupt
 from zoo.cli.train_progress import TrainingProgress
 from zoo.tasks import task_of
 from zoo.tasks.base import Reading
+from zoo.warm_start import start_from
 
 # Of fewer images a tenth tells nothing.
 ENOUGH = 50
@@ -77,6 +78,9 @@ def run(job: Job) -> None:
     keras.utils.set_random_seed(recipe.seed)
     with working(f"building {job.entry['name']}"):
         flow = zoo.load(job.name, weights=job.fine_tune, dtype=recipe.precision)
+        if recipe.start_from and not job.fine_tune:
+            kept, count = start_from(flow, recipe.start_from)
+            console.print(f"{kept} of {count} variables are those of {recipe.start_from}")
     images, validation, test = _images(job)
     console.print(
         f"{len(images):,} images, {recipe.last_step:,} steps of {recipe.batch_size} in "
@@ -196,7 +200,7 @@ def _metadata(
         "description": _description(job) if other else entry.get("description"),
         "dataset_license": job.data_license or of_data,
         "license": job.license or (None if other else entry.get("license")),
-        "derived_from": entry["name"] if job.fine_tune else None,
+        "derived_from": entry["name"] if job.fine_tune else recipe.start_from,
     }
     return {
         "name": plain_name(job.folder.resolve().name) if other else entry["name"],
