@@ -178,6 +178,7 @@ LAYERS = {
     "affine_coupling_edges": (edge_affine, (3, 5, 4), 0),
     "mixture_coupling": (mixture, (3, 5, 4), 0),
     "mixture_coupling_single": (lambda **k: mixture(1, **k), (3, 3, 3), 0),
+    "mixture_coupling_bins": (lambda **k: mixture(bins=(0, 255), spread=0.5, **k), (3, 3, 4), 0),
     "mixture_coupling_conditional": (mixture, (3, 5, 4), 2),
     "mixture_coupling_attending": (attending_mixture, (3, 5, 4), 2),
     "mixture_coupling_paper": (lambda **k: mixture(form="paper", rescale=True, **k), (3, 3, 4), 0),

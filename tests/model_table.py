@@ -73,6 +73,7 @@ MODELS = {
 # More forms of these backbones. They get every test but those of training, policies and diagnosis.
 VARIANTS = {
     "marflow_itrans": (partial(make_tiny_flow, attention="itrans"), None),
+    "marflow_bins": (partial(make_tiny_flow, bins=(0, 255)), None),
     "glow_dualglow": (make(Glow, (8, 8, 1), GLOW, {"steps": 2, "variant": "dualglow"}), None),
     "srflow_residual": (partial(make_srflow, image_shape=(8, 8, 3), residual=True), small_images),
     "causal_alone": (make_causal, None),

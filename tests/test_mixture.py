@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from attnflow_keras import layers, models, networks
 from attnflow_keras.bijectors import MixtureLogisticCDF
 from tests.helpers import jacobian_log_det
 
@@ -86,3 +87,35 @@ def test_floor_keeps_the_map_invertible_between_narrow_components():
         errors[floor] = float(np.abs(np.asarray(back) - x).max())
     assert errors[0.002] < 2e-3
     assert errors[0.0] > 0.1
+
+
+def test_a_certain_grey_level_costs_nothing_with_a_bin():
+    """All weight on the bin of level 0 gives the uniform density 256 there: 0 bits a value."""
+    logits = np.full((1, 1, 1, 3, 1), -30.0, "float32")
+    logits[..., 2, :] = 30.0
+    zeros = np.zeros((1, 1, 1, 2, 1), "float32")
+    cdf = MixtureLogisticCDF(logits, zeros, zeros, bins=[-0.5], bin_width=1 / 256)
+    x = (np.linspace(0.1, 0.9, 5, dtype="float32") / 256 - 0.5).reshape(5, 1, 1, 1)
+    y, log_det = cdf.forward_and_log_det(x)
+    # Of a logistic base: log p(x) = log p(y) + log_det.
+    log_prob = -np.logaddexp(0, y) - np.logaddexp(0, -np.asarray(y))
+    np.testing.assert_allclose(log_prob[:, 0, 0, 0] + log_det, np.log(256), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bins": (0, 256)}, "bins must be grey levels, integers from 0 to 255; got"),
+        ({"bins": 7.5}, "bins must be grey levels, integers from 0 to 255; got 7.5"),
+        ({"bins": (0,), "form": "paper"}, "bins go with form='stable'"),
+        ({"spread": 0.0}, "spread must be"),
+    ],
+)
+def test_bad_bins(options, message):
+    with pytest.raises(ValueError, match=message):
+        layers.MixtureCoupling(networks.GatedConvNet(4), **options)
+
+
+def test_bins_of_a_flow_with_affine_couplings():
+    with pytest.raises(ValueError, match="bins go with coupling='mixture'; got coupling='affine'"):
+        models.MARFlow((8, 8, 1), levels=1, width=4, coupling="affine", bins=(0,))

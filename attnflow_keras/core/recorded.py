@@ -22,4 +22,6 @@ def records_arguments(kind: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """Tuples as lists, as JSON has them."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
     return [plain(v) for v in value] if isinstance(value, list | tuple) else value

@@ -25,13 +25,6 @@ def check_options(name: str, options: Any, kind: Any, own: Iterable[str] = ()) -
         )
 
 
-def as_recorded(value: Any) -> Any:
-    """``value`` with lists in place of tuples, as it is after it was written as JSON and read."""
-    if isinstance(value, dict):
-        return {key: as_recorded(one) for key, one in value.items()}
-    return [as_recorded(one) for one in value] if isinstance(value, list | tuple) else value
-
-
 def by_level(name: str, value: Any, levels: int) -> list[Any]:
     """One value per level, from one for all or a list of them."""
     values = list(value) if isinstance(value, list | tuple) else [value] * levels

@@ -8,8 +8,8 @@ from keras import ops
 
 from attnflow_keras.core.checks import check_integer, check_sides
 from attnflow_keras.core.preprocess import Preprocess
+from attnflow_keras.core.recorded import plain
 from attnflow_keras.flow import inputs as checks
-from attnflow_keras.flow.arguments import as_recorded
 from attnflow_keras.flow.compiled import CompiledMethods
 from attnflow_keras.flow.configuration import ConfigurationMixin
 from attnflow_keras.flow.diagnosis import DiagnosisMixin
@@ -268,5 +268,5 @@ class Flow(
             "preprocess": self.preprocess.to_config(),
             "seed": self.seed,
             "input_bound": self.input_bound,
-            **as_recorded(self._config),
+            **plain(self._config),
         }

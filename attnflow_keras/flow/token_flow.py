@@ -6,7 +6,7 @@ import numpy as np
 
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_integer, check_number
-from attnflow_keras.flow.arguments import as_recorded
+from attnflow_keras.core.recorded import plain
 from attnflow_keras.flow.conditions import make_condition
 from attnflow_keras.flow.flow import Flow
 from attnflow_keras.layers.guidance import guiding
@@ -138,4 +138,4 @@ class TokenFlow(Flow):
             name: value.tolist() if hasattr(value, "tolist") else value
             for name, value in ((name, getattr(self, name)) for name in self._given)
         }
-        return {**super().get_config(), **as_recorded({**self._token_config, **kind})}
+        return {**super().get_config(), **plain({**self._token_config, **kind})}

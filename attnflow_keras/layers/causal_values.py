@@ -44,12 +44,9 @@ class CausalValues:
     ) -> None:
         self.affine = check_choice("transform", transform, TRANSFORMS) == "affine"
         self.components = check_integer("components", components)
-        bins = tuple(bins)
-        if not all(is_integer(b) and 0 <= b <= 255 for b in bins):
-            raise ValueError(f"bins must be grey levels, integers from 0 to 255; got {bins}")
-        if bins and self.affine:
+        self.bins = check_bins(bins)
+        if self.bins and self.affine:
             raise ValueError(f"bins go with transform='mixture'; got transform={transform!r}")
-        self.bins = tuple(int(b) for b in bins)
         self.see_levels = bool(see_levels)
         self.spread = float(spread)
         self.floor = check_number("floor", floor, "(0, 1)")
@@ -124,6 +121,14 @@ class CausalValues:
             "spread": self.spread,
             "floor": self.floor,
         }
+
+
+def check_bins(bins: Any) -> tuple[int, ...]:
+    """Raise ValueError unless these are grey levels."""
+    given = tuple(bins) if isinstance(bins, list | tuple) else (bins,)
+    if not all(is_integer(b) and 0 <= b <= 255 for b in given):
+        raise ValueError(f"bins must be grey levels, integers from 0 to 255; got {bins!r}")
+    return tuple(int(b) for b in given)
 
 
 def _limit(log_scales: Tensor) -> Tensor:

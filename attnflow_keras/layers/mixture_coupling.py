@@ -1,5 +1,6 @@
 """Mixture-of-logistics CDF coupling."""
 
+import math
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from keras import ops
 from attnflow_keras.bijectors import MixtureLogisticCDF
 from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_number
 from attnflow_keras.core.recorded import records_arguments
+from attnflow_keras.layers.causal_values import GREY_LEVEL, check_bins
 from attnflow_keras.layers.coupling import NetworkCoupling
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.numerics import soft_clamp
@@ -52,8 +54,8 @@ class MixtureCoupling(NetworkCoupling):
     ((2, 4, 4, 6), (2,))
 
     Args:
-        conditioner: the network, ``2 + 3 components`` outputs per transformed channel, with the
-            parameter index as the slow axis: a, b, weights, means, log-scales.
+        conditioner: the network, ``2 + 3 components + bins`` outputs per transformed channel, with
+            the parameter index as the slow axis: a, b, weights, means, log-scales.
         components: number of logistics in the mixture.
         form: ``"stable"`` or ``"paper"``.
         log_scale_bound: soft bound of the final log-scale ``a``; of no effect in the paper's form.
@@ -65,6 +67,10 @@ class MixtureCoupling(NetworkCoupling):
             the inverse amplifies rounding; of no effect in the paper's form.
         final_range: minimum and maximum ``a``, cut there after the soft bound, or None: what the
             inverse and the map itself amplify; of no effect in the paper's form.
+        bins: grey levels, 0 to 255, that get a uniform component each, as in
+            :class:`CausalAttention`; only where the input are float images
+            ``(k + u) / 256 - 0.5``, in front of any layer that mixes or scales them.
+        spread: size of typical inputs, in which means and scales of the components are measured.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
@@ -78,10 +84,16 @@ class MixtureCoupling(NetworkCoupling):
         rescale: bool = False,
         component_bound: float = COMPONENT_BOUND,
         final_range: tuple[float, float] | None = FINAL_RANGE,
+        bins: tuple[int, ...] = (),
+        spread: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(conditioner, **kwargs)
         check_choice("form", form, FORMS)
+        self.bins = check_bins(bins)
+        if self.bins and form == "paper":
+            raise ValueError(f"bins go with form='stable'; got form='paper' and bins={self.bins}")
+        self.spread = check_number("spread", spread, "(0, inf)")
         check_number("floor", floor, "[0, 1)")
         check_integer("components", components)
         check_number("log_scale_bound", log_scale_bound, "(0, inf)")
@@ -110,18 +122,18 @@ class MixtureCoupling(NetworkCoupling):
                 setattr(self, name, self.add_weight(channels, "ones", name=name, autocast=False))
 
     def parameters_per_element(self) -> int:
-        return 2 + 3 * self.components
+        return 2 + 3 * self.components + len(self.bins)
 
     def transformed_bijector(
         self, identity: Tensor, condition: Tensor | None, noise: StepNoise | None = None
     ) -> MixtureLogisticCDF:
         raw = self.run_conditioner(identity, condition, noise)
         n, h, w, _ = ops.shape(raw)
-        k = self.components
+        k, weights = self.components, self.components + len(self.bins)
         raw = ops.reshape(raw, (n, h, w, self.parameters_per_element(), -1))
         # One split: the gradient of each slice would fill an array of the size of all.
         log_scale, shift, logits, means, log_scales = ops.split(
-            raw, (1, 2, 2 + k, 2 + 2 * k), axis=-2
+            raw, (1, 2, 2 + weights, 2 + weights + k), axis=-2
         )
         log_scale, shift = log_scale[..., 0, :], shift[..., 0, :]
         if self.form == "paper":
@@ -135,11 +147,14 @@ class MixtureCoupling(NetworkCoupling):
         spread = np.linspace(-1.5, 1.5, k)[:, None] if k > 1 else np.zeros((1, 1))
         return MixtureLogisticCDF(
             logits=logits,
-            means=soft_clamp(means + ops.cast(spread, raw.dtype), MEAN_BOUND),
-            log_scales=self._limited(log_scales + float(np.log(0.6))),
+            means=self.spread * soft_clamp(means + ops.cast(spread, raw.dtype), MEAN_BOUND),
+            log_scales=self._limited(log_scales + float(np.log(0.6))) + math.log(self.spread),
             shift=shift,
             log_scale=self._rescaled(self._cut(soft_clamp(log_scale, self.log_scale_bound))),
             floor=self.floor,
+            floor_scale=self.spread,
+            bins=[b * GREY_LEVEL - 0.5 for b in self.bins],
+            bin_width=GREY_LEVEL,
         )
 
     def _rescaled(self, log_scale: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from attnflow_keras.flow.arguments import (
 )
 from attnflow_keras.flow.attentions import StepAttention, accepts_attention, with_attention
 from attnflow_keras.flow.flow import Flow
+from attnflow_keras.layers.causal_values import check_bins
 from attnflow_keras.layers.invertible_conv import INITS, LAYOUTS
 from attnflow_keras.layers.mixture_coupling import (
     COMPONENT_BOUND,
@@ -25,12 +26,21 @@ from attnflow_keras.layers.mixture_coupling import (
 from attnflow_keras.networks import GatedAttentionNet, GatedConvNet
 from attnflow_keras.priors import AutoregressivePrior, GaussianPrior
 
+# Of float images, in [-0.5, 0.5].
+IMAGE_SPREAD = 0.5
 COUPLINGS = {"mixture": layers.MixtureCoupling, "affine": layers.AffineCoupling}
 PRIORS = {"autoregressive": AutoregressivePrior, "gaussian": GaussianPrior}
 CONDITIONERS = {"gated_attention": GatedAttentionNet, "gated_conv": GatedConvNet}
 # What MARFlow sets itself, so that the options can't.
 OWN = {
-    "coupling_options": ("conditioner", "components", "input_bound", *UNSTATED),
+    "coupling_options": (
+        "conditioner",
+        "components",
+        "input_bound",
+        "bins",
+        "spread",
+        *UNSTATED,
+    ),
     "prior_options": ("input_bound",),
     "conditioner_options": ("width", "out_channels"),
 }
@@ -99,6 +109,9 @@ class MARFlow(Flow):
         seed: seed of the fixed rotations and masks, and of the noise in ``fit``.
         component_bound: maximum log-scale of a mixture's components, see :class:`MixtureCoupling`.
         final_range: minimum and maximum final log-scale of a mixture coupling, see there.
+        bins: grey levels that get a uniform component each. Two more mixture couplings stand in
+            front of the first step then, one for each half of the squeezed channels, where grey
+            levels are still grey levels: after actnorm and 1x1 convolutions there are none.
         **kwargs: arguments of ``keras.Model``.
     """
 
@@ -124,6 +137,7 @@ class MARFlow(Flow):
         seed: int = 0,
         component_bound: float = COMPONENT_BOUND,
         final_range: tuple[float, float] | None = FINAL_RANGE,
+        bins: tuple[int, ...] = (),
         **kwargs: Any,
     ) -> None:
         attention = StepAttention.take(kwargs)
@@ -166,6 +180,7 @@ class MARFlow(Flow):
             "conv_layout": conv_layout,
             "component_bound": check_component_bound(component_bound),
             "final_range": plain(check_final_range(final_range)),
+            "bins": list(check_bins(bins)),
         }
         self._by_level = {
             "steps": counts_by_level("steps", steps, levels),
@@ -177,6 +192,8 @@ class MARFlow(Flow):
         for init in self._by_level["conv_init"]:
             check_choice("conv_init", init, INITS)
         check_choice("conv_layout", conv_layout, LAYOUTS)
+        if self._config["bins"] and coupling != "mixture":
+            raise ValueError(f"bins go with coupling='mixture'; got coupling={coupling!r}")
         self.build()
 
     def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:
@@ -188,6 +205,10 @@ class MARFlow(Flow):
             parts: dict[str, layers.FlowLayer] = {
                 "squeeze": layers.Squeeze(dtype=self.dtype_policy)
             }
+            if level == 0 and self._config["bins"]:
+                for half in ("first", "second"):
+                    parts[f"levels_{half}"] = self._coupling(0, self._config["bins"])
+                    parts[f"flip_{half}"] = layers.FlipHalves(dtype=self.dtype_policy)
             for step in range(self._by_level["steps"][level]):
                 parts[f"step_{step + 1}"] = self._step(level, step)
             last = level == count - 1
@@ -215,7 +236,7 @@ class MARFlow(Flow):
         )
         return layers.Chain({**parts, "flip": layers.FlipHalves(dtype=policy)}, dtype=policy)
 
-    def _coupling(self, level: int) -> layers.FlowLayer:
+    def _coupling(self, level: int, bins: list[int] | None = None) -> layers.FlowLayer:
         paper = self._config["conditioner"] == "gated_attention"
         network = (GatedAttentionNet if paper else GatedConvNet)(
             self._by_level["width"][level],
@@ -229,6 +250,8 @@ class MARFlow(Flow):
             options.setdefault("rescale", True)
         components = self._by_level["components"][level]
         options |= {key: self._config[key] for key in UNSTATED}
+        if bins:
+            options |= {"bins": tuple(bins), "spread": IMAGE_SPREAD}
         return layers.MixtureCoupling(network, components, dtype=self.dtype_policy, **options)
 
     def _prior(self, level: int, last: bool, condition_channels: int) -> layers.FlowLayer:
