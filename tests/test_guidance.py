@@ -42,12 +42,12 @@ def test_guidance_makes_affine_parameters_more_than_those_of_the_class():
     other = flow._conditioning.of_no_class(features[0])
     found = []
     for told in (features[0], other):
-        raw, _ = layer._parameters(layer.tokens.split(np.zeros((1, 8, 8, 1), "float32")), told)
+        raw, _ = layer.parameters_of(layer.tokens.split(np.zeros((1, 8, 8, 1), "float32")), told)
         found.append(np.asarray(raw)[0, 0])
     raw = found[0] + 1.5 * (found[0] - found[1])
     shift, log_scale = 0.5 * raw[:, 0], 3.0 * np.tanh(raw[:, 1] / 3.0)
     eps = np.asarray(layer.tokens.split(latents[0]))[0, 0]
-    decoded = flow.traced_guided(latents, features, np.array([1.5], "float32"))
+    decoded = flow.traced_draw(latents, features, np.array([1.5], "float32"), "sequential")
     patch = np.asarray(layer.tokens.split(decoded))[0, 0]
     np.testing.assert_allclose(patch, eps * np.exp(log_scale) + shift, rtol=1e-4, atol=1e-5)
 

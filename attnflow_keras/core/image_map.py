@@ -68,12 +68,16 @@ class ImageMap:
         """Log-densities of float images."""
         raise NotImplementedError
 
-    def _guided(self, latents: tuple, condition: Any, guidance: float, batch_size: int) -> Array:
-        """As ``_decode``, with guidance; only some models have it."""
-        raise ValueError(
-            "guidance needs a causal flow that was trained with class_dropout, in Keras; got "
-            f"guidance={guidance} for another model"
-        )
+    def _draw(
+        self, latents: tuple, condition: Any, guidance: float | None, method: str, batch_size: int
+    ) -> Array:
+        """As ``_decode``, with guidance or by another method; only causal flows have these."""
+        if guidance is not None:
+            raise ValueError(
+                "guidance needs a causal flow that was trained with class_dropout, in Keras; got "
+                f"guidance={guidance} for another model"
+            )
+        raise ValueError(f"method={method!r} needs a causal flow, in Keras; this model is another")
 
     def _condition(self, condition: Any, batch_size: int) -> Any:
         """Features of a raw condition."""

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.core import arrays, interpolation, noise
-from attnflow_keras.core.checks import check_integer, check_number
+from attnflow_keras.core.checks import check_choice, check_integer, check_number
 from attnflow_keras.core.classification import class_probabilities
 from attnflow_keras.core.completion import complete
 from attnflow_keras.core.conditions import ClassKind, LabelKind, PictureKind
 from attnflow_keras.core.image_map import BATCH_SIZE, ImageMap
 from attnflow_keras.core.tiles import draw
+
+METHODS = ("sequential", "jacobi")
 
 Progress = Callable[[int, int], None]
 
@@ -32,6 +34,7 @@ class ImageModel(ImageMap):
         batch_size: int = BATCH_SIZE,
         label: int | None = None,
         guidance: float | None = None,
+        method: str = "sequential",
     ) -> np.ndarray:
         """Sample images, uint8 ``(n, h, w, c)``; for one seed the same from every subclass.
 
@@ -47,6 +50,10 @@ class ImageModel(ImageMap):
                 more typical of it, and not draws from the model's density (classifier-free
                 guidance, as in TarFlow, arXiv:2412.06329). For a causal flow trained with
                 ``class_dropout``, in Keras.
+            method: how a causal flow is decoded, in Keras: ``"sequential"``, value by value, or
+                ``"jacobi"``, all values at once until none changes by more than a fortieth of a
+                grey level, which is faster for stacks of affine blocks and on GPUs. Other models
+                take the first alone, and need no such choice.
         """
         noise.check_is_count(n)
         if label is not None:
@@ -63,12 +70,15 @@ class ImageModel(ImageMap):
                     f"for all images; got n={n}"
                 )
             condition = model._one_each(condition, int(n))
-        if guidance is None:
+        check_choice("method", method, METHODS)
+        if guidance is not None:
+            check_number("guidance", guidance, "[0, inf)")
+        if guidance is None and method == METHODS[0]:
             x = np.asarray(model.decode(latents, condition, batch_size))
         else:
-            check_number("guidance", guidance, "[0, inf)")
             check_integer("batch_size", batch_size)
-            x = np.asarray(model._guided(tuple(latents), condition, guidance, batch_size))
+            given = tuple(latents), condition, guidance, method
+            x = np.asarray(model._draw(*given, batch_size))
         noise.check_sampled(x, temperature)
         return x if as_float else model.to_uint8(x)
 

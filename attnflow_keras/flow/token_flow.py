@@ -9,7 +9,7 @@ from attnflow_keras.core.checks import check_integer, check_number
 from attnflow_keras.core.recorded import plain
 from attnflow_keras.flow.conditions import make_condition
 from attnflow_keras.flow.flow import Flow
-from attnflow_keras.layers.guidance import guiding
+from attnflow_keras.layers.causal_decoding import decoding
 from attnflow_keras.ops.step_noise import StepNoise
 from attnflow_keras.priors import StandardPrior
 
@@ -78,8 +78,8 @@ class TokenFlow(Flow):
             for name in self._given:
                 setattr(self, name, getattr(self._conditioning, name))
 
-    # Whether all layers that see the condition are causal ones, which can be guided.
-    guidable = False
+    # Whether the layers are causal ones, which can be guided and decoded by iterations.
+    causal = False
 
     @property
     def side_multiple(self) -> int:
@@ -119,19 +119,34 @@ class TokenFlow(Flow):
             return features
         return (self._conditioning.dropped(features[0], noise),)
 
-    def traced_guided(self, latents: Any, features: Any, guidance: Tensor) -> Tensor:
-        """As :meth:`traced_decode`, with guidance ``(n,)`` away from images of no class."""
-        other = self._conditioning.of_no_class(features[0])
-        return self.multi_scale.decode(latents, features, guiding(other, guidance))
+    def traced_draw(
+        self, latents: Any, features: Any, guidance: Tensor | None, method: str
+    ) -> Tensor:
+        """As :meth:`traced_decode`, with guidance ``(n,)`` away from images of no class, or by
+        another method."""
+        other = None if guidance is None else self._conditioning.of_no_class(features[0])
+        return self.multi_scale.decode(latents, features, decoding(method, other, guidance))
 
-    def _guided(self, latents: tuple, condition: Any, guidance: float, batch_size: int) -> Tensor:
-        if not (self._token_config["class_dropout"] and self.guidable):
-            return super()._guided(latents, condition, guidance, batch_size)
+    def _draw(
+        self, latents: tuple, condition: Any, guidance: float | None, method: str, batch_size: int
+    ) -> Tensor:
+        guidable = self.causal and self._token_config["class_dropout"]
+        if not self.causal or (guidance is not None and not guidable):
+            return super()._draw(latents, condition, guidance, method, batch_size)
         latents = tuple(map(self._cast, latents))
-        features = condition if isinstance(condition, tuple) else self._features(condition)
-        weight = np.full(len(latents[0]), guidance, self.variable_dtype)
-        run = self._compiled_methods.run
-        return run("guided", self.traced_guided, (latents, features, weight), batch_size)
+        features = self._features(condition)
+        given: dict[str, Any] = {"latents": latents}
+        if features is not None:
+            given["features"] = features
+        if guidance is not None:
+            given["guidance"] = np.full(len(latents[0]), guidance, self.variable_dtype)
+
+        def draw(given: dict[str, Any]) -> Tensor:
+            return self.traced_draw(
+                given["latents"], given.get("features"), given.get("guidance"), method
+            )
+
+        return self._compiled_methods.run(f"draw {method}", draw, (given,), batch_size)
 
     def get_config(self) -> dict[str, Any]:
         kind = {

@@ -193,17 +193,17 @@ class CausalAttention(FlowLayer):
         tokens = self.tokens.split(x)
         y = ops.expand_dims(tokens, 2)
         log_dets = []
-        for bijector in self.values.bijectors(self._parameters(tokens, condition, noise)):
+        for bijector in self.values.bijectors(self.parameters_of(tokens, condition, noise)):
             y, log_det = bijector.forward_and_log_det(y)
             log_dets.append(log_det)
         return self.tokens.join(ops.squeeze(y, 2)), sum(log_dets)
 
     def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
-        return self.values.bijectors(self._parameters(self.tokens.split(x), condition))[:1]
+        return self.values.bijectors(self.parameters_of(self.tokens.split(x), condition))[:1]
 
     # --- parameters ----------------------------------------------------------------------
 
-    def _parameters(
+    def parameters_of(
         self, tokens: Tensor, condition: Tensor | None, noise: StepNoise | None = None
     ) -> Any:
         """Parameters ``(n, tokens, values, outputs)`` of all values at once, and predictions."""

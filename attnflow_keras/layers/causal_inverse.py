@@ -26,7 +26,7 @@ def token_by_token(
     order = layer.tokens
     targets = ops.transpose(order.split(y), (1, 0, 2))
     count = order.tokens
-    pair = _Pair(guidance)
+    pair = Pair(guidance)
     n = ops.shape(y)[0] * pair.times
     positions = ops.convert_to_tensor(layer.positions)
     like = ops.zeros((n, layer.trunk.width), dtype=layer.trunk.compute_dtype)
@@ -68,7 +68,7 @@ def token_by_token(
     return order.join(ops.transpose(done, (1, 0, 2))), log_det
 
 
-class _Pair:
+class Pair:
     """Images under two conditions at once, as rows one after the other; or under one.
 
     Args:
@@ -97,7 +97,7 @@ class _Pair:
 
 
 def _invert_patch(
-    layer: Any, started: Any, target: Tensor, kernels: Any, pair: _Pair
+    layer: Any, started: Any, target: Tensor, kernels: Any, pair: Pair
 ) -> tuple[Tensor, Tensor]:
     """The values ``(n, d)`` of one patch, and the log-determinant ``(n,)``."""
     zeros = ops.zeros_like(target)

@@ -62,7 +62,7 @@ class CausalFlow(TokenFlow):
         **kwargs: arguments of ``keras.Model``.
     """
 
-    guidable = True
+    causal = True
 
     def __init__(
         self,
