@@ -3,9 +3,10 @@
 ``python -m benchmarks.throughput`` measures the pretrained unconditional entries at their recipe's
 batch and the paper's smallest flow (2 steps, width 48, 32x32x3) at batch 16, without attention and
 with each; ``--task sr`` those for super-resolution and ``--task translation`` those for label to
-photo, which draw 16 images for one condition; ``--onnx`` adds onnxruntime. Every figure is the best
-of some calls after a first one, for plain graphs and for XLA; the faster of the two counts. Run it
-on a machine that does nothing else.
+photo, which draw 16 images for one condition, ``--task classes`` class-conditional ones;
+``--measure jacobi`` decodes causal flows by iterations; ``--onnx`` adds onnxruntime. Every figure
+is the best of some calls after a first one, for plain graphs and for XLA; the faster of the two
+counts. Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -25,10 +26,13 @@ from benchmarks.arguments import PRECISIONS, seconds, trained_entry
 REFERENCE = {"train": 2.7, "score": 9.3, "sample": 4.5}
 REFERENCE_GFLOPS = 112.0
 MEASURES = ("train", "score", "sample")
+# Of causal flows alone, beside the sequential sample.
+ITERATED = "jacobi"
 TASKS = {
     "unconditional": "unconditional",
     "sr": "super-resolution",
     "translation": "label-to-photo",
+    "classes": "class-conditional",
 }
 # What stands for the same flow without attention in an entry's name.
 CONTROLS = {
@@ -57,7 +61,7 @@ def main() -> None:
         "--models", nargs="+", type=_name, help=f"entries, or {', '.join(map(repr, EXACT))}"
     )
     parser.add_argument("--task", choices=TASKS, default="unconditional", help="whose entries")
-    parser.add_argument("--measure", nargs="+", choices=MEASURES, default=list(MEASURES))
+    parser.add_argument("--measure", nargs="+", choices=CALLS, default=list(MEASURES))
     parser.add_argument("--onnx", action="store_true", help="export, and time onnxruntime too")
     parser.add_argument("--jit", choices=("both", "on", "off"), default="both")
     parser.add_argument(
@@ -81,6 +85,8 @@ def main() -> None:
         flow, batch = _model(name, given.precision)
         work = _gflop(flow)
         for task in given.measure:
+            if task == ITERATED and not getattr(flow, "causal", False):
+                continue
             rates = {
                 jit: _rate(CALLS[task](flow, batch, jit), batch, given.seconds) for jit in modes
             }
@@ -125,7 +131,7 @@ def _data(flow: Any, n: int) -> dict[str, np.ndarray]:
     data = {"image": rng.integers(0, 256, (n, *flow.image_shape)).astype("uint8")}
     if flow.conditional:
         palette = getattr(flow, "palette", None)
-        levels = 256 if palette is None else len(palette)
+        levels = getattr(flow, "classes", 256) if palette is None else len(palette)
         data["condition"] = rng.integers(0, levels, (n, *flow.condition_shape)).astype("uint8")
     return data
 
@@ -185,7 +191,13 @@ def _sample(flow: Any, batch: int, jit: bool) -> Callable[[], Any]:
     return lambda: flow.sample(batch, condition, seed=0, batch_size=batch)
 
 
-CALLS = {"train": _train, "score": _score, "sample": _sample}
+def _jacobi(flow: Any, batch: int, jit: bool) -> Callable[[], Any]:
+    flow.jit = jit
+    condition = _data(flow, 1).get("condition")
+    return lambda: flow.sample(batch, condition, seed=0, batch_size=batch, method=ITERATED)
+
+
+CALLS = {"train": _train, "score": _score, "sample": _sample, ITERATED: _jacobi}
 
 
 def _onnxruntime(flow: Any, batch: int, seconds: float) -> Iterator[tuple[str, float]]:
