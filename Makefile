@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Tests run side by side in this many processes, each of which takes some 2 GB.
 WORKERS ?= 2
 
-.PHONY: setup demo test lint docs lock gpu-pack clean
+.PHONY: setup demo test lint docs lock wheel gpu-pack clean
 
 setup: $(VENV)/.ready
 
@@ -31,6 +31,12 @@ lint: setup
 docs: setup
 	$(BIN)/python docs/build_api.py
 
+# The package with all entries, to install without the clone: dist/*.whl.
+wheel: setup
+	rm -rf build
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --wheel-dir dist .
+
 lock:
 	uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
 		--extra tf --extra export --extra runtime --extra tensorboard --extra serve \
@@ -41,4 +47,4 @@ gpu-pack: setup
 	$(BIN)/python -m benchmarks.gpu.pack
 
 clean:
-	rm -rf $(VENV) demo-output docs/api build *.egg-info
+	rm -rf $(VENV) demo-output docs/api build dist *.egg-info

@@ -5,7 +5,17 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("bijectors", "data", "layers", "metrics", "models", "networks", "priors", "training")
+_SUBMODULES = (
+    "bijectors",
+    "data",
+    "layers",
+    "metrics",
+    "models",
+    "networks",
+    "priors",
+    "runtime",
+    "training",
+)
 
 __all__ = ["__version__", *_SUBMODULES]
 

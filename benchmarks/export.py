@@ -67,8 +67,8 @@ def measure(name: str, given: Any) -> dict[str, Any]:
     """What the tables say of one entry."""
     import export
     import zoo
+    from attnflow_keras.runtime import Session
     from export import fixtures
-    from export.runtime import Session
 
     print(f"{name}: exporting", flush=True)
     flow = zoo.load(name)

@@ -202,7 +202,7 @@ CALLS = {"train": _train, "score": _score, "sample": _sample, ITERATED: _jacobi}
 
 def _onnxruntime(flow: Any, batch: int, seconds: float) -> Iterator[tuple[str, float]]:
     import export
-    from export.runtime import Session
+    from attnflow_keras.runtime import Session
 
     data = _data(flow, batch)
     x = flow.dequantize(data["image"])

@@ -37,11 +37,11 @@ from attnflow_keras.core.exactness import EXACT, level_errors
 from attnflow_keras.core.noise import NotFiniteError
 from attnflow_keras.core.wording import counted
 from attnflow_keras.data.pictures import as_colour
-from export.errors import ExportError
+from attnflow_keras.runtime import Session
+from attnflow_keras.runtime.errors import ExportError
 from export.http_connections import settings
 from export.http_pictures import picture_response, read_pngs
 from export.http_requests import Limits, Refusal, Worker, guard, refusal_of
-from export.runtime import Session
 
 
 class Options(BaseModel):

@@ -3,7 +3,7 @@
     export.onnx(flow, "out/onnx")                # graphs and manifest.json
     export.saved_model(flow, "out/saved_model")  # encode, decode, log_prob, sample
     export.triton(flow, "model_repository")      # for NVIDIA Triton
-    from export.runtime import Session           # NumPy and onnxruntime only
+    from attnflow_keras.runtime import Session   # NumPy and onnxruntime only
 
 Importing this package does not import TensorFlow.
 """
@@ -11,7 +11,7 @@ Importing this package does not import TensorFlow.
 import importlib
 from typing import Any
 
-from export.errors import ExportError
+from attnflow_keras.runtime.errors import ExportError
 
 _FUNCTIONS = {
     "onnx": "export.to_onnx",

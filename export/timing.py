@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from attnflow_keras.runtime import Session
 from export import fixtures
-from export.runtime import Session
 
 TASKS = ("score", "sample", "encode", "decode")
 

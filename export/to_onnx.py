@@ -11,8 +11,9 @@ import numpy as np
 from attnflow_keras.core.checks import check_choice
 from attnflow_keras.core.files import check_free, replacing_folder
 from attnflow_keras.core.untrusted import is_plain_name
-from export import fixtures, manifest
-from export.errors import ExportError
+from attnflow_keras.runtime import manifest
+from attnflow_keras.runtime.errors import ExportError
+from export import fixtures
 from export.graphs import Graph, graphs
 
 OPSET = 18
@@ -32,7 +33,7 @@ def onnx(
     precision: str = "float32",
     progress: Progress | None = None,
 ) -> dict[str, float]:
-    """Export a flow to a folder that ``export.runtime.Session`` and any ONNX runtime read.
+    """Export a flow to a folder that ``attnflow_keras.runtime.Session`` and any ONNX runtime read.
 
     | graph     | inputs                             | outputs                                  |
     |-----------|------------------------------------|------------------------------------------|
@@ -100,7 +101,7 @@ def onnx(
 
 
 def _compare(folder: Path, recorded: dict[str, np.ndarray], precision: str) -> dict[str, float]:
-    from export.runtime import Session
+    from attnflow_keras.runtime import Session
 
     session = Session(folder, "cpu", check_files=False)
     for name in session.manifest["graphs"]:

@@ -5,8 +5,8 @@ from typing import Any
 
 from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.files import check_free, replacing_folder
+from attnflow_keras.runtime.errors import ExportError
 from export import fixtures
-from export.errors import ExportError
 from export.graphs import graphs
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.files import check_free, replacing_folder
-from export import manifest
+from attnflow_keras.runtime import manifest
 
 TYPES = {
     f"{kind}{bits}": f"TYPE_{kind.upper()}{bits}"

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from export import fixtures, manifest
-from export.runtime import Session
+from attnflow_keras.runtime import Session, manifest
+from export import fixtures
 
 
 class Check(NamedTuple):
@@ -41,7 +41,7 @@ def verify(folder: str | Path, providers: Any = "cpu") -> list[Check]:
 
     Args:
         folder: a folder that ``export.onnx`` wrote.
-        providers: see ``export.runtime.Session``.
+        providers: see ``attnflow_keras.runtime.Session``.
 
     Returns:
         The checks, in order: all files; and if those are as recorded, the rest.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from export.runtime import Session
+from attnflow_keras.runtime import Session
 
 ROOT = Path(__file__).parent.parent
 
@@ -108,7 +108,7 @@ NOT_RUN = {"attnflow_keras.data.BlueMarbleCrops", "attnflow_keras.metrics.LPIPS"
 
 EXAMPLES = {
     **{name: thing for name, thing in PUBLIC.items() if inspect.isclass(thing)},
-    "export.runtime.Session": Session,
+    "attnflow_keras.runtime.Session": Session,
     "zoo": importlib.import_module("zoo"),
 }
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 import zoo
 from attnflow_keras.core.files import NEW
-from export import manifest
-from export.errors import ExportError
+from attnflow_keras.runtime import manifest
+from attnflow_keras.runtime.errors import ExportError
 from tests.hostile import WEIGHTS, edit, edit_arguments, refused
 from zoo.cli.app import app
 from zoo.errors import ZooError

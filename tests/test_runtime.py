@@ -14,9 +14,10 @@ import onnxruntime
 import pytest
 
 import export
+from attnflow_keras.runtime.arguments import converted
+from attnflow_keras.runtime.providers import choose_providers
 from export import manifest, timing
-from export.arguments import converted
-from export.runtime import Session, choose_providers
+from export.runtime import Session
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
 from tests.test_flow_errors import CONDITION, IMAGES, ConditionalFlow

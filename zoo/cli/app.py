@@ -15,7 +15,7 @@ from rich.text import Text
 
 from attnflow_keras import __version__
 from attnflow_keras.core.untrusted import printable
-from export.errors import ExportError
+from attnflow_keras.runtime.errors import ExportError
 from zoo.cli import (
     demo,
     doctor,

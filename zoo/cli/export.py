@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from attnflow_keras.core.checks import check_choice
-from export.manifest_schema import PRECISIONS
+from attnflow_keras.runtime.manifest_schema import PRECISIONS
 from zoo.cli.common import (
     DATA_HELP,
     Background,
@@ -146,7 +146,7 @@ def bench_command(
         raise ValueError(f"--batches must be integers with commas; got {batches!r}") from None
     if not 0 < seconds < float("inf"):
         raise ValueError(f"--seconds must be a number above 0; got {seconds}")
-    from export.runtime import Session
+    from attnflow_keras.runtime import Session
     from export.timing import measure
 
     session = Session(folder, provider, threads)

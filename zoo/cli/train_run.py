@@ -79,8 +79,8 @@ def run(job: Job) -> None:
     with working(f"building {job.entry['name']}"):
         flow = zoo.load(job.name, weights=job.fine_tune, dtype=recipe.precision)
         if recipe.start_from and not job.fine_tune:
-            kept, count = start_from(flow, recipe.start_from)
-            console.print(f"{kept} of {count} variables are those of {recipe.start_from}")
+            taken, count = start_from(flow, recipe.start_from)
+            console.print(f"{taken} of {count} variables are those of {recipe.start_from}")
     images, validation, test = _images(job)
     console.print(
         f"{len(images):,} images, {recipe.last_step:,} steps of {recipe.batch_size} in "

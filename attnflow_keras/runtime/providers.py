@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from export.errors import ExportError
+from attnflow_keras.runtime.errors import ExportError
 
 SHORT_NAMES = {
     "cpu": "CPUExecutionProvider",
@@ -106,7 +106,7 @@ def run_graph(
 
     Args:
         graph: an ``onnxruntime.InferenceSession``.
-        inputs: checked inputs, see ``export.arguments.graph_inputs``.
+        inputs: checked inputs, see ``attnflow_keras.runtime.arguments.graph_inputs``.
         device: None for NumPy arrays, ``"cpu"`` or ``"cuda"``.
         device_id: which device.
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from attnflow_keras.core.files import restore_folder, sha256, write_json
 from attnflow_keras.core.untrusted import read_json
-from export import manifest_schema
-from export.errors import ExportError
+from attnflow_keras.runtime import manifest_schema
+from attnflow_keras.runtime.errors import ExportError
 
 FORMAT = 1
 NAME = "manifest.json"
