@@ -328,3 +328,16 @@ def test_score_errors(folder, pictures, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="temperature must be"):
         run("sample", folder, "--temperature", -1, "-o", tmp_path / "x.png")
     assert not (tmp_path / "x.png").exists()
+
+
+def test_env_tells_versions_devices_and_settings(monkeypatch):
+    monkeypatch.setenv("ATTNFLOW_ZOO", "/somewhere")
+    found = json.loads(run("env", "--json"))
+    assert found["packages"]["numpy"] == np.__version__
+    assert found["packages"]["attnflow-keras"] == run("--version")
+    assert found["variables"]["ATTNFLOW_ZOO"] == "/somewhere"
+    assert "CPUExecutionProvider" in found["onnxruntime_providers"]
+    assert found["device"]
+    text = run("env")
+    assert f"numpy {np.__version__}" in text
+    assert "/somewhere" in text

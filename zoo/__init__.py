@@ -13,7 +13,7 @@ from zoo.errors import ZooError
 from zoo.models import register_model
 from zoo.registry import add_folder, info, list_entries
 
-__all__ = ["ZooError", "add_folder", "info", "list", "load", "register_model", "save"]
+__all__ = ["ZooError", "add_folder", "info", "list", "load", "push", "register_model", "save"]
 
 list = list_entries
 
@@ -27,4 +27,8 @@ def __getattr__(name: str) -> Any:
         from zoo import folder
 
         return getattr(folder, name)
+    if name == "push":
+        from zoo.hub import push
+
+        return push
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")

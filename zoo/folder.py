@@ -14,7 +14,15 @@ from attnflow_keras.core.weights_file import weights_bytes
 from zoo.errors import ZooError
 from zoo.models import model_classes
 from zoo.origin import from_origin, set_origin
-from zoo.registry import FORMAT, PRESETS, entry_file, locate, read_config, read_metadata
+from zoo.registry import (
+    FORMAT,
+    PRESETS,
+    at_revision,
+    entry_file,
+    locate,
+    read_config,
+    read_metadata,
+)
 from zoo.weights_file import (
     FILE_BYTES,
     MOST,
@@ -28,7 +36,12 @@ from zoo.weights_file import (
 WEIGHTS = "model.weights.h5"
 
 
-def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> Any:
+def load(
+    name: str | Path,
+    weights: bool = True,
+    dtype: str | None = None,
+    revision: str | None = None,
+) -> Any:
     """A flow from an entry.
 
     An entry may be untrusted: no code of it runs, its configuration keeps to the bounds of
@@ -37,10 +50,14 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
 
     Args:
         name: a registered name, a folder written by :func:`save`, or ``hf://user/repository``.
+            ``@sha256:`` and the first 8 or more digits of the weights' sha256 after it pin a
+            version: other weights are refused.
         weights: load the weights; False builds the untrained model.
         dtype: policy to load under: ``"float32"``, ``"float64"``, ``"mixed_float16"`` or
             ``"mixed_bfloat16"``. None takes the one that the entry's config.json names, and
             float32 where it names none.
+        revision: branch, tag or commit of an ``hf://`` address, as after an ``@`` in it. A commit
+            that is in the hub's cache is loaded without the network.
 
     Returns:
         A ``Flow``, not compiled, with those weights frozen that were when it was saved.
@@ -51,6 +68,7 @@ def load(name: str | Path, weights: bool = True, dtype: str | None = None) -> An
         ValueError: ``dtype`` is none of these policies.
         ImportError: TensorFlow is not installed.
     """
+    name = name if revision is None else at_revision(name, revision)
     folder = locate(name)
     config = read_config(folder, name)
     metadata = read_metadata(folder, name)
@@ -289,6 +307,12 @@ def _build(
         raise ZooError(
             f"entry {str(name)!r}: config.json does not fit {kind}: {one_line(error)}"
         ) from error
+
+
+def check_whole(folder: Path, name: str | Path) -> None:
+    """Raise ZooError unless a folder is an entry with the weights that its metadata name."""
+    read_config(folder, name)
+    _check_hash(entry_file(folder, WEIGHTS, name), read_metadata(folder, name), name)
 
 
 def _check_hash(path: Path, metadata: dict[str, Any], name: str | Path) -> None:

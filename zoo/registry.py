@@ -21,6 +21,9 @@ FOLDERS = "ATTNFLOW_ZOO"  # the environment variable that names more of them
 _ADDED: list[Path] = []
 
 
+PINNED = re.compile(r"(?P<name>.+)@sha256:(?P<digits>[0-9a-f]{8,64})")
+
+
 def add_folder(path: str | Path) -> None:
     """List the entries of a folder of your own beside those that come with the package.
 
@@ -140,9 +143,21 @@ def info(name: str) -> dict[str, Any]:
 def locate(name: str | Path) -> Path:
     """Folder of an entry: a registered name, a folder, or ``hf://user/repository``.
 
+    ``@sha256:`` and the first digits of the weights' hash may follow, see :func:`zoo.load`.
+
     Raises:
-        ZooError: nothing of that name; the message lists near matches.
+        ZooError: nothing of that name, for which the message lists near matches; or other weights
+            than those.
     """
+    if isinstance(name, str) and (pinned := PINNED.fullmatch(name)):
+        folder = locate(pinned["name"])
+        found = str(read_metadata(folder, name).get("sha256"))
+        if not found.startswith(pinned["digits"]):
+            raise ZooError(
+                f"{pinned['name']} has other weights than {pinned['digits']}: their sha256 is "
+                f"{found}"
+            )
+        return folder
     if not isinstance(name, str | Path):
         raise ZooError(
             "name must be an entry's name, a folder, or hf://user/repository; got a "
@@ -173,6 +188,20 @@ def locate(name: str | Path) -> Path:
         f"no entry {text!r}: {hint}zoo.list() and 'attnflow list' name all entries; a folder "
         "written by zoo.save and hf://user/repository are accepted too"
     )
+
+
+def at_revision(name: str | Path, revision: str) -> str:
+    """An ``hf://`` address with its revision.
+
+    Raises:
+        ZooError: another kind of name, or one that has a revision.
+    """
+    if not str(name).startswith("hf://") or "@" in str(name):
+        raise ZooError(
+            f"revision goes with an address hf://user/repository; got revision={revision!r} and "
+            f"{str(name)!r:.200}"
+        )
+    return f"{name}@{revision}"
 
 
 def read_metadata(folder: Path, name: str | Path) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from attnflow_keras.runtime.errors import ExportError
 from zoo.cli import (
     demo,
     doctor,
+    env,
     evaluate,
     export,
     listing,
     prepare,
+    push,
     restore,
     sample,
     score,
@@ -41,7 +43,7 @@ app = typer.Typer(
         "NAME is an entry's name, a folder written by zoo.save, or hf://user/repository."
     ),
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -77,6 +79,8 @@ app.command("doctor")(doctor.doctor_command)
 app.command("export")(export.export_command)
 app.command("verify")(export.verify_command)
 app.command("bench")(export.bench_command)
+app.command("push")(push.push_command)
+app.command("env")(env.env_command)
 app.command("demo")(demo.demo_command)
 
 
