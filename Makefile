@@ -20,7 +20,7 @@ demo: setup
 	$(BIN)/attnflow demo
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 40
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Settings and fixtures of the whole suite."""
 
+import json
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -8,6 +9,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from filelock import FileLock
 
 import zoo
 from attnflow_keras.data import mnist_sample
@@ -18,6 +21,15 @@ from tests.helpers import perturb
 @pytest.fixture(autouse=True)
 def _reproducible():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _eagerly(request):
+    """Operation by operation where a test is marked so: a trace of a small flow takes seconds."""
+    marked = request.node.get_closest_marker
+    tf.config.run_functions_eagerly(bool(marked("eager")) and not marked("compiled"))
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def pytest_fixture_setup(fixturedef):
@@ -63,28 +75,69 @@ def tiny_flow(tiny_images):
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory, tiny_images):
-    """A flow, the folder of its ONNX export, and what was measured; not to be changed."""
+def export_once(tmp_path_factory):
+    """Exports a flow to a folder of this name, once for all processes of a run."""
     import export
 
-    flow = make_tiny_flow(steps=2)
-    flow.adapt(tiny_images)
-    perturb(flow, 0.05)
-    folder = tmp_path_factory.mktemp("exported") / "onnx"
-    return flow, folder, export.onnx(flow, folder, images=tiny_images)
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def make(name, flow, **arguments):
+        folder = root / "exports" / name
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                eager = tf.config.functions_run_eagerly()
+                tf.config.run_functions_eagerly(False)
+                export.onnx(flow, folder, **arguments)
+                tf.config.run_functions_eagerly(eager)
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def small_export(tmp_path_factory, tiny_images):
-    """The folder of the export that is made fastest, of a flow named "tiny"; likewise."""
-    import export
+def exported(export_once, tiny_images):
+    """A flow, the folder of its ONNX export, and what was measured; not to be changed."""
+    return exported_flow(export_once, tiny_images, "two-steps", steps=2)
 
+
+@pytest.fixture(scope="session")
+def export_of_one_step(export_once, tiny_images):
+    """The same of one step a level: its round trip is more exact."""
+    return exported_flow(export_once, tiny_images, "one-step")
+
+
+def exported_flow(export_once, images, name, **changes):
+    flow = make_tiny_flow(**changes)
+    flow.adapt(images)
+    perturb(flow, 0.05)
+    folder = export_once(name, flow, images=images)
+    return flow, folder, json.loads((folder / "manifest.json").read_text())["parity"]
+
+
+@pytest.fixture(scope="session")
+def small_export(export_once, tiny_images):
+    """The folder of the export that is made fastest, of a flow named "tiny"; likewise."""
     flow = make_tiny_flow(attention=None, coupling="affine", levels=1, name="tiny")
     flow.adapt(tiny_images)
-    perturb(flow, 0.05)
-    folder = tmp_path_factory.mktemp("small") / "onnx"
-    export.onnx(flow, folder, images=tiny_images)
-    return folder
+    return export_once("small", perturb(flow, 0.05), images=tiny_images)
+
+
+@pytest.fixture(scope="session")
+def make_pair(export_once, exported, tiny_images):
+    """Makes a flow and a session of its export, of a kind in ``tests.verb_pairs.KINDS``."""
+    from tests.verb_pairs import make_pair, unconditional
+
+    made = {"unconditional": unconditional(*exported[:2], tiny_images[:16])}
+
+    def make(kind):
+        if kind not in made:
+            made[kind] = make_pair(kind, export_once)
+        return made[kind]
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import pytest
 import zoo
 from tests.golden import ARRAYS, FLOWS, FOLDER, measured
 
+pytestmark = pytest.mark.eager
+
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_an_entry_gives_what_it_gave_when_it_was_saved(name, tmp_path):

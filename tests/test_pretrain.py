@@ -13,6 +13,8 @@ from attnflow_keras.training.pretrain import CHECKPOINT, CURVE, pretrain
 from tests.conftest import make_tiny_flow
 from tests.model_table import make_srflow
 
+pytestmark = pytest.mark.eager
+
 
 @pytest.fixture(scope="module")
 def source():
@@ -42,7 +44,8 @@ def recipe(**changes):
 
 def new_flow():
     keras.utils.set_random_seed(0)
-    return make_srflow(split="all")
+    encoder = {"features": 4, "growth": 2, "blocks": 1, "stacked": (0,)}
+    return make_srflow(split="all", transition_steps=1, encoder_options=encoder)
 
 
 def weights(flow):
@@ -57,6 +60,7 @@ def test_crops_are_a_function_of_seed_and_step(source):
     assert (a["image"] != c["image"]).any()
 
 
+@pytest.mark.compiled
 def test_the_error_falls(source, tmp_path):
     flow = new_flow()
     validation = source.draw(16, 9, 9)

@@ -14,6 +14,8 @@ from tests.helpers import perturb
 from zoo import models, registry
 from zoo.cli.app import app
 
+pytestmark = pytest.mark.eager
+
 
 @pytest.fixture(autouse=True)
 def no_zoo_of_the_user(monkeypatch):

@@ -12,6 +12,8 @@ from tests.conftest import make_tiny_flow
 from tests.test_pretrain import new_flow, source  # noqa: F401
 from zoo.cli.train import make_recipe
 
+pytestmark = pytest.mark.eager
+
 
 def recipe(**changes):
     settings = {
@@ -51,6 +53,7 @@ def test_the_loss_is_that_of_the_likelihood_and_the_error(pairs):
     assert scores["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.compiled
 def test_the_error_falls_and_the_likelihood_stays(source, pairs, tmp_path):  # noqa: F811
     settings = {"steps": 40, "steps_per_epoch": 20, "learning_rate": 1e-3}
     short = recipe(zero_latent_steps=0, **settings)

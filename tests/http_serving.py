@@ -1,0 +1,81 @@
+"""A server of the HTTP example in a thread, and what its tests share."""
+
+import base64
+import io
+import threading
+import time
+from contextlib import contextmanager
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+
+from examples.http_server import Limits, make_app
+from export.http_connections import settings
+from export.runtime import Session
+
+LIMITS = Limits(images=5, body_bytes=50_000, pixels=10_000, requests=2)
+
+
+@contextmanager
+def serving(session, limits=LIMITS):
+    """A client of a server in a thread."""
+    app = make_app(session, limits)
+    config = uvicorn.Config(app, port=0, log_level="error", **settings(limits))
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def session(small_export):
+    return Session(small_export, "cpu")
+
+
+@pytest.fixture(scope="module")
+def client(session):
+    with serving(session) as client:
+        yield client
+
+
+def png(image, **options):
+    content = io.BytesIO()
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(np.squeeze(image))
+    picture.save(content, format="PNG", **options)
+    return content.getvalue()
+
+
+def pixels(content):
+    array = np.asarray(Image.open(io.BytesIO(content)))
+    return array[..., None] if array.ndim == 2 else array
+
+
+def files(images, field="images"):
+    return [(field, (f"{i}.png", png(image), "image/png")) for i, image in enumerate(images)]
+
+
+def listed(response):
+    assert response.status_code == 200, response.text
+    return np.stack([pixels(base64.b64decode(text)) for text in response.json()["images"]])
+
+
+def refused(response, status, field, got, expected):
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    error = response.json()["error"]
+    assert set(error) == {"field", "got", "expected"}
+    assert error["field"] == field
+    assert got in error["got"]
+    assert expected in error["expected"]
