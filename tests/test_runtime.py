@@ -152,7 +152,7 @@ def test_integers_are_converted_where_they_fit():
 @pytest.mark.parametrize("used", [False, True])
 def test_a_session_can_be_pickled_and_copied(exported, session, tiny_images, monkeypatch, used):
     monkeypatch.chdir(exported[1].parent)
-    relative = Session("onnx", "cpu", threads=1)
+    relative = Session(exported[1].name, "cpu", threads=1)
     expected = session.bits_per_dim(tiny_images[:3])
     if used:
         relative.bits_per_dim(tiny_images[:3])
