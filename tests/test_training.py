@@ -26,9 +26,9 @@ RECIPE = Recipe("tiny", 16, steps=12, steps_per_epoch=3, warmup_steps=2, ema=0.9
 SMALL = {"levels": 1, "attention": None, "width": 4}
 
 
-def run(folder, images, changes=None, **options):
+def run(folder, images, **options):
     keras.utils.set_random_seed(0)
-    flow = make_tiny_flow(**(changes or {}))
+    flow = make_tiny_flow(**SMALL)
     return train(flow, RECIPE, images[:128], images[128:160], folder, 0, **options)
 
 
@@ -134,11 +134,11 @@ def test_other_settings_in_the_same_folder(tiny_images, tmp_path):
     run(tmp_path, tiny_images)
     other = Recipe(**{**RECIPE.to_dict(), "learning_rate": 1.0})
     with pytest.raises(ValueError, match="holds a run with other settings"):
-        train(make_tiny_flow(), other, tiny_images, None, tmp_path, 0)
+        train(make_tiny_flow(**SMALL), other, tiny_images, None, tmp_path, 0)
     longer = Recipe(**{**RECIPE.to_dict(), "steps": 50})
     advice = r"can't change its length \(12 steps\).*attnflow train ENTRY --fine-tune .*--out NEW"
     with pytest.raises(ValueError, match=advice):
-        train(make_tiny_flow(), longer, tiny_images, None, tmp_path, 0)
+        train(make_tiny_flow(**SMALL), longer, tiny_images, None, tmp_path, 0)
 
 
 def test_other_images_in_the_same_folder(tiny_flow, tiny_images, tmp_path):
@@ -268,7 +268,7 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_checkpoint(tiny_images, 
                 variable.assign(variable * np.nan)
 
     with pytest.raises(FloatingPointError, match="not finite; the last good checkpoint is"):
-        run(tmp_path, tiny_images, SMALL, callbacks=[Explode()])
+        run(tmp_path, tiny_images, callbacks=[Explode()])
     flow = compiled(**SMALL)
     assert load_checkpoint(flow, tmp_path / CHECKPOINT, 3) == 3
     assert all(np.isfinite(w).all() for w in flow.get_weights())
@@ -289,9 +289,9 @@ def test_a_callback_may_stop_a_run_and_it_goes_on_later(tiny_images, tmp_path):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = True
 
-    run(tmp_path, tiny_images, SMALL, callbacks=[Stop()])
+    run(tmp_path, tiny_images, callbacks=[Stop()])
     assert len(read_curve(tmp_path / CURVE)) == 1
-    run(tmp_path, tiny_images, SMALL, callbacks=[Stop()])
+    run(tmp_path, tiny_images, callbacks=[Stop()])
     assert [row["epoch"] for row in read_curve(tmp_path / CURVE)] == [1, 2]
 
 
@@ -310,7 +310,7 @@ def test_checkpoints_without_an_epoch_and_of_another_optimizer(tiny_images, tmp_
 def test_tensorboard_logs(tiny_images, tmp_path, monkeypatch):
     from tensorflow.compat.v1.train import summary_iterator
 
-    run(tmp_path, tiny_images, SMALL, tensorboard=True)
+    run(tmp_path, tiny_images, tensorboard=True)
     found = {}
     for path in (tmp_path / "tensorboard").rglob("events*"):
         for event in summary_iterator(str(path)):
