@@ -13,6 +13,8 @@ from zoo.cli.train_run import Job, _metadata
 from zoo.folder import update_metadata
 from zoo.registry import PRESETS, read_config, read_metadata
 
+pytestmark = pytest.mark.eager
+
 STATED = {
     "task": "unconditional",
     "dataset": "mnist",

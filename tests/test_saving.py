@@ -14,6 +14,8 @@ from tests.conftest import make_tiny_flow
 from tests.model_table import make_srflow
 from tests.test_flow_errors import ConditionalFlow
 
+pytestmark = pytest.mark.eager
+
 
 @pytest.fixture
 def frozen(tiny_images):
@@ -66,6 +68,7 @@ def test_whole_flow_frozen(tmp_path):
     assert not zoo.load(tmp_path / "entry", weights=False).trainable_variables
 
 
+@pytest.mark.compiled
 def test_keras_own_export(tiny_flow, tiny_images, tmp_path):
     tiny_flow.export(tmp_path / "saved", verbose=False)
     x = tiny_flow.dequantize(tiny_images[:3])
@@ -76,6 +79,7 @@ def test_keras_own_export(tiny_flow, tiny_images, tmp_path):
     np.testing.assert_allclose(next(iter(keras.tree.flatten(served(x)))), score, rtol=1e-5)
 
 
+@pytest.mark.compiled
 def test_keras_own_export_to_onnx_with_a_condition(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")
