@@ -9,7 +9,8 @@ import onnx
 import pytest
 
 import export
-from export import fixtures, manifest, manifest_schema
+from attnflow_keras.runtime import manifest, manifest_schema
+from export import fixtures
 from export.runtime import Session
 from tests.conftest import make_tiny_flow
 
