@@ -26,7 +26,6 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy examples/*.py
 
 docs: setup
 	$(BIN)/python docs/build_api.py

@@ -12,8 +12,9 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from examples.http_server import Limits, make_app
-from export.http_connections import settings
+from attnflow_keras.serving.app import make_app
+from attnflow_keras.serving.connections import settings
+from attnflow_keras.serving.limits import Limits
 from export.runtime import Session
 
 LIMITS = Limits(images=5, body_bytes=50_000, pixels=10_000, requests=2)

@@ -20,7 +20,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 import export
 import zoo
-from examples.http_server import make_app
+from attnflow_keras.serving.app import make_app
 from export.runtime import Session
 from tests.conftest import make_tiny_flow
 

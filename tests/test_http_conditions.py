@@ -1,4 +1,4 @@
-"""The HTTP example serves conditional exports, and what it says of images it can't serve."""
+"""The HTTP server serves conditional exports, and what it says of images it can't serve."""
 
 import zlib
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import export
-from examples.http_server import make_app
+from attnflow_keras.serving.app import make_app
 from export.runtime import Session
 from tests import http_serving
 from tests.helpers import grey_png, perturb, png_chunk
@@ -110,11 +110,13 @@ def test_label_maps_are_grey_pictures_of_classes(conditional):
     other.manifest["condition"] = {"shape": [4, 4], "dtype": "uint8", "classes": 3}
     seen = []
 
-    def features(condition, n):
-        seen.append(condition)
-        return session.features(GIVEN[: len(condition)], n)
+    def run(graph, inputs):
+        if graph == "condition":
+            seen.append(inputs["condition"])
+            inputs = {"condition": GIVEN[: len(seen[-1])]}
+        return session.run(graph, inputs)
 
-    other.features = features
+    other.run = run
     maps = np.arange(16, dtype="uint8").reshape(1, 4, 4, 1) % 3
     with serving(other) as client:
         response = client.post("/translate", files=files(maps, "conditions"))
@@ -145,3 +147,21 @@ def test_images_that_are_no_pictures(session):
     other.image_shape = (8, 8, 2)
     with pytest.raises(ValueError, match=r"1 or 3 channels, to be PNG; got \(8, 8, 2\)"):
         make_app(other)
+
+
+def test_a_class_is_an_option(make_pair):
+    pair = make_pair("classes")
+    images, _ = pair.some(3)
+    with serving(pair.session) as client:
+        wanted = {"n": 2, "label": 1, "seed": 5, "output": "list"}
+        drawn = listed(client.post("/sample", json=wanted))
+        np.testing.assert_array_equal(drawn, pair.session.sample(2, label=1, seed=5))
+        found = client.post("/score?label=2", files=files(images)).json()["images"]
+        expected = pair.session.bits_per_dim(images, np.array([2]))
+        np.testing.assert_allclose([one["bits_per_dim"] for one in found], expected, rtol=1e-6)
+        refused(client.post("/sample", json={}), 422, "label", "none", "a class, 0 to 2")
+        refused(client.post("/sample", json={"label": 3}), 422, "label", "3", "a class, 0 to 2")
+        response = client.post("/score", files=files(images))
+        refused(response, 422, "label", "none", "a class, 0 to 2")
+        response = client.post("/restore", files=files(images, "conditions"))
+        refused(response, 400, "conditions", "needs conditions", "POST /sample")

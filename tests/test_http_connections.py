@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 
-from export.http_connections import settings
-from export.http_requests import Limits, guard
+from attnflow_keras.serving.connections import settings
+from attnflow_keras.serving.limits import Limits, guard
 
 SLOW = Limits(header_seconds=0.4, body_seconds=0.6, write_seconds=0.6)
 PARTIAL = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345"
@@ -242,8 +242,10 @@ def test_one_client_leaves_room_for_others():
 
 
 def test_limits_hold_under_any_uvicorn():
-    """As ``uvicorn --http export.http_connections:Connection`` has them."""
-    config = uvicorn.Config(make_api(Limits()), http="export.http_connections:Connection")
+    """As ``uvicorn --http attnflow_keras.serving.connections:Connection`` has them."""
+    config = uvicorn.Config(
+        make_api(Limits()), http="attnflow_keras.serving.connections:Connection"
+    )
     config.load()
     assert config.http_protocol_class.limits == Limits()
 

@@ -139,7 +139,7 @@ def test_unknown_paths_and_methods(client):
 
 def test_an_error_of_the_server_tells_nothing_of_it(session):
     class Broken(Session):
-        def sample(self, *arguments, **options):
+        def run(self, *arguments, **options):
             raise RuntimeError("secret")
 
     with serving(Broken(session.folder, "cpu")) as client:
@@ -151,11 +151,11 @@ def test_an_error_of_the_server_tells_nothing_of_it(session):
 
 def test_results_that_are_not_finite_are_refused(session, tiny_images, caplog):
     class Wild(Session):
-        def log_prob(self, images, *arguments):
-            return np.float32([1.0] * (len(images) - 1) + [np.nan])
-
-        def decode(self, latents, *arguments):
-            return np.full((len(latents[0]), 8, 8, 1), np.nan, "float32")
+        def run(self, graph, inputs):
+            outputs = super().run(graph, inputs)
+            for name in {"log_prob", "image"} & set(outputs):
+                outputs[name][-1] = np.nan
+            return outputs
 
     with serving(Wild(session.folder, "cpu")) as client:
         sent = files(tiny_images[:2])
@@ -203,12 +203,12 @@ def test_a_body_that_never_ends_is_refused_early(client):
 
 
 class Slow(Session):
-    """A session whose samples take until they are allowed to go on."""
+    """A session whose graphs take until they are allowed to go on."""
 
-    def sample(self, *arguments, **options):
+    def run(self, *arguments, **options):
         self.entered.release()
         assert self.gate.wait(20)
-        return super().sample(*arguments, **options)
+        return super().run(*arguments, **options)
 
 
 def test_the_loop_stays_free_and_requests_are_bounded(session):

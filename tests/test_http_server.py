@@ -1,4 +1,4 @@
-"""The HTTP example over a real socket, compared with the session it serves."""
+"""The HTTP server over a real socket, compared with the session it serves."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from examples import http_server
+from attnflow_keras.serving import server
 from tests import http_serving
 from tests.http_serving import LIMITS, files, listed, pixels, png, refused
 
@@ -140,10 +140,8 @@ def test_a_background_is_laid_behind_transparent_pixels(client, session, tiny_im
 
 SCRIPT = """
 import json, runpy, sys
-program, *sys.argv[1:] = sys.argv[1:]
-sys.argv[0] = program
 try:
-    runpy.run_path(program, run_name="__main__")
+    runpy.run_module("attnflow_keras.serving", run_name="__main__", alter_sys=True)
 except KeyboardInterrupt:
     pass
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
@@ -154,8 +152,7 @@ def test_the_program_serves_without_tensorflow(small_export, session, tiny_image
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = str(ROOT / "examples" / "http_server.py")
-    arguments = [program, str(small_export), "--host", "127.0.0.1", "--port", str(port)]
+    arguments = [str(small_export), "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *arguments],
         stdout=subprocess.PIPE,
@@ -191,9 +188,9 @@ def test_the_program_serves_without_tensorflow(small_export, session, tiny_image
 def test_it_starts_by_an_environment_variable(small_export, monkeypatch):
     monkeypatch.delenv("ATTNFLOW_EXPORT", raising=False)
     with pytest.raises(SystemExit, match="ATTNFLOW_EXPORT must name a folder"):
-        http_server.app()
+        server.app()
     monkeypatch.setenv("ATTNFLOW_EXPORT", str(small_export))
     monkeypatch.setenv("ATTNFLOW_PROVIDER", "cpu")
-    config = uvicorn.Config("examples.http_server:app", factory=True)
+    config = uvicorn.Config("attnflow_keras.serving.server:app", factory=True)
     config.load()
-    assert http_server.app().title == "tiny"
+    assert server.app().title == "tiny"

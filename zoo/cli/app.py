@@ -28,6 +28,7 @@ from zoo.cli import (
     restore,
     sample,
     score,
+    serve,
     train,
     translate,
 )
@@ -79,6 +80,7 @@ app.command("doctor")(doctor.doctor_command)
 app.command("export")(export.export_command)
 app.command("verify")(export.verify_command)
 app.command("bench")(export.bench_command)
+app.command("serve")(serve.serve_command)
 app.command("push")(push.push_command)
 app.command("env")(env.env_command)
 app.command("demo")(demo.demo_command)

@@ -1,7 +1,7 @@
 """Connections of an HTTP server under uvicorn: time limits, a number a client, JSON errors.
 
     uvicorn.run(api, **settings(limits))
-    uvicorn module:app --http export.http_connections:Connection    # with the limits' defaults
+    uvicorn module:app --http attnflow_keras.serving.connections:Connection    # default limits
 
 uvicorn alone waits without end for a request's headers and body, and answers in plain text what
 it refuses before the application sees it.
@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from export.http_requests import Limits, Refusal
+from attnflow_keras.serving.limits import Limits, Refusal
 
 # How long a refused client may go on sending before the connection is cut. To cut it at once
 # could take the answer from a client that has not read it yet.

@@ -1,4 +1,4 @@
-"""PNG images in requests and responses of an HTTP server."""
+"""PNG images in requests and responses."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ from attnflow_keras.data.pictures import (
     WrongKindError,
     decode_picture,
 )
-from export.http_requests import Limits, Refusal
+from attnflow_keras.serving.limits import Limits, Refusal
 
 # What a PNG may be, but for transparency, so that turning it into grey or RGB loses nothing. Label
 # maps are grey.

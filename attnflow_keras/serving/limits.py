@@ -1,20 +1,15 @@
-"""What requests to an HTTP server may ask for, and the one form of all its errors.
+"""What requests may ask for, and the one form of all errors."""
 
-Needs FastAPI; see ``examples/http_server.py``.
-"""
-
-import asyncio
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from attnflow_keras.core.checks import check_integer, check_number
 from attnflow_keras.core.noise import NotFiniteError
 
 
@@ -26,6 +21,7 @@ class Limits(NamedTuple):
         body_bytes: bytes of a request's body.
         pixels: pixels of an image.
         requests: requests that are at work or wait.
+        batch: images that graphs run on at once; requests that wait together share a batch.
         connections: open connections.
         connections_per_client: those of one address, which may be a proxy's.
         header_seconds: time for a request's line and headers.
@@ -36,12 +32,23 @@ class Limits(NamedTuple):
     images: int = 64
     body_bytes: int = 8_000_000
     pixels: int = 1_000_000
-    requests: int = 8
+    requests: int = 32
+    batch: int = 64
     connections: int = 64
     connections_per_client: int = 16
     header_seconds: float = 10.0
     body_seconds: float = 60.0
     write_seconds: float = 60.0
+
+
+def checked(limits: Limits) -> Limits:
+    """Raise ValueError unless all limits can be met."""
+    for name, value in limits._asdict().items():
+        if isinstance(Limits._field_defaults[name], int):
+            check_integer(name, value)
+        else:
+            check_number(name, value, "(0, inf)")
+    return limits
 
 
 class Refusal(Exception):  # noqa: N818
@@ -83,30 +90,6 @@ class BodyLimit:
             return message
 
         await self.app(scope, counted, send)
-
-
-class Worker:
-    """Runs the session in a thread, one request after another, so that the loop stays free.
-
-    onnxruntime uses all cores for one request; two at once would only slow each other down.
-    """
-
-    def __init__(self, most: int) -> None:
-        self.most, self.inside = most, 0
-        self.turn = asyncio.Semaphore(1)
-
-    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The function's result, or a Refusal when too many requests wait already."""
-        if self.inside >= self.most:
-            got = f"a request beside {self.inside} that run or wait"
-            expected = f"at most {self.most} at a time; try again"
-            raise Refusal(503, "request", got, expected, **{"Retry-After": "1"})
-        self.inside += 1
-        try:
-            async with self.turn:
-                return await run_in_threadpool(function, *arguments)
-        finally:
-            self.inside -= 1
 
 
 def guard(api: FastAPI, limits: Limits) -> None:

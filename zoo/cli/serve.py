@@ -1,0 +1,53 @@
+"""``attnflow serve``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attnflow_keras.core.extras import install_command
+
+
+def serve_command(
+    folder: Annotated[Path, typer.Argument(help="A folder that 'attnflow export' wrote.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 8000,
+    provider: Annotated[
+        str | None, typer.Option(help="cpu, cuda, tensorrt. Default: CUDA where it is there.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of one operation. Default: all cores.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Maximum images in a request.")] = 64,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Maximum images that a graph runs on at once.")
+    ] = 64,
+    requests: Annotated[
+        int, typer.Option(min=1, help="Maximum requests that run or wait; others get 503.")
+    ] = 32,
+    connections: Annotated[int, typer.Option(min=1, help="Maximum open connections.")] = 64,
+    connections_per_client: Annotated[
+        int, typer.Option(min=1, help="Maximum open connections of one address.")
+    ] = 16,
+) -> None:
+    """Serve an export over HTTP with onnxruntime: score, sample, restore, translate.
+
+    GET /docs is the reference, /model what clients need to know, /metrics for Prometheus, /healthz
+    for probes. Ctrl-C or SIGTERM ends it after the requests in flight.
+    """
+    try:
+        from attnflow_keras.serving.server import serve
+    except ImportError as error:
+        raise ImportError(f"serve needs {error.name}: {install_command('serve')}") from error
+    serve(
+        folder,
+        host,
+        port,
+        provider,
+        threads,
+        images=images,
+        batch=batch,
+        requests=requests,
+        connections=connections,
+        connections_per_client=connections_per_client,
+    )
