@@ -3,8 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests run side by side in this many processes, each of which takes some 2 GB.
 WORKERS ?= 2
+# A second environment, with JAX and without TensorFlow.
+JAX_VENV := .venv-jax
+JAX_TESTS := tests/jax tests/test_layers.py tests/test_models.py tests/test_verbs.py
 
-.PHONY: setup demo test lint docs lock wheel gpu-pack clean
+.PHONY: setup demo test test-jax lint docs lock wheel gpu-pack clean
 
 setup: $(VENV)/.ready
 
@@ -21,6 +24,14 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 40
+
+$(JAX_VENV)/.ready: requirements-jax.lock
+	$(PYTHON) -m venv $(JAX_VENV)
+	$(JAX_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-jax.lock
+	touch $@
+
+test-jax: $(JAX_VENV)/.ready
+	KERAS_BACKEND=jax $(JAX_VENV)/bin/python -m pytest $(JAX_TESTS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -40,10 +51,12 @@ lock:
 	uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
 		--extra tf --extra export --extra runtime --extra tensorboard --extra serve \
 		--extra metrics --extra dev pyproject.toml -o requirements.lock
+	echo pytest | uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
+		--extra jax -c requirements.lock pyproject.toml - -o requirements-jax.lock
 
 # Wheels and data for a machine with an accelerator, JAX and no network, see benchmarks/gpu.
 gpu-pack: setup
 	$(BIN)/python -m benchmarks.gpu.pack
 
 clean:
-	rm -rf $(VENV) demo-output docs/api build dist *.egg-info
+	rm -rf $(VENV) $(JAX_VENV) demo-output docs/api build dist *.egg-info

@@ -14,6 +14,7 @@ from attnflow_keras.core.untrusted import is_plain_name
 from attnflow_keras.runtime import manifest
 from attnflow_keras.runtime.errors import ExportError
 from export import fixtures
+from export.backend import check_backend
 from export.graphs import Graph, graphs
 
 OPSET = 18
@@ -77,6 +78,7 @@ def onnx(
         raise ValueError(
             f"the flow's name must be one plain name, without a path or quotes; got {flow.name!r}"
         )
+    check_backend()
     check_free(Path(folder), overwrite)
     say = progress or (lambda stage: None)
     reference = flow.clone(dtype="float32")

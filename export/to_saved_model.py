@@ -7,6 +7,7 @@ from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.files import check_free, replacing_folder
 from attnflow_keras.runtime.errors import ExportError
 from export import fixtures
+from export.backend import check_backend
 from export.graphs import graphs
 
 
@@ -50,6 +51,7 @@ def saved_model(
             f"{type(flow).__name__}"
         )
     check_integer("version", version)
+    check_backend()
     check_free(Path(folder), overwrite)
     flow = flow.clone(dtype="float32")
     found = {graph.name: graph for graph in graphs(flow)}

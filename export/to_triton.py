@@ -7,6 +7,7 @@ from typing import Any
 from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.files import check_free, replacing_folder
 from attnflow_keras.runtime import manifest
+from export.backend import check_backend
 
 TYPES = {
     f"{kind}{bits}": f"TYPE_{kind.upper()}{bits}"
@@ -46,6 +47,7 @@ def triton(
     """
     check_integer("max_batch_size", max_batch_size)
     check_integer("max_queue_delay_us", max_queue_delay_us, 0)
+    check_backend()
     check_free(Path(folder), overwrite)
     with replacing_folder(folder, overwrite) as part:
         if isinstance(flow, str | Path):

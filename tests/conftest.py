@@ -5,6 +5,9 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+if os.environ["KERAS_BACKEND"] == "jax":
+    # Thousands of small programs are compiled here, which takes longer than running them.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import keras
 import numpy as np
@@ -16,6 +19,18 @@ import zoo
 from attnflow_keras.data import mnist_sample
 from attnflow_keras.models import MARFlow
 from tests.helpers import perturb
+
+
+@pytest.fixture(autouse=True)
+def _float64(request):
+    """64-bit numbers, which JAX leaves out unless told otherwise, where a test needs them."""
+    if keras.backend.backend() != "jax" or request.node.get_closest_marker("float64") is None:
+        yield
+        return
+    import jax
+
+    with jax.enable_x64(True):
+        yield
 
 
 @pytest.fixture(autouse=True)

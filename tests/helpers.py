@@ -5,12 +5,26 @@ import json
 import struct
 import zlib
 
+import keras
 import numpy as np
-import tensorflow as tf
+import pytest
 
 import zoo
 from attnflow_keras.data import bluemarble_sample
 from attnflow_keras.data.odd import odd_condition, odd_images
+
+JAX = keras.backend.backend() == "jax"
+if JAX:
+    from tests.autodiff_jax import compiled, fresh, gradient, jacobian, weight_gradients
+else:
+    from tests.autodiff_tensorflow import compiled, fresh, gradient, jacobian, weight_gradients  # noqa: F401
+
+needs_tensorflow = pytest.mark.skipif(JAX, reason="about TensorFlow")
+
+
+def traced(function):
+    """``function`` of tensors; compiled on JAX, which compiles every operation otherwise."""
+    return compiled(function) if JAX else function
 
 
 def perturb(layer, scale=0.3, seed=0):
@@ -23,16 +37,6 @@ def perturb(layer, scale=0.3, seed=0):
 
 def batch(shape, n=2, seed=1, dtype="float64"):
     return np.random.default_rng(seed).normal(size=(n, *shape)).astype(dtype)
-
-
-def jacobian(function, x):
-    """The Jacobian ``(n, d, d)`` of ``function`` at each sample of ``x``, by autodiff."""
-    x = tf.convert_to_tensor(x)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = function(x)
-    size = int(np.prod(x.shape[1:]))
-    return tape.batch_jacobian(y, x).numpy().reshape(len(x), size, size)
 
 
 def jacobian_log_det(function, x):
@@ -51,11 +55,6 @@ def differences_log_det(function, x, step=1e-5):
     rows = (x.reshape(n, 1, size) + moves).reshape(-1, *x.shape[1:])
     y = np.asarray(function(rows, np.repeat(np.arange(n), 2 * size))).reshape(n, 2, size, size)
     return np.linalg.slogdet((y[:, 0] - y[:, 1]) / (2 * step))[1]
-
-
-def fresh(x):
-    """A tensor that TFP's cache has never seen."""
-    return tf.convert_to_tensor(np.array(x))
 
 
 def check_entry(folder):

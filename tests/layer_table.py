@@ -4,7 +4,7 @@ An entry is (constructor, input shape, condition channels). The constructor take
 arguments of ``FlowLayer``. Shapes are odd or not square where the layer allows it.
 """
 
-from attnflow_keras import layers, priors
+from attnflow_keras import backend, layers, priors
 from attnflow_keras.networks import (
     ActNormConvNet,
     GatedAttentionNet,
@@ -281,5 +281,6 @@ def build(name, dtype="float64"):
     constructor, shape, channels = LAYERS[name]
     options = {"condition_channels": channels} if channels else {}
     layer = constructor(dtype=dtype, **options)
-    layer.build((None, *shape))
+    with backend.start_values():
+        layer.build((None, *shape))
     return layer, shape, channels

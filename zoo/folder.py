@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from attnflow_keras.core.checks import check_flag
-from attnflow_keras.core.extras import install_command
+from attnflow_keras.core.extras import backend_advice
 from attnflow_keras.core.files import replacing_folder, sha256, write_file, write_json
+from attnflow_keras.core.start_values import undrawn_weights
 from attnflow_keras.core.untrusted import is_plain_name, one_line, plain_name
 from attnflow_keras.core.weights_file import weights_bytes
 from zoo.errors import ZooError
@@ -66,7 +67,7 @@ def load(
         ZooError: an unknown name; a file that is missing, altered, newer or invalid; or an entry
             without weights, with the command that trains it.
         ValueError: ``dtype`` is none of these policies.
-        ImportError: TensorFlow is not installed.
+        ImportError: Keras' backend is not installed.
     """
     name = name if revision is None else at_revision(name, revision)
     folder = locate(name)
@@ -82,7 +83,7 @@ def load(
         )
     declared = _declared(folder, metadata, config, name) if weights else None
     limits = MOST if declared is None else (len(declared), sum(map(math.prod, declared)))
-    flow = _build(config, dtype, name, limits)
+    flow = _build(config, dtype, name, limits, replaced=declared is not None)
     from attnflow_keras.flow.frozen import freeze  # needs Keras, as _build has found
 
     if declared is not None:
@@ -150,7 +151,7 @@ def save(
         config["frozen"] = frozen
     with replacing_folder(folder, overwrite) as part:
         # An uncompiled copy: a compiled model would write its optimizer too.
-        copy = _build(config, None, folder)
+        copy = _build(config, None, folder, replaced=True)
         parameters = int(sum(np.prod(v.shape) for v in copy.trainable_variables))
         copy.set_weights(flow.get_weights())
         write_file(part / WEIGHTS, packed(weights_bytes(copy)))
@@ -275,13 +276,14 @@ def _build(
     dtype: str | None,
     name: str | Path,
     limits: tuple[int, int] | None = None,
+    replaced: bool = False,
 ) -> Any:
     """The flow of a configuration; at most so many weights, and numbers in them."""
     try:
         import attnflow_keras.models  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"loading an entry needs TensorFlow ({error}): {install_command('tf')}"
+            f"loading an entry failed ({error}); it needs {backend_advice()}"
         ) from error
     from attnflow_keras.layers.flow_layer import check_policy
 
@@ -297,7 +299,10 @@ def _build(
     try:
         arguments = config["config"]
         policy = arguments.get("dtype", "float32") if dtype is None else dtype
-        with limited_weights(*limits) if limits else contextlib.nullcontext():
+        with (
+            limited_weights(*limits) if limits else contextlib.nullcontext(),
+            undrawn_weights() if replaced else contextlib.nullcontext(),
+        ):
             flow = known[kind]
             return flow(**{**flow.absent, **arguments, "dtype": policy})
     except TooLargeError as error:

@@ -3,11 +3,12 @@
 import contextlib
 import io
 import math
-import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from attnflow_keras.core.start_values import weights_made_by
 
 # Of smaller arrays the filter's own header takes more than it saves.
 WORTH = 256
@@ -24,8 +25,6 @@ MOST = (50_000, 400_000_000)
 MOST_CHUNKS = 5_000
 EXTRA = 16  # elements of an array that is no weight of the model, such as a generator's state
 DEPTH = 32
-
-_LOCK = threading.RLock()  # of the method that limited_weights replaces
 
 
 def packed(content: bytes) -> bytes:
@@ -161,15 +160,11 @@ def limited_weights(count: int, elements: int) -> Iterator[None]:
     Raises:
         TooLargeError: more weights than ``count``, or more numbers in them than ``elements``.
     """
-    import keras
-
-    # Every layer makes its weights by this method, before which there is nothing to count.
     made = {"count": 0, "elements": 0}
-    thread = threading.get_ident()
 
-    def add_weight(layer: Any, shape: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != thread:
-            return original(layer, shape, *args, **kwargs)
+    def make(
+        original: Callable[..., Any], layer: Any, shape: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
         sizes = (shape,) if isinstance(shape, int) else shape or ()
         made["count"] += 1
         made["elements"] += math.prod(int(n) for n in sizes)
@@ -179,10 +174,5 @@ def limited_weights(count: int, elements: int) -> Iterator[None]:
             )
         return original(layer, shape, *args, **kwargs)
 
-    with _LOCK:
-        original = keras.layers.Layer.add_weight
-        keras.layers.Layer.add_weight = add_weight
-        try:
-            yield
-        finally:
-            keras.layers.Layer.add_weight = original
+    with weights_made_by(make):
+        yield

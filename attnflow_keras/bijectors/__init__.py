@@ -1,6 +1,6 @@
 """Pure transformations as TFP bijectors: tensors in, no variables, one map per file."""
 
-import attnflow_keras._backend  # noqa: F401
+import attnflow_keras._quiet_import  # noqa: F401
 from attnflow_keras.bijectors.base import FlowBijector
 from attnflow_keras.bijectors.channel_autoregressive import ChannelAutoregressive
 from attnflow_keras.bijectors.channel_matmul import ChannelMatmul

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from attnflow_keras._tfp import tfb
+from attnflow_keras.backend import tfb
 
 Tensor = Any
 

@@ -80,7 +80,7 @@ class LabelledImages(DataSet):
         return self._download(part, kind, folder) if local is None else local
 
     def _download(self, part: str, kind: str, folder: Path | None) -> np.ndarray:
-        import attnflow_keras._backend  # noqa: F401 - before Keras
+        import attnflow_keras._quiet_import  # noqa: F401 - before Keras
 
         # isort: split
         import keras

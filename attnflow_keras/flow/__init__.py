@@ -3,4 +3,4 @@
 :class:`Flow` is exported by :mod:`attnflow_keras.models`, beside the models that subclass it.
 """
 
-import attnflow_keras._backend  # noqa: F401
+import attnflow_keras._quiet_import  # noqa: F401

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from attnflow_keras.backend import READS_BY_TF_DATA
 from attnflow_keras.core.arrays import dtype_name
 from attnflow_keras.flow import loaders
 from attnflow_keras.flow.checked_pydataset import CheckedPyDataset
@@ -51,7 +52,7 @@ class CheckedBatches:
             return self._opened[-1]
         if isinstance(x, types.GeneratorType):
             return self._generator(x)
-        if loaders.is_loader(x) and keras.backend.backend() == "tensorflow":
+        if loaders.is_loader(x) and READS_BY_TF_DATA:
             return loaders.as_data_set(x, self._of_one_kind(), self.raise_error)
         return x
 
@@ -185,7 +186,7 @@ class CheckedBatches:
             whole = batch if isinstance(batch, tuple) else (batch,)
             if not passes(whole):
                 # At first there is no data set yet.
-                if number < PEEKED or keras.backend.backend() != "tensorflow":
+                if number < PEEKED or not READS_BY_TF_DATA:
                     self.raise_error()
                 return
             yield whole

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import tree
 
+from attnflow_keras.backend import READS_BY_TF_DATA
+
 
 class CheckedPyDataset(keras.utils.PyDataset):
     """Checks here, in the process of the flow, whatever worker a batch comes from.
@@ -46,7 +48,7 @@ class CheckedPyDataset(keras.utils.PyDataset):
             if self._structure is None:
                 self._structure = tree.map_structure(lambda _: 0, batch)
             return batch
-        if self._structure is None or keras.backend.backend() != "tensorflow":
+        if self._structure is None or not READS_BY_TF_DATA:
             self._raise_error()
         return tree.map_structure(lambda _: _End(self._raise_error), self._structure)
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from attnflow_keras import backend
 from attnflow_keras.core.checks import check_integer
 
 Tensor = Any
@@ -51,12 +52,12 @@ class CompiledMethods:
             progress: called with the number of samples done after each batch.
         """
         check_integer("batch_size", batch_size)
-        if _in_graph(inputs):
+        if backend.is_traced(inputs):
             return function(*inputs)
         n = tree.flatten(inputs)[0].shape[0]
         batch = min(batch_size, 2 ** math.ceil(math.log2(max(n, 1))))
-        eager = _runs_eagerly()
-        fixed = self.jit or keras.backend.backend() == "jax"
+        eager = backend.runs_eagerly()
+        fixed = self.jit or backend.FIXED_BATCH
         compiled = function if eager else self._function(name, function, inputs, batch)
         results = []
         for start in range(0, max(n, 1), batch):
@@ -83,50 +84,11 @@ class CompiledMethods:
         )
         key = (name, self.jit, batch if self.jit else None, signature)
         if key not in self._cache:
-            if keras.backend.backend() == "jax":
-                from attnflow_keras.jax_backend import compile_with_weights
-
-                self._cache[key] = compile_with_weights(function, self.owner.variables)
-            else:
-                self._cache[key] = _compile(function, inputs, self.jit, batch)
+            variables = [] if self.owner is None else self.owner.variables
+            self._cache[key] = backend.compile_function(
+                function, inputs, batch, self.jit, variables
+            )
         return self._cache[key]
-
-
-def _compile(function: Callable, inputs: Any, jit: bool, batch: int) -> Callable:
-    import tensorflow as tf
-
-    signature = tree.map_structure(
-        lambda a: tf.TensorSpec(
-            (batch if jit else None, *a.shape[1:]), keras.backend.standardize_dtype(a.dtype)
-        ),
-        inputs,
-    )
-    # Traced once, here. A tf.function that is called counts traces by the place of its code, and
-    # warns when models or sizes are many, each of which has one.
-    # The lambda hides arguments with defaults, which a concrete function would ask for.
-    traced = tf.function(lambda *given: function(*given), jit_compile=jit or None, autograph=False)
-    return traced.get_concrete_function(*signature)
-
-
-def _runs_eagerly() -> bool:
-    """Whether the user has asked that nothing is traced: ``tf.config.run_functions_eagerly``."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.config.functions_run_eagerly()
-    return keras.backend.backend() != "jax"
-
-
-def _in_graph(inputs: Any) -> bool:
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return not tf.executing_eagerly()
-    if keras.backend.backend() == "jax":
-        from attnflow_keras.jax_backend import is_traced
-
-        return is_traced(inputs)
-    return False
 
 
 def _fill(array: Any, short: int) -> Any:

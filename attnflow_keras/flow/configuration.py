@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import keras
 
 from attnflow_keras.core.renamed import with_current_names
+from attnflow_keras.core.start_values import undrawn_weights
 from attnflow_keras.flow.frozen import freeze, frozen_ranges
 
 
@@ -59,8 +60,9 @@ class ConfigurationMixin:
         """
         changes = {"dtype": dtype, "image_shape": image_shape}
         given = {key: value for key, value in changes.items() if value is not None}
-        copy = type(self).from_config({**self.get_config(), **given})
-        copy.build()
+        with undrawn_weights():
+            copy = type(self).from_config({**self.get_config(), **given})
+            copy.build()
         weights = self.get_weights()  # type: ignore[attr-defined]
         if [w.shape for w in weights] != [tuple(v.shape) for v in copy.weights]:
             raise ValueError(

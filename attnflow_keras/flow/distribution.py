@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops, tree
 
-from attnflow_keras._tfp import tfb, tfd
+from attnflow_keras.backend import tfb, tfd
 from attnflow_keras.bijectors import FlowBijector
 from attnflow_keras.core.wording import counted
 from attnflow_keras.flow import inputs as checks

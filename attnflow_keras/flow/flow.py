@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.core.checks import check_integer, check_sides
 from attnflow_keras.core.preprocess import Preprocess
 from attnflow_keras.core.recorded import plain
@@ -116,6 +117,14 @@ class Flow(
         """Create and build all layers; the shape is ``float_shape`` whatever is given."""
         if getattr(self, "built", False):
             return
+        with backend.start_values():
+            self._build_levels()
+        self.adapted = self.add_weight(
+            (), "zeros", dtype="int32", trainable=False, name="adapted", autocast=False
+        )
+        self.built = True
+
+    def _build_levels(self) -> None:
         self.multi_scale = MultiScale(self.make_levels(), self.make_shift())
         self.num_levels = len(self.multi_scale.levels)
         named = self.multi_scale.named_layers()
@@ -123,10 +132,6 @@ class Flow(
         for name, layer in named.items():
             setattr(self, name, layer)
         self.latent_shapes = self.multi_scale.build(self.float_shape)
-        self.adapted = self.add_weight(
-            (), "zeros", dtype="int32", trainable=False, name="adapted", autocast=False
-        )
-        self.built = True
 
     def make_shift(self) -> FlowLayer | None:
         """A layer in front of the first level, which gets the last of the condition's features."""

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow import loaders
 from attnflow_keras.flow.batches import CheckedBatches, is_end
@@ -76,7 +77,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
         """As ``keras.Model.compile``, without loss and metrics: a flow has its own.
 
         On TensorFlow XLA is off unless ``jit_compile=True`` asks for it: it takes minutes before
-        the first step. A ``.keras`` file keeps all of these arguments.
+        the first step; JAX always compiles. A ``.keras`` file keeps all of these arguments.
 
         Args:
             optimizer: as in Keras.
@@ -102,8 +103,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
                     f"{name} must be None, a flow has no target and reports bits_per_dim; got "
                     f"{kwargs[name]!r}"
                 )
-        if keras.backend.backend() == "tensorflow":
-            kwargs.setdefault("jit_compile", False)
+        kwargs["jit_compile"] = backend.jit_compile(kwargs.get("jit_compile"))
         settings = TrainingSettings(zero_latent_weight, freeze_steps, noise_seed)
         self._settings = settings.check(self)
         super().compile(optimizer=optimizer, **kwargs)
@@ -128,10 +128,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
         """As Keras' own, which only JAX calls; there the step is an argument, not a variable."""
         state = kwargs.get("optimizer_variables")
         if state:
-            optimizer: Any = self.optimizer
-            counter = getattr(optimizer, "inner_optimizer", optimizer).iterations
-            places = [i for i, v in enumerate(optimizer.variables) if v is counter]
-            self._traced_step = state[places[0]]
+            self._traced_step = backend.step_in(self.optimizer, state)
         try:
             return super().compute_loss_and_updates(*args, **kwargs)
         finally:

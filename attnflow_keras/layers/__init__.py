@@ -1,6 +1,6 @@
 """Invertible Keras layers: they own the variables and build a bijector in each call."""
 
-import attnflow_keras._backend  # noqa: F401
+import attnflow_keras._quiet_import  # noqa: F401
 from attnflow_keras.layers.actnorm import ActNorm
 from attnflow_keras.layers.affine_coupling import AffineCoupling
 from attnflow_keras.layers.affine_injector import AffineInjector

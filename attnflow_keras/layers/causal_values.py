@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.bijectors import FlowBijector, LogisticToNormal, MixtureLogisticCDF, ShiftScale
 from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_integer
 from attnflow_keras.ops.numerics import soft_clamp
@@ -64,7 +65,7 @@ class CausalValues:
         if not self.see_levels:
             return x / spread
         level = (x + 0.5) / GREY_LEVEL
-        below = ops.floor(level)
+        below = backend.floor(level)
         share = level - below
         # A staircase without jumps: a rounding error next to an edge must not become a level.
         down = ops.relu(1.0 - share / EDGE)

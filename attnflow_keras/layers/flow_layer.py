@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.backend import check_dtype
 from attnflow_keras.bijectors import FlowBijector
 from attnflow_keras.core.policies import POLICIES
 from attnflow_keras.ops.step_noise import StepNoise
@@ -227,3 +228,4 @@ def check_policy(name: str) -> None:
             f"dtype must be one of {', '.join(POLICIES)}, because log-determinants need a "
             f"variable dtype of at least float32; got {name!r}"
         )
+    check_dtype(name)

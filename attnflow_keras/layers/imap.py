@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.core.checks import check_choice, check_number
 from attnflow_keras.core.recorded import records_arguments
@@ -126,8 +127,8 @@ class IMapAttention(Coupling):
         inputs = identity if condition is None else ops.concatenate([identity, condition], axis=-1)
         mapped = ops.matmul(inputs, self.kernel) + self.offset
         if self.form == "stable":
-            mapped = ops.tanh(mapped)
-        return ops.mean(mapped, axis=-1 if self.pool == "channel" else (1, 2), keepdims=True)
+            mapped = backend.tanh(mapped)
+        return backend.mean(mapped, axis=-1 if self.pool == "channel" else (1, 2), keepdims=True)
 
     def transformed_bijector(
         self, identity: Tensor, condition: Tensor | None, noise: StepNoise | None = None

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.bijectors import TokenMixing
 from attnflow_keras.bijectors.token_mixing import to_tokens
 from attnflow_keras.core.checks import check_choice, check_integer
@@ -156,12 +157,14 @@ class ITransAttention(Coupling):
             return self._combined(attention)
         tokens = self.grid[0] * self.grid[1]
         largest_row_sum = tokens if self.activation == "sigmoid" else 1
-        gamma = GAMMA_MAX[self.activation] * ops.tanh(self.gate) / largest_row_sum
+        gamma = GAMMA_MAX[self.activation] * backend.tanh(self.gate) / largest_row_sum
         identity = ops.cast(np.eye(tokens), attention.dtype)
         return identity + self._combined(ops.reshape(gamma, (1, -1, 1, 1)) * attention)
 
     def _combined(self, by_head: Tensor) -> Tensor:
-        return by_head if self.combine == "feature" else ops.mean(by_head, axis=1, keepdims=True)
+        return (
+            by_head if self.combine == "feature" else backend.mean(by_head, axis=1, keepdims=True)
+        )
 
     def transformed_bijector(
         self, identity: Tensor, condition: Tensor | None, noise: StepNoise | None = None

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.bijectors import MixtureLogisticCDF
 from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_number
 from attnflow_keras.core.recorded import records_arguments
@@ -142,7 +143,7 @@ class MixtureCoupling(NetworkCoupling):
                 means=means,
                 log_scales=ops.maximum(log_scales, PAPER_LOG_SCALE_MIN),
                 shift=shift,
-                log_scale=self._rescaled(ops.tanh(log_scale)),
+                log_scale=self._rescaled(backend.tanh(log_scale)),
             )
         spread = np.linspace(-1.5, 1.5, k)[:, None] if k > 1 else np.zeros((1, 1))
         return MixtureLogisticCDF(

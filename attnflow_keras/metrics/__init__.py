@@ -1,6 +1,6 @@
 """Metrics over whole data sets, with their conventions."""
 
-import attnflow_keras._backend  # noqa: F401
+import attnflow_keras._quiet_import  # noqa: F401
 from attnflow_keras.metrics.bits_per_dim import evaluate_bits_per_dim
 from attnflow_keras.metrics.classification import evaluate_classification
 from attnflow_keras.metrics.image_quality import lr_psnr, pixel_diversity, psnr, ssim

@@ -1,6 +1,6 @@
 """Flows: the base model and one file per backbone."""
 
-import attnflow_keras._backend  # noqa: F401
+import attnflow_keras._quiet_import  # noqa: F401
 from attnflow_keras.flow.flow import Flow
 from attnflow_keras.models.causal_flow import CausalFlow
 from attnflow_keras.models.cglow import CGlow

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnflow_keras import layers
+from attnflow_keras import backend, layers
 from attnflow_keras.core.checks import check_choice, check_integer, check_power_of_two
 from attnflow_keras.core.conditions import PictureKind
 from attnflow_keras.flow.any_size import AnySize, SizeCopies
@@ -171,7 +171,8 @@ class SRFlow(AnySize, Flow):
         self.encoder = RRDBNet(
             scale=self.scale, dtype=self.dtype_policy, **self._config["encoder_options"]
         )
-        self.encoder.build((None, None, None, self.image_shape[-1]))
+        with backend.start_values():
+            self.encoder.build((None, None, None, self.image_shape[-1]))
         super().build(input_shape)
 
     def make_levels(self) -> list[tuple[layers.FlowLayer, layers.FlowLayer | None]]:

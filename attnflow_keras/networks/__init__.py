@@ -1,6 +1,6 @@
 """Conditioner networks of the couplings."""
 
-import attnflow_keras._backend  # noqa: F401
+import attnflow_keras._quiet_import  # noqa: F401
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
 from attnflow_keras.networks.causal_transformer import CausalTransformer
 from attnflow_keras.networks.condition_map import ConditionMap

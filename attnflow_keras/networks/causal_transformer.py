@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.initializers import Normal
 from attnflow_keras.ops import loops
@@ -146,7 +147,7 @@ class CausalTransformer(keras.layers.Layer):
         setattr(self, name, layer)
 
     def _norm(self, name: str) -> None:
-        layer = keras.layers.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy, name=name)
+        layer = backend.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy, name=name)
         layer.build((None, self.width))
         setattr(self, name, layer)
 

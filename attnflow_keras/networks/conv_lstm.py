@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.initializers import fan_in_uniform
 from attnflow_keras.ops import loops
@@ -124,8 +125,8 @@ class ConvLSTM(keras.layers.Layer):
 
     def _update(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         i, f, g, o = ops.split(gates, 4, axis=-1)
-        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
-        return ops.sigmoid(o) * ops.tanh(c), c
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * backend.tanh(g)
+        return ops.sigmoid(o) * backend.tanh(c), c
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape

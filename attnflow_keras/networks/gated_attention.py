@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.core.checks import check_number
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.conditioner import Conditioner
@@ -113,7 +114,7 @@ class GatedAttentionNet(Conditioner):
         setattr(self, name, layer)
 
     def _norm(self, name: str) -> None:
-        layer = keras.layers.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy, name=name)
+        layer = backend.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy, name=name)
         layer.build((None, None, None, self.width))
         setattr(self, name, layer)
 

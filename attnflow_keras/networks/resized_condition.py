@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.bijectors import Squeeze
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
@@ -86,7 +87,7 @@ class ResizedConditionNet(Conditioner):
         self.main.build((*shape[:3], 2 * identity))
 
     def call(self, x: Tensor) -> Tensor:
-        return ops.tanh(self.main(self._joined(x)))
+        return backend.tanh(self.main(self._joined(x)))
 
     def adapt(self, x: Tensor) -> None:
         """Set the actnorms from one batch of inputs."""

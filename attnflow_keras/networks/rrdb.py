@@ -130,7 +130,7 @@ class RRDBNet(keras.layers.Layer):
         """
         own, stack = self._maps(x, self.doublings if restore else max(0, *doublings))
         if min(doublings) < 0:
-            own[-1] = average_pool(own[0], 2)
+            own[-1] = average_pool(own[0], 2, 2)
         maps = tuple(
             ops.concatenate([own[d], *(_resized(block, d) for block in stack)], axis=-1)
             for d in doublings

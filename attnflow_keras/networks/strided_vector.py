@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.bijectors import Squeeze
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.conditioner import Conditioner
@@ -87,7 +88,7 @@ class StridedVectorNet(Conditioner):
             self.hidden.append(dense)
         self.last = keras.layers.Dense(
             self.out_channels,
-            activation="tanh",
+            activation=backend.tanh,
             kernel_initializer=keras.initializers.RandomNormal(stddev=self.last_stddev)
             if self.last_stddev
             else "zeros",

@@ -1,3 +1,3 @@
 """Operations on tensors that ``keras.ops`` lacks, for every backend."""
 
-import attnflow_keras._backend  # noqa: F401
+import attnflow_keras._quiet_import  # noqa: F401

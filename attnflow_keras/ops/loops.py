@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-import keras
 from keras import ops
+
+from attnflow_keras import backend
 
 Tensor = Any
 
@@ -73,13 +74,7 @@ def repeat(
         for i in range(count):
             state = step(i, state)
         return state
-    # The limit on iterations is what XLA needs to differentiate a loop.
-    return ops.while_loop(
-        lambda i, *_: ops.less(i, count),
-        lambda i, *now: (i + 1, *step(i, now)),
-        (ops.convert_to_tensor(0, dtype="int32"), *state),
-        maximum_iterations=count,
-    )[1:]
+    return backend.repeat(count, step, state)
 
 
 def scan(step: Callable[[Any, Tensor], Any], state: Any, sequence: Tensor) -> Tensor:
@@ -102,7 +97,7 @@ def scan(step: Callable[[Any, Tensor], Any], state: Any, sequence: Tensor) -> Te
             outputs.append(output)
         return ops.stack(outputs)
     if not for_onnx():
-        return _scan_in_graph(step, state, sequence)
+        return backend.scan(step, state, sequence)
 
     # ONNX has no arrays that a loop fills step by step.
     _, first = step(state, sequence[0])
@@ -114,28 +109,6 @@ def scan(step: Callable[[Any, Tensor], Any], state: Any, sequence: Tensor) -> Te
         return (*after, put(outputs, i, output))
 
     return repeat(count, one, (*state, empty))[-1]
-
-
-def _scan_in_graph(step: Callable[[Any, Tensor], Any], state: Any, sequence: Tensor) -> Tensor:
-    if keras.backend.backend() != "tensorflow":
-        return ops.scan(step, state, sequence)[1]
-    # On TensorFlow that one wants outputs like the state, and XLA can't differentiate it.
-    import tensorflow as tf
-
-    count = sequence.shape[0]
-    elements = tf.TensorArray(sequence.dtype, count, element_shape=sequence.shape[1:])
-    elements = elements.unstack(sequence)
-    outputs = tf.TensorArray(sequence.dtype, count)
-
-    def one(i: Any, now: Any, outputs: Any) -> Any:
-        now, output = step(now, elements.read(i))
-        return i + 1, now, outputs.write(i, output)
-
-    zero = tf.constant(0)
-    _, _, outputs = tf.while_loop(
-        lambda i, *_: i < count, one, (zero, state, outputs), maximum_iterations=count
-    )
-    return outputs.stack()
 
 
 def at(x: Tensor, i: Any) -> Tensor:

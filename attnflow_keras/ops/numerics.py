@@ -5,6 +5,7 @@ from typing import Any
 
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.core.checks import check_number
 
 Tensor = Any
@@ -15,7 +16,7 @@ LN_2PI = math.log(2.0 * math.pi)
 
 def soft_clamp(x: Tensor, bound: float) -> Tensor:
     """Squash ``x`` smoothly into (-bound, bound); slope 1 at 0."""
-    return bound * ops.tanh(x / bound)
+    return bound * backend.tanh(x / bound)
 
 
 # Where a flow's networks stop following their inputs, in standard deviations of training data.
@@ -37,7 +38,7 @@ def clipped(x: Tensor, bound: float | None) -> Tensor:
 def inverse_soft_clamp(y: Any, bound: float) -> Any:
     """Value that :func:`soft_clamp` maps to ``y``; ``y`` is first clipped inside the bound."""
     limit = 0.999 * bound
-    return bound * ops.arctanh(ops.clip(y, -limit, limit) / bound)
+    return bound * backend.arctanh(ops.clip(y, -limit, limit) / bound)
 
 
 # SRFlow's scale: close to 1 at the start, and never so small that its inverse explodes.

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from attnflow_keras import backend
+
 Tensor = Any
 
 
@@ -59,7 +61,7 @@ def scaled(loss: Tensor, share: Share | None) -> Tensor:
     Keras adds up the replicas' gradients, and takes the mean of their losses, times the number of
     replicas and weighted by images. Both are then those of one device with the whole batch.
     """
-    replicas = _count()
+    replicas = backend.replicas()
     if replicas == 1:
         return loss
     if share is None:
@@ -87,7 +89,7 @@ def rows_of(
 
 
 def _find_share(data: Any) -> Share | None:
-    if _count() == 1:
+    if backend.replicas() == 1:
         return None
     import tensorflow as tf
 
@@ -105,11 +107,3 @@ def _find_share(data: Any) -> Share | None:
     before = tf.range(context.num_replicas_in_sync) < number
     first = tf.reduce_sum(tf.where(before, counts, 0))
     return Share(first, images, tf.reduce_sum(counts))
-
-
-def _count() -> int:
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return int(tf.distribute.get_strategy().num_replicas_in_sync)

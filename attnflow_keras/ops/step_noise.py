@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.core.noise import LEVELS
 from attnflow_keras.ops.replicas import Share, rows_of
 
@@ -21,8 +22,7 @@ class FixedSeed(keras.random.SeedGenerator):
     """
 
     def __init__(self, seed: int, step: Tensor) -> None:
-        dtype = "uint32" if keras.backend.backend() == "jax" else "int64"
-        self._value = ops.stack([ops.cast(seed, dtype), ops.cast(step, dtype)])
+        self._value = ops.stack([ops.cast(part, backend.SEED_DTYPE) for part in (seed, step)])
 
     def next(self, ordered: bool = True) -> Tensor:
         return self._value

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.bijectors import ShiftScale
 from attnflow_keras.core.checks import check_choice
 from attnflow_keras.layers.flow_layer import FlowLayer
@@ -66,7 +67,7 @@ class GaussianPrior(FlowLayer):
                     2 * channels,
                     3,
                     padding="same",
-                    activation="tanh" if tanh else None,
+                    activation=backend.tanh if tanh else None,
                     kernel_initializer=keras.initializers.RandomNormal(stddev=0.1)
                     if tanh
                     else "zeros",

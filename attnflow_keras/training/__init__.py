@@ -13,7 +13,7 @@ __all__ = ["Recipe", "train"]
 def __getattr__(name: str) -> Any:
     # The command line shows a recipe's settings without importing TensorFlow.
     if name == "train":
-        import attnflow_keras._backend  # noqa: F401
+        import attnflow_keras._quiet_import  # noqa: F401
         from attnflow_keras.training.run import train
 
         return train

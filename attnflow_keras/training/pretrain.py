@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras import backend
 from attnflow_keras.ops.replicas import SharedSteps, scaled
 from attnflow_keras.training.phase import Phase, phase_recipe, run_phase
 from attnflow_keras.training.recipe import Recipe
@@ -87,7 +88,10 @@ def pretrain(
     """
     model = _Restoration(flow)
     rate = keras.optimizers.schedules.CosineDecay(recipe.pretrain_rate, recipe.pretrain_steps)
-    model.compile(optimizer=keras.optimizers.Adam(rate, beta_2=0.99), jit_compile=recipe.jit)
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate, beta_2=0.99),
+        jit_compile=backend.jit_compile(recipe.jit),
+    )
     run_phase(
         model,
         PHASE,

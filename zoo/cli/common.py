@@ -171,17 +171,17 @@ def load_flow(name: str, **options: Any) -> Any:
 
     locate(name)
     with working(f"loading {name}"):
-        import_tensorflow()
+        import_backend()
         return zoo.load(name, **options)
 
 
-def import_tensorflow() -> str:
-    """Import TensorFlow, and let it take the memory of GPUs as it needs it.
+def import_backend() -> str:
+    """Import Keras and its backend, and let TensorFlow take the memory of GPUs as it needs it.
 
     Returns:
-        The device that it computes on. Empty where TensorFlow is not installed.
+        The device that it computes on. Empty where the backend is not installed.
     """
-    import attnflow_keras._backend  # noqa: F401
+    import attnflow_keras._quiet_import  # noqa: F401
 
     try:
         from attnflow_keras.training.devices import prepare_devices

@@ -13,7 +13,7 @@ from zoo.cli.common import (
     Name,
     Resize,
     check_text_out,
-    import_tensorflow,
+    import_backend,
     is_stdout,
     load_conditioned,
     load_flow,
@@ -97,7 +97,7 @@ def evaluate_command(
         raise ValueError("--record keeps scores on the entry's own data set; leave out --data")
     if data is None and not is_data_set(dataset):
         raise ValueError(f"{dataset!r} is no data set with splits; name images with --data")
-    import_tensorflow()
+    import_backend()
     chosen = str(data) if dataset is None else f"{dataset}:{split}"
     images, conditions = load_conditioned(entry, chosen, resize, labels, background)
     from attnflow_keras.metrics import LPIPS

@@ -1,5 +1,7 @@
 """``attnflow export``, ``verify`` and ``bench``."""
 
+import importlib.util
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from attnflow_keras.core.checks import check_choice
+from attnflow_keras.core.extras import install_command
 from attnflow_keras.runtime.manifest_schema import PRECISIONS
 from zoo.cli.common import (
     DATA_HELP,
@@ -56,8 +59,10 @@ def export_command(
 ) -> None:
     """Export an entry for deployment; it is checked against Keras before it is kept.
 
-    Takes minutes for ONNX: the graphs of both directions are converted and optimized.
+    Takes minutes for ONNX: the graphs of both directions are converted and optimized. TensorFlow
+    makes them, also of a flow that was trained with JAX, and whatever KERAS_BACKEND says.
     """
+    _use_tensorflow()
     check_choice("--to", to, FORMATS)
     if to == "saved-model" and (images is not None or precision != "float32"):
         raise ValueError("--images and --precision are options of ONNX, not of saved-model")
@@ -89,6 +94,23 @@ def export_command(
         for key, value in report.items():
             console.print(f"{key}: {value:.2g}")
     (notes if as_json else console).print(f"wrote {out}")
+
+
+def _use_tensorflow() -> None:
+    """Let this process compute with TensorFlow, unless Keras has been imported.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    chosen = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if chosen == "tensorflow":
+        return
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ImportError(
+            f"exporting needs TensorFlow, also of flows trained with {chosen}; install the extras "
+            f"tf and export: {install_command('tf', 'export')}"
+        )
+    os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 def verify_command(

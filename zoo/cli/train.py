@@ -15,7 +15,7 @@ from zoo.cli.common import (
     Name,
     Resize,
     check_takes_labels,
-    import_tensorflow,
+    import_backend,
 )
 from zoo.cli.console import print_json, results_as_json, working
 from zoo.errors import ZooError
@@ -156,8 +156,8 @@ def train_command(
     folder = out or Path("runs") / entry["name"]
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--out must be a folder; {folder} is a file")
-    with working("importing TensorFlow"):
-        device = import_tensorflow()
+    with working("importing Keras"):
+        device = import_backend()
     from attnflow_keras.training.run import check_tensorboard
     from zoo.cli.train_run import Job, run
 

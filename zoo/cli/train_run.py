@@ -46,7 +46,7 @@ class Job:
         fine_tune: start from the entry's weights.
         other_data: the user named the data.
         command: the command, for the record.
-        device: what TensorFlow computes on.
+        device: what Keras computes on.
         tensorboard: write logs for TensorBoard.
         labels: folder of the label maps of the user's photos.
         license: that of the weights, in the user's words.
