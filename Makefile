@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 # A second environment, with JAX and without TensorFlow.
 JAX_VENV := .venv-jax
-JAX_TESTS := tests/jax tests/test_layers.py tests/test_models.py tests/test_verbs.py
+JAX_TESTS := tests/test_backends.py tests/test_layers.py
 
 .PHONY: setup demo test test-jax lint docs lock wheel gpu-pack clean
 

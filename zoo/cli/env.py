@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from zoo.cli.common import Json, import_tensorflow
+from zoo.cli.common import Json, import_backend
 from zoo.cli.console import console, print_json, working
 
 PACKAGES = (
@@ -49,7 +49,7 @@ def environment() -> dict[str, Any]:
         "cores": str(os.cpu_count()),
         "packages": {name: _version(name) for name in PACKAGES},
         "variables": {name: os.environ.get(name) for name in VARIABLES},
-        "device": import_tensorflow() or None,
+        "device": import_backend() or None,
         "onnxruntime_providers": _providers(),
     }
 
