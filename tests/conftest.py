@@ -12,13 +12,12 @@ if os.environ["KERAS_BACKEND"] == "jax":
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from filelock import FileLock
 
 import zoo
 from attnflow_keras.data import mnist_sample
 from attnflow_keras.models import MARFlow
-from tests.helpers import perturb
+from tests.helpers import perturb, run_eagerly
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +41,9 @@ def _reproducible():
 def _eagerly(request):
     """Operation by operation where a test is marked so: a trace of a small flow takes seconds."""
     marked = request.node.get_closest_marker
-    tf.config.run_functions_eagerly(bool(marked("eager")) and not marked("compiled"))
+    run_eagerly(bool(marked("eager")) and not marked("compiled"))
     yield
-    tf.config.run_functions_eagerly(False)
+    run_eagerly(False)
 
 
 def pytest_fixture_setup(fixturedef):
@@ -103,10 +102,9 @@ def export_once(tmp_path_factory):
         folder.parent.mkdir(exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not folder.exists():
-                eager = tf.config.functions_run_eagerly()
-                tf.config.run_functions_eagerly(False)
+                eager = run_eagerly(False)
                 export.onnx(flow, folder, **arguments)
-                tf.config.run_functions_eagerly(eager)
+                run_eagerly(eager)
         return folder
 
     return make

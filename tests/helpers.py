@@ -27,6 +27,17 @@ def traced(function):
     return compiled(function) if JAX else function
 
 
+def run_eagerly(wanted):
+    """Let TensorFlow run functions operation by operation, or not; returns how it was before."""
+    if JAX:
+        return False
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(wanted)
+    return before
+
+
 def perturb(layer, scale=0.3, seed=0):
     """Move every trainable weight away from its start, where many terms vanish."""
     rng = np.random.default_rng(seed)

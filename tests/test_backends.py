@@ -1,6 +1,5 @@
 """What holds on each backend of Keras, where they differ most, and between the two."""
 
-import contextlib
 import copy
 import subprocess
 import sys
@@ -21,21 +20,6 @@ from tests.conftest import make_tiny_flow
 from tests.helpers import JAX, gradient, traced
 
 on_jax = pytest.mark.skipif(not JAX, reason="about JAX")
-
-
-@contextlib.contextmanager
-def run_eagerly():
-    """On TensorFlow, where tracing takes longer than the operations of one batch."""
-    if JAX:
-        yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)
 
 
 def bits(flow, images):
@@ -100,12 +84,13 @@ def test_gradients_flow_through_long_loops():
         assert found == pytest.approx((moved[0] - moved[1]) / (2 * step), rel=2e-2, abs=1e-2)
 
 
+# Eagerly: on TensorFlow tracing takes longer than the operations of one batch.
+@pytest.mark.eager
 @pytest.mark.parametrize("name", PRETRAINED)
 def test_a_pretrained_entry_gives_what_it_gives_on_the_other_backend(name):
     """Some of these were trained on JAX, some on TensorFlow; recorded on TensorFlow."""
     recorded = np.load(EXPECTED)
-    with run_eagerly():
-        found = measured(name)
+    found = measured(name)
     np.testing.assert_allclose(found["bits"], recorded[f"{name}/bits"], atol=1e-4)
     expected = recorded[f"{name}/latents"]
     error = np.abs(found["latents"] - expected) / np.maximum(1.0, np.abs(expected))

@@ -9,7 +9,15 @@ from keras import ops
 
 from attnflow_keras import models
 from attnflow_keras.models import Flow
-from tests.helpers import JAX, fresh, gradient, jacobian_log_det, needs_tensorflow, perturb, traced
+from tests.helpers import (
+    fresh,
+    gradient,
+    jacobian_log_det,
+    needs_tensorflow,
+    perturb,
+    run_eagerly,
+    traced,
+)
 from tests.model_table import ALL, MODELS, TINY, batch_of, build, pairs, shared
 
 CONDITIONAL = [name for name in ALL if ALL[name][1] is not None]
@@ -27,15 +35,10 @@ def _eager(request):
 
     Not where a test is about compiled functions, nor where one decodes token by token.
     """
-    if JAX:
-        yield
-        return
-    import tensorflow as tf
-
     sequential = "causal" in request.node.name
-    tf.config.run_functions_eagerly(not sequential and "compiled" not in request.keywords)
+    run_eagerly(not sequential and "compiled" not in request.keywords)
     yield
-    tf.config.run_functions_eagerly(False)
+    run_eagerly(False)
 
 
 @pytest.fixture
@@ -147,8 +150,6 @@ def test_gradients_reach_images_latents_and_weights(name, flow):
 @pytest.mark.compiled
 @needs_tensorflow
 def test_compiled_functions_agree(name, flow):
-    import tensorflow as tf
-
     images, condition = pairs(name, flow, 3)
     x = flow.dequantize(images)
     latents, log_det = flow.encode(x, condition)
@@ -158,7 +159,7 @@ def test_compiled_functions_agree(name, flow):
         "image": flow.decode(copies(latents), condition),
         "log_prob": flow.log_prob(images, condition, batch_size=2),
     }
-    tf.config.run_functions_eagerly(True)
+    run_eagerly(True)
     expected_latents, expected_log_det = flow.encode(x, condition)
     expected = (flat(expected_latents), expected_log_det, x, flow.log_prob(images, condition))
     for key, value in zip(found, expected, strict=True):
