@@ -41,6 +41,7 @@ def saved_model(
         FileExistsError: the folder exists and ``overwrite`` is False.
         ExportError: the loaded model differs from Keras; nothing is written.
     """
+    check_backend()
     import tensorflow as tf
 
     from attnflow_keras.models import Flow
@@ -51,7 +52,6 @@ def saved_model(
             f"{type(flow).__name__}"
         )
     check_integer("version", version)
-    check_backend()
     check_free(Path(folder), overwrite)
     flow = flow.clone(dtype="float32")
     found = {graph.name: graph for graph in graphs(flow)}
