@@ -3,6 +3,7 @@
     export.onnx(flow, "out/onnx")                # graphs and manifest.json
     export.saved_model(flow, "out/saved_model")  # encode, decode, log_prob, sample
     export.triton(flow, "model_repository")      # for NVIDIA Triton
+    export.web("out/onnx", "site")               # a page that computes in the browser
     from attnflow_keras.runtime import Session   # NumPy and onnxruntime only
 
 Importing this package does not import TensorFlow.
@@ -18,6 +19,7 @@ _FUNCTIONS = {
     "saved_model": "export.to_saved_model",
     "triton": "export.to_triton",
     "verify": "export.verification",
+    "web": "export.to_web",
 }
 
 __all__ = ["ExportError", *_FUNCTIONS]

@@ -31,6 +31,7 @@ from zoo.cli import (
     serve,
     train,
     translate,
+    web,
 )
 from zoo.cli.console import notes, prepared_streams
 from zoo.cli.interrupts import STATUS, say, watched
@@ -81,6 +82,7 @@ app.command("export")(export.export_command)
 app.command("verify")(export.verify_command)
 app.command("bench")(export.bench_command)
 app.command("serve")(serve.serve_command)
+app.command("web")(web.web_command)
 app.command("push")(push.push_command)
 app.command("env")(env.env_command)
 app.command("demo")(demo.demo_command)

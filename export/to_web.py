@@ -1,0 +1,134 @@
+"""Write a static site that runs an export in the browser."""
+
+import html
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnflow_keras.core.conditions import ClassKind, LabelKind, PictureKind, from_description
+from attnflow_keras.core.files import check_free, replacing_folder, write_json
+from attnflow_keras.core.untrusted import printable
+from attnflow_keras.runtime import manifest
+from attnflow_keras.runtime.errors import ExportError
+from export import fixtures
+from export.web_runtime import VERSION, runtime_files
+
+TITLE = "{{title}}"
+PAGE = "index.html"
+
+
+def web(
+    folder: str | Path,
+    out: str | Path,
+    runtime: str | Path | None = None,
+    title: str | None = None,
+    examples: bool = True,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write a static site for an export: a page that computes in the browser.
+
+    For a flow without a condition or for classes the page samples, scores pictures and morphs
+    between two; for super-resolution it restores pictures, and for label maps it paints photos.
+    The site needs no other server than one for files, and no network. A seed means the same
+    images as in Python.
+
+    >>> export.web("out/onnx", "site")  # doctest: +SKIP
+    {'task': 'unconditional', 'bytes': 14500000, 'examples': 4}
+
+    Args:
+        folder: a folder that ``export.onnx`` wrote.
+        out: the folder to write.
+        runtime: the tarball of onnxruntime-web, or a folder of its files; None for the one in
+            the user's cache, which is fetched the first time.
+        title: heading of the page; the flow's name if not given.
+        examples: whether the page offers the few images that the export has recorded, which
+            everyone who sees the site can read.
+        overwrite: replace a folder that exists.
+
+    Returns:
+        ``task``, the size in ``bytes`` and the number of ``examples``.
+
+    Raises:
+        FileExistsError: the folder exists and ``overwrite`` is False.
+        ExportError: no sound export, one that the page has no controls for, or no runtime.
+    """
+    source, target = Path(folder), Path(out)
+    check_free(target, overwrite)
+    content = manifest.read(source)
+    task = _task(content)
+    files = runtime_files(runtime)
+    with replacing_folder(target, overwrite) as part:
+        for name, data in _page():
+            if name == PAGE:
+                shown = html.escape(printable(title or content["name"]))
+                data = data.decode().replace(TITLE, shown).encode()
+            _write(part / name, data)
+        for name, data in files.items():
+            _write(part / "runtime" / name, data)
+        for graph in content["graphs"].values():
+            data = manifest.read_file(source, graph["file"], content)
+            _write(part / "model" / graph["file"], data)
+        write_json(part / "model" / manifest.NAME, content)
+        listed = _write_examples(source, part, content) if examples else {}
+        write_json(part / "site.json", {"runtime": VERSION, "examples": listed})
+        size = sum(path.stat().st_size for path in part.rglob("*") if path.is_file())
+    count = listed["images"]["shape"][0] if listed else 0
+    return {"task": task, "bytes": size, "examples": count}
+
+
+def _task(content: dict[str, Any]) -> str:
+    """In words; an ExportError for a condition that the page has no controls for."""
+    if content["condition"] is None:
+        task = "unconditional"
+    else:
+        kind = from_description(content["condition"], tuple(content["image"]["shape"]))
+        if isinstance(kind, LabelKind) and kind.palette is not None:
+            task = "label to photo"
+        elif isinstance(kind, PictureKind):
+            task = "super-resolution"
+        elif isinstance(kind, ClassKind):
+            task = "class-conditional"
+        else:
+            raise ExportError(
+                f"the page has no controls for the condition of {content['name']}, which takes "
+                f"{kind.expected}"
+            )
+    channels = content["image"]["shape"][-1]
+    if channels not in (1, 3):
+        raise ExportError(f"the page shows images of 1 or 3 channels; these have {channels}")
+    return task
+
+
+def _page() -> Iterator[tuple[str, bytes]]:
+    """Files of the page, as they are in this package."""
+    for path in sorted(resources.files("export").joinpath("web").iterdir(), key=lambda p: p.name):
+        if path.is_file():
+            name = "runtime/LICENSE" if path.name == "runtime-licence.txt" else path.name
+            yield name, path.read_bytes()
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _write_examples(source: Path, part: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Write the images that an export has recorded, and their conditions, as plain bytes."""
+    listed = {}
+    if fixtures.NAME not in content["files"]:
+        return {}
+    recorded = fixtures.load(source)
+    wanted = {"images": content["image"]["shape"]}
+    if content["condition"] and content["condition"]["shape"]:
+        wanted["condition"] = content["condition"]["shape"]
+    for name, shape in wanted.items():
+        array = recorded.get(name)
+        if array is None or array.shape[1:] != tuple(shape) or array.dtype.kind not in "iu":
+            return {}
+        file = f"example-{name}.bin"
+        _write(part / file, np.ascontiguousarray(array, "uint8").tobytes())
+        listed[name] = {"file": file, "shape": list(array.shape)}
+    return listed

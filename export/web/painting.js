@@ -1,0 +1,127 @@
+// Label to photo: a label map to paint, and photos that follow it.
+
+import { drawing, element, labelled, panel, slider } from "./dom.js";
+import { canvasOf, exampleButtons, levelsOf, picker } from "./pictures.js";
+import { LabelMap } from "./label_map.js";
+
+const DELAY = 250; // milliseconds after the last stroke
+
+/** The parts of the page for this task. */
+export function show({ manifest, client, examples }) {
+  const { palette } = manifest.condition;
+  const [height, width] = manifest.condition.shape;
+  const map = new LabelMap(palette, height, width);
+  const photos = element("div", { class: "photos", id: "photos" });
+  const controls = drawing("Photos", { count: 2, most: 8, temperature: 0.7, label: "Draw photos" }, follow);
+  const live = element("input", { type: "checkbox", checked: true });
+
+  // One request at a time: a map that changes meanwhile is asked for when the last one is done.
+  let [running, changed, timer] = [false, false, 0];
+
+  async function follow() {
+    if (running) {
+      changed = true;
+      return;
+    }
+    running = true;
+    do {
+      changed = false;
+      const asked = controls.given();
+      const images = await client.ask("sample", { ...asked, condition: map.classes.slice() });
+      if (images) {
+        const label = (i) => `Photo ${i + 1} of ${asked.n}, seed ${asked.seed}`;
+        const shape = manifest.image.shape;
+        photos.replaceChildren(...Array.from({ length: asked.n }, (_, i) => canvasOf(images, shape, label(i), i)));
+      }
+    } while (changed);
+    running = false;
+  }
+
+  map.onChange = () => {
+    clearTimeout(timer);
+    if (live.checked && controls.valid()) {
+      timer = setTimeout(follow, DELAY);
+    }
+  };
+
+  const use = (classes) => map.set(classes);
+  const toClasses = (bitmap) => nearest(levelsOf(bitmap, [height, width, 3], { smooth: false }).levels, palette);
+  const canvas = element("div", { class: "canvas" }, map.canvas);
+  return [
+    panel(
+      "Label map",
+      element("p", { id: "help" }, "Paint with a pointer; or with arrow keys to move and space to paint."),
+      tools(map, palette),
+      element("div", { class: "ends" }, canvas, element("div", { class: "canvas" }, photos)),
+      labelled("Photos follow the map", live),
+      controls.form,
+    ),
+    panel(
+      "Other maps",
+      exampleButtons(
+        examples.condition,
+        "Example",
+        (levels, label) => canvasOf(coloured(levels, palette), [height, width, 3], label),
+        use,
+      ),
+      picker("Drop a label map in these colours here, or choose one", (bitmap) => use(toClasses(bitmap))),
+    ),
+  ];
+}
+
+/** Class, brush or fill, size of the brush, undo. */
+function tools(map, palette) {
+  const swatches = palette.map((colour, i) => {
+    const input = element("input", { type: "radio", name: "class", value: i, checked: i === map.chosen });
+    input.addEventListener("change", () => {
+      map.chosen = i;
+    });
+    const patch = canvasOf(colour, [1, 1, 3], "");
+    patch.setAttribute("aria-hidden", "true");
+    return element("label", { class: "swatch" }, input, patch, `Class ${i}`);
+  });
+  const size = slider("Brush size", { min: 1, max: Math.ceil(map.width / 3), value: Math.ceil(map.width / 8) });
+  const setSize = () => {
+    map.brush = size.control.valueAsNumber;
+  };
+  size.control.addEventListener("input", setSize);
+  setSize();
+  const fill = element("input", {
+    type: "checkbox",
+    change: () => {
+      map.filling = fill.checked;
+    },
+  });
+  return element(
+    "div",
+    { class: "tools" },
+    element("fieldset", { class: "swatches" }, element("legend", {}, "Class"), ...swatches),
+    size.field,
+    labelled("Fill areas", fill),
+    element("button", { type: "button", class: "second", click: () => map.undo() }, "Undo"),
+    element("button", { type: "button", class: "second", click: () => map.clear() }, "Fill all"),
+  );
+}
+
+/** Colours of classes, as levels. */
+export function coloured(classes, palette) {
+  const levels = new Uint8Array(3 * classes.length);
+  classes.forEach((label, i) => levels.set(palette[Math.min(label, palette.length - 1)], 3 * i));
+  return levels;
+}
+
+/** The classes of the nearest colours of the palette. */
+export function nearest(levels, palette) {
+  const classes = new Uint8Array(levels.length / 3);
+  for (let i = 0; i < classes.length; i++) {
+    let least = Infinity;
+    palette.forEach((colour, label) => {
+      const distance = colour.reduce((sum, level, c) => sum + (level - levels[3 * i + c]) ** 2, 0);
+      if (distance < least) {
+        least = distance;
+        classes[i] = label;
+      }
+    });
+  }
+  return classes;
+}

@@ -1,0 +1,76 @@
+// Loads the runtime and the model, and computes, beside the page. A request is answered by one
+// message with its id, and by messages about its progress before.
+
+import { Model } from "./model.js";
+import { restore } from "./tiles.js";
+import * as ort from "./runtime/ort.wasm.min.mjs";
+
+const ERRORS = 3; // and nothing less goes to the console
+
+const at = (path) => new URL(path, import.meta.url).href;
+
+ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+ort.env.wasm.wasmPaths = {
+  mjs: at("runtime/ort-wasm-simd-threaded.mjs"),
+  wasm: at("runtime/ort-wasm-simd-threaded.wasm"),
+};
+ort.env.logLevel = "error";
+
+let model = null;
+let loading = () => {};
+
+async function fetched(path, report) {
+  const response = await fetch(at(path));
+  if (!response.ok) {
+    throw new Error(`The site is incomplete: ${path} is missing (${response.status}).`);
+  }
+  if (!response.body || !report) {
+    return response.arrayBuffer();
+  }
+  const parts = [];
+  let received = 0;
+  const reader = response.body.getReader();
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    parts.push(read.value);
+    received += read.value.length;
+    report(received);
+  }
+  return new Blob(parts).arrayBuffer();
+}
+
+async function open(name) {
+  const { file } = model.manifest.graphs[name];
+  const bytes = model.manifest.files[file].bytes;
+  const data = await fetched(`model/${file}`, (received) => loading(`Loading the model: ${name}`, received, bytes));
+  loading(`Preparing the model: ${name}`, 0, 0);
+  return ort.InferenceSession.create(data, { executionProviders: ["wasm"], logSeverityLevel: ERRORS });
+}
+
+const verbs = {
+  init: async (given) => {
+    model = new Model(given.manifest, ort, open);
+    return true;
+  },
+  sample: (given, progress) => model.sample(given, progress),
+  score: (given) => model.bitsPerDim(given),
+  morph: (given, progress) => model.interpolate(given, progress),
+  restore: (given, progress) => restore(model, given, progress),
+};
+
+// One request after another: the runtime computes one graph at a time.
+let last = Promise.resolve();
+
+self.addEventListener("message", ({ data: { id, verb, given } }) => {
+  last = last.then(async () => {
+    const tell = (text) => (done, all) => self.postMessage({ id, text, done, all });
+    loading = (text, done, all) => tell(text)(done, all);
+    try {
+      const result = await verbs[verb](given, tell("Computing"));
+      self.postMessage({ id, result });
+    } catch (error) {
+      self.postMessage({ id, error: String(error?.message ?? error).split("\n")[0] });
+    }
+  });
+});
+
+self.postMessage({ ready: true });
