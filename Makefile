@@ -7,7 +7,7 @@ WORKERS ?= 2
 JAX_VENV := .venv-jax
 JAX_TESTS := tests/test_backends.py tests/test_layers.py
 
-.PHONY: setup demo test test-jax lint docs lock wheel gpu-pack clean
+.PHONY: setup demo web-demo test test-jax lint docs lock wheel gpu-pack clean
 
 setup: $(VENV)/.ready
 
@@ -21,6 +21,15 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 demo: setup
 	$(BIN)/attnflow demo
+
+# Three sites, for each task one. The exports take some minutes; python -m http.server shows them.
+WEB_DEMO := attnflow-imap-mnist cattnflow-imap-sr8-bluemarble cattnflow-imap-landcover-bluemarble
+web-demo: setup
+	for name in $(WEB_DEMO); do \
+		$(BIN)/attnflow export $$name -o demo-output/web/onnx/$$name --overwrite && \
+		$(BIN)/attnflow web demo-output/web/onnx/$$name -o demo-output/web/$$name --overwrite \
+			|| exit 1; \
+	done
 
 test: setup
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 40

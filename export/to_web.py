@@ -1,6 +1,7 @@
 """Write a static site that runs an export in the browser."""
 
 import html
+import zipfile
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -120,7 +121,11 @@ def _write_examples(source: Path, part: Path, content: dict[str, Any]) -> dict[s
     listed = {}
     if fixtures.NAME not in content["files"]:
         return {}
-    recorded = fixtures.load(source)
+    manifest.check_file(source, fixtures.NAME, content)
+    try:
+        recorded = fixtures.load(source)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ExportError(f"can't read {source / fixtures.NAME}: {error}") from error
     wanted = {"images": content["image"]["shape"]}
     if content["condition"] and content["condition"]["shape"]:
         wanted["condition"] = content["condition"]["shape"]

@@ -44,11 +44,6 @@ def served(folder):
     """The address of a folder on the loopback interface."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        extensions_map = {  # noqa: RUF012
-            **http.server.SimpleHTTPRequestHandler.extensions_map,
-            ".mjs": "text/javascript",
-        }
-
         def log_message(self, *args):
             pass
 
@@ -98,6 +93,12 @@ def finish(page):
     """Wait until nothing is computed."""
     page.wait_for_selector("body:not([data-busy])", timeout=60_000)
     assert page.locator("#error").inner_text() == ""
+
+
+def fits_a_phone(page):
+    """Whether nothing of the page is wider than a narrow screen."""
+    page.set_viewport_size({"width": 360, "height": 740})
+    return page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 PIXELS = """(canvases) => canvases.map((canvas) => {

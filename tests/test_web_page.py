@@ -11,7 +11,16 @@ import export
 from attnflow_keras.data import save_image
 from attnflow_keras.models import FullGlow, SRFlow
 from attnflow_keras.runtime import Session
-from tests.browser import assert_levels, chromium, finish, opened, pixels, runtime_path, served
+from tests.browser import (
+    assert_levels,
+    chromium,
+    finish,
+    fits_a_phone,
+    opened,
+    pixels,
+    runtime_path,
+    served,
+)
 from tests.export_by_hand import made_by_hand
 from tests.helpers import perturb
 
@@ -75,6 +84,7 @@ def test_page_samples_scores_and_morphs(
         for step in (0, 5, 16):
             page.get_by_label("From first to second").fill(str(step))
             assert_levels(pixels(page.locator("#morph")), grey(expected[step : step + 1]))
+        assert fits_a_phone(page)
 
         (tmp_path / "no.png").write_text("no picture")
         page.locator("input[type=file]").nth(0).set_input_files(tmp_path / "no.png")
@@ -133,6 +143,7 @@ def test_page_restores(browser, runtime, tmp_path):
         choose(page, 0, tmp_path / "large.png", ".large canvas[width='40']")
         expected = session.restore(large, n=4, temperature=0.8, seed=0)
         assert_levels(pixels(restorations), expected)
+        assert fits_a_phone(page)
 
 
 def test_page_paints(browser, runtime, tmp_path):
@@ -157,8 +168,11 @@ def test_page_paints(browser, runtime, tmp_path):
             assert_levels(pixels(page.locator("#photos canvas")), photos)
             return np.argmax((colours[..., None, :] == palette).all(-1), axis=-1)
 
-        assert (drawn() == 0).all()
+        assert (drawn() == np.load(tmp_path / "export" / "fixtures.npz")["condition"][0]).all()
         page.get_by_label("Photos follow the map").uncheck()
+        page.get_by_label("Class 0").check()
+        page.get_by_role("button", name="Fill all").click()
+        assert (drawn() == 0).all()
         page.get_by_label("Class 2").check()
         shown.scroll_into_view_if_needed()
         box = shown.bounding_box()
@@ -183,6 +197,7 @@ def test_page_paints(browser, runtime, tmp_path):
             page.keyboard.press(key)
         page.get_by_label("Class 1").focus()
         assert drawn()[3, 8] == 1
+        assert fits_a_phone(page)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def test_it_is_small_enough_and_holds_every_entry(wheel):
         assert f"zoo/presets/{entry}/model.weights.h5" in names
     for typed in ("attnflow_keras", "zoo", "export"):
         assert f"{typed}/py.typed" in names
+    assert {f"export/web/{path.name}" for path in (ROOT / "export" / "web").iterdir()} <= names
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "runs"))]
 
 

@@ -11,6 +11,10 @@ export function show({ manifest, client, examples }) {
   const { palette } = manifest.condition;
   const [height, width] = manifest.condition.shape;
   const map = new LabelMap(palette, height, width);
+  if (examples.condition) {
+    map.set(examples.condition.data.slice(0, height * width));
+    map.history = [];
+  }
   const photos = element("div", { class: "photos", id: "photos" });
   const controls = drawing("Photos", { count: 2, most: 8, temperature: 0.7, label: "Draw photos" }, follow);
   const live = element("input", { type: "checkbox", checked: true });

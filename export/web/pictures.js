@@ -64,7 +64,7 @@ export function levelsOf(bitmap, [height, width, channels], { smooth = true } = 
     }
   }
   const resized = zoom !== 1;
-  const cut = bitmap.width * height !== bitmap.height * width;
+  const cut = bitmap.width - across > 1 || bitmap.height - down > 1;
   const from = `${bitmap.width}x${bitmap.height}`;
   let note = `${from} pixels, as they are`;
   if (resized) {

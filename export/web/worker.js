@@ -41,7 +41,7 @@ async function fetched(path, report) {
 async function open(name) {
   const { file } = model.manifest.graphs[name];
   const bytes = model.manifest.files[file].bytes;
-  const data = await fetched(`model/${file}`, (received) => loading(`Loading the model: ${name}`, received, bytes));
+  const data = await fetched(`model/${encodeURIComponent(file)}`, (received) => loading(`Loading the model: ${name}`, received, bytes));
   loading(`Preparing the model: ${name}`, 0, 0);
   return ort.InferenceSession.create(data, { executionProviders: ["wasm"], logSeverityLevel: ERRORS });
 }
