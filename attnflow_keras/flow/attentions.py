@@ -1,14 +1,13 @@
 """The attentions as models choose them: one a step, at one of four positions."""
 
 import dataclasses
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_choice
 from attnflow_keras.core.recorded import plain
-from attnflow_keras.flow.arguments import check_options
+from attnflow_keras.flow.arguments import Shared, check_options, shares
 from attnflow_keras.layers.itrans import valid_grids
 from attnflow_keras.layers.masks import MASKS
 
@@ -21,7 +20,7 @@ OWN = ("mask", "heads", "grid", "seed", "condition_channels")
 
 
 @dataclasses.dataclass(frozen=True)
-class StepAttention:
+class StepAttention(Shared):
     """The attention in each step of a model; its fields are arguments of the model.
 
     Args:
@@ -54,12 +53,6 @@ class StepAttention:
             raise ValueError(f"attention_options need an attention; got {options}")
         check_options("attention_options", options, ATTENTIONS.get(attention), OWN)
 
-    @classmethod
-    def take(cls, arguments: dict[str, Any]) -> "StepAttention":
-        """The attention of a model's keyword arguments; they are taken out of the dict."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: arguments.pop(name) for name in names if name in arguments})
-
     def to_config(self) -> dict[str, Any]:
         """The fields as JSON has them."""
         config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -77,24 +70,8 @@ class StepAttention:
 
 
 def accepts_attention(after: str) -> Callable[[Any], Any]:
-    """Decorator: write the arguments of :class:`StepAttention` into a model's docstring and
-    signature, there behind the argument of this name."""
-
-    def decorate(model: Any) -> Any:
-        own = inspect.signature(model.__init__)
-        parameters = list(own.parameters.values())
-        place = list(own.parameters).index(after) + 1
-        parameters[place:place] = [
-            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for parameter in inspect.signature(StepAttention).parameters.values()
-        ]
-        model.__init__.__signature__ = own.replace(parameters=parameters)
-        if model.__doc__:  # none under python -OO
-            lines = str(StepAttention.__doc__).partition("Args:\n")[2].strip()
-            model.__doc__ = model.__doc__.replace(PLACEHOLDER, lines)
-        return model
-
-    return decorate
+    """Decorator of a model that takes the arguments of :class:`StepAttention`."""
+    return shares(StepAttention, PLACEHOLDER, after)
 
 
 def grids_by_level(grid: Any, levels: int) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ import keras
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_integer
 from attnflow_keras.flow.arguments import check_options
-from attnflow_keras.flow.token_flow import TokenFlow
+from attnflow_keras.flow.token_flow import TokenFlow, accepts_condition
 
 # What CausalFlow sets itself in each block, so that the options can't.
 OWN = ("condition_channels", "condition_scale", "order", "spread", "bins", "see_levels", "linear")
@@ -15,6 +15,7 @@ ORDERS = ("raster", "reversed")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@accepts_condition(after="seed")
 class CausalFlow(TokenFlow):
     """One or more blocks of causal attention over patches.
 
@@ -49,16 +50,9 @@ class CausalFlow(TokenFlow):
             ``adapt``.
         later: arguments of :class:`CausalAttention` in which blocks after the first differ;
             ``{"transform": "affine"}`` unless given.
-        classes: the condition is a class, an integer below this number; of ``classes``,
-            ``scale`` and ``palette`` at most one is given, none for an unconditional flow.
-        scale: the condition is an image that is so many times smaller, for super-resolution.
-        palette: the condition is a label map with these colours ``(classes, 3)``.
-        condition_width: channels of the condition's features.
-        condition_blocks: residual blocks of the encoder of a condition map.
-        class_dropout: part of the images of a training step whose class is not told; above 0,
-            :meth:`sample` takes ``guidance``. TarFlow has 0.1.
         preprocess: see :class:`Flow`.
         seed: seed of the noise in ``fit``.
+        <condition>
         **kwargs: arguments of ``keras.Model``.
     """
 
@@ -81,12 +75,6 @@ class CausalFlow(TokenFlow):
         dropout: float = 0.0,
         linear: bool = False,
         later: dict[str, Any] | None = None,
-        classes: int | None = None,
-        scale: int | None = None,
-        palette: Any = None,
-        condition_width: int = 96,
-        condition_blocks: int = 2,
-        class_dropout: float = 0.0,
         preprocess: dict[str, int] | None = None,
         seed: int = 0,
         **kwargs: Any,
@@ -94,12 +82,6 @@ class CausalFlow(TokenFlow):
         super().__init__(
             image_shape,
             patch=patch,
-            classes=classes,
-            scale=scale,
-            palette=palette,
-            condition_width=condition_width,
-            condition_blocks=condition_blocks,
-            class_dropout=class_dropout,
             preprocess=preprocess,
             seed=seed,
             **kwargs,

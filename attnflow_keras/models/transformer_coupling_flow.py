@@ -6,7 +6,7 @@ import keras
 
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_integer
-from attnflow_keras.flow.token_flow import TokenFlow
+from attnflow_keras.flow.token_flow import TokenFlow, accepts_condition
 
 # The kinds of pairs of couplings, over and over: four channel couplings to one of space, as in
 # Jet, whose couplings of space take turns.
@@ -14,6 +14,7 @@ SPATIAL = ("checkerboard", "rows", "columns")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
+@accepts_condition(after="seed")
 class TransformerCouplingFlow(TokenFlow):
     """Couplings with transformers over patches as conditioners (Jet, arXiv:2412.15129).
 
@@ -40,14 +41,9 @@ class TransformerCouplingFlow(TokenFlow):
         bins: grey levels with a uniform component each, in the first pair.
         see_levels: let the first coupling see grey levels without dequantization noise.
         dropout: rate of dropout in training.
-        classes: the condition is a class, an integer below this number; of ``classes``,
-            ``scale`` and ``palette`` at most one is given, none for an unconditional flow.
-        scale: the condition is an image that is so many times smaller, for super-resolution.
-        palette: the condition is a label map with these colours ``(classes, 3)``.
-        condition_width: channels of the condition's features.
-        condition_blocks: residual blocks of the encoder of a condition map.
         preprocess: see :class:`Flow`.
         seed: seed of the halves, and of the noise in ``fit``.
+        <condition>
         **kwargs: arguments of ``keras.Model``.
     """
 
@@ -64,11 +60,6 @@ class TransformerCouplingFlow(TokenFlow):
         bins: tuple[int, ...] = (0, 255),
         see_levels: bool = True,
         dropout: float = 0.0,
-        classes: int | None = None,
-        scale: int | None = None,
-        palette: Any = None,
-        condition_width: int = 96,
-        condition_blocks: int = 2,
         preprocess: dict[str, int] | None = None,
         seed: int = 0,
         **kwargs: Any,
@@ -76,11 +67,6 @@ class TransformerCouplingFlow(TokenFlow):
         super().__init__(
             image_shape,
             patch=patch,
-            classes=classes,
-            scale=scale,
-            palette=palette,
-            condition_width=condition_width,
-            condition_blocks=condition_blocks,
             preprocess=preprocess,
             seed=seed,
             **kwargs,
