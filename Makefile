@@ -22,14 +22,17 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup
 	$(BIN)/attnflow demo
 
-# Three sites, for each task one. The exports take some minutes; python -m http.server shows them.
-WEB_DEMO := attnflow-imap-mnist cattnflow-imap-sr8-bluemarble cattnflow-imap-landcover-bluemarble
+# Three sites, for each task one; the exports take some minutes. To see one:
+# python -m http.server -d demo-output/web/attnflow-imap-mnist
+define site
+	$(BIN)/attnflow export $(1) -o demo-output/web/onnx/$(1) --overwrite
+	$(BIN)/attnflow web demo-output/web/onnx/$(1) -o demo-output/web/$(1) --title "$(2)" --overwrite
+endef
+
 web-demo: setup
-	for name in $(WEB_DEMO); do \
-		$(BIN)/attnflow export $$name -o demo-output/web/onnx/$$name --overwrite && \
-		$(BIN)/attnflow web demo-output/web/onnx/$$name -o demo-output/web/$$name --overwrite \
-			|| exit 1; \
-	done
+	$(call site,attnflow-imap-mnist,Handwritten digits)
+	$(call site,cattnflow-imap-sr8-bluemarble,Satellite images from 8x8)
+	$(call site,cattnflow-imap-landcover-bluemarble,From land cover to satellite images)
 
 test: setup
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 40

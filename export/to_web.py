@@ -2,7 +2,7 @@
 
 import html
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from attnflow_keras.core.conditions import ClassKind, LabelKind, PictureKind, from_description
 from attnflow_keras.core.files import check_free, replacing_folder, write_json
 from attnflow_keras.core.untrusted import printable
+from attnflow_keras.data.bluemarble import IGBP_CLASSES, IGBP_PALETTE
 from attnflow_keras.runtime import manifest
 from attnflow_keras.runtime.errors import ExportError
 from export import fixtures
@@ -26,6 +27,7 @@ def web(
     out: str | Path,
     runtime: str | Path | None = None,
     title: str | None = None,
+    class_names: Sequence[str] | None = None,
     examples: bool = True,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -45,6 +47,8 @@ def web(
         runtime: the tarball of onnxruntime-web, or a folder of its files; None for the one in
             the user's cache, which is fetched the first time.
         title: heading of the page; the flow's name if not given.
+        class_names: what the page calls the classes of an export that has some; those of a
+            palette that this package knows, or else numbers, if not given.
         examples: whether the page offers the few images that the export has recorded, which
             everyone who sees the site can read.
         overwrite: replace a folder that exists.
@@ -55,11 +59,13 @@ def web(
     Raises:
         FileExistsError: the folder exists and ``overwrite`` is False.
         ExportError: no sound export, one that the page has no controls for, or no runtime.
+        ValueError: another number of class names than there are classes.
     """
     source, target = Path(folder), Path(out)
     check_free(target, overwrite)
     content = manifest.read(source)
     task = _task(content)
+    names = _class_names(content, class_names)
     files = runtime_files(runtime)
     with replacing_folder(target, overwrite) as part:
         for name, data in _page():
@@ -74,7 +80,8 @@ def web(
             _write(part / "model" / graph["file"], data)
         write_json(part / "model" / manifest.NAME, content)
         listed = _write_examples(source, part, content) if examples else {}
-        write_json(part / "site.json", {"runtime": VERSION, "examples": listed})
+        site = {"runtime": VERSION, "classes": names, "examples": listed}
+        write_json(part / "site.json", site)
         size = sum(path.stat().st_size for path in part.rglob("*") if path.is_file())
     count = listed["images"]["shape"][0] if listed else 0
     return {"task": task, "bytes": size, "examples": count}
@@ -101,6 +108,21 @@ def _task(content: dict[str, Any]) -> str:
     if channels not in (1, 3):
         raise ExportError(f"the page shows images of 1 or 3 channels; these have {channels}")
     return task
+
+
+def _class_names(content: dict[str, Any], given: Sequence[str] | None) -> list[str]:
+    """Names of the classes; an empty list where there are none."""
+    condition = content["condition"] or {}
+    count = condition.get("classes") or 0
+    if given is not None:
+        if len(given) != count:
+            raise ValueError(
+                f"class_names must be as many as there are classes, {count}; got {len(given)}"
+            )
+        return [printable(str(name)) for name in given]
+    if condition.get("palette") == IGBP_PALETTE.tolist():
+        return [name.capitalize() for name in IGBP_CLASSES]
+    return [f"Class {i}" for i in range(count)]
 
 
 def _page() -> Iterator[tuple[str, bytes]]:

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 import export
+from attnflow_keras.data.bluemarble import IGBP_PALETTE
 from export import web_runtime
+from export.to_web import _class_names
 from tests.browser import runtime_path
+from tests.export_by_hand import made_by_hand
 
 PAGE = Path(export.__file__).parent / "web"
 
@@ -202,3 +205,18 @@ def test_command(small_export, runtime, tmp_path):
     assert again.returncode == 1
     assert again.stderr.startswith("error: the folder site exists")
     assert again.stderr.count("\n") == 1
+
+
+def test_classes_have_names(runtime, tmp_path):
+    folder = made_by_hand(tmp_path / "export", classes=2)
+
+    def names(**given):
+        export.web(folder, tmp_path / "site", runtime, overwrite=True, **given)
+        return json.loads((tmp_path / "site" / "site.json").read_text())["classes"]
+
+    assert names() == ["Class 0", "Class 1"]
+    assert names(class_names=["cat", "dog"]) == ["cat", "dog"]
+    with pytest.raises(ValueError, match="as many as there are classes, 2; got 1"):
+        names(class_names=["cat"])
+    condition = {"classes": 17, "palette": IGBP_PALETTE.tolist()}
+    assert _class_names({"condition": condition}, None)[0] == "Water"

@@ -95,9 +95,9 @@ def test_page_samples_scores_and_morphs(
 
 def test_page_takes_classes(browser, runtime, tmp_path):
     folder = made_by_hand(tmp_path / "export", classes=3)
-    export.web(folder, tmp_path / "site", runtime)
+    export.web(folder, tmp_path / "site", runtime, class_names=["one", "two", "three"])
     with served(tmp_path / "site") as address, opened(browser, address) as page:
-        page.get_by_label("Of samples, scores and morphs").select_option("2")
+        page.get_by_label("Of samples, scores and morphs").select_option("three")
         page.get_by_role("button", name="Sample", exact=True).click()
         page.wait_for_selector("#samples canvas")
         expected = Session(folder, "cpu").sample(16, label=2, temperature=0.8, seed=0)
@@ -164,7 +164,7 @@ def test_page_paints(browser, runtime, tmp_path):
             page.wait_for_selector("#photos canvas")
             finish(page)
             [colours] = pixels(shown)
-            photos = session.sample(2, colours[None], temperature=0.7, seed=0)
+            photos = session.sample(4, colours[None], temperature=0.7, seed=0)
             assert_levels(pixels(page.locator("#photos canvas")), photos)
             return np.argmax((colours[..., None, :] == palette).all(-1), axis=-1)
 

@@ -56,7 +56,7 @@ async function start() {
     await client.request("init", { manifest });
     const { show } = await import(PAGES[taskOf(manifest)]);
     const main = document.getElementById("main");
-    main.append(...show({ manifest, client, examples }));
+    main.append(...show({ manifest, client, examples, classes: site.classes }));
     showStatus("Ready");
     document.body.dataset.ready = "true";
   } catch (error) {

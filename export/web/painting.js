@@ -7,7 +7,7 @@ import { LabelMap } from "./label_map.js";
 const DELAY = 250; // milliseconds after the last stroke
 
 /** The parts of the page for this task. */
-export function show({ manifest, client, examples }) {
+export function show({ manifest, client, examples, classes }) {
   const { palette } = manifest.condition;
   const [height, width] = manifest.condition.shape;
   const map = new LabelMap(palette, height, width);
@@ -16,7 +16,7 @@ export function show({ manifest, client, examples }) {
     map.history = [];
   }
   const photos = element("div", { class: "photos", id: "photos" });
-  const controls = drawing("Photos", { count: 2, most: 8, temperature: 0.7, label: "Draw photos" }, follow);
+  const controls = drawing("Photos", { count: 4, most: 16, temperature: 0.7, label: "Draw photos" }, follow);
   const live = element("input", { type: "checkbox", checked: true });
 
   // One request at a time: a map that changes meanwhile is asked for when the last one is done.
@@ -55,7 +55,7 @@ export function show({ manifest, client, examples }) {
     panel(
       "Label map",
       element("p", { id: "help" }, "Paint with a pointer; or with arrow keys to move and space to paint."),
-      tools(map, palette),
+      tools(map, palette, classes),
       element("div", { class: "ends" }, canvas, element("div", { class: "canvas" }, photos)),
       labelled("Photos follow the map", live),
       controls.form,
@@ -74,7 +74,7 @@ export function show({ manifest, client, examples }) {
 }
 
 /** Class, brush or fill, size of the brush, undo. */
-function tools(map, palette) {
+function tools(map, palette, names) {
   const swatches = palette.map((colour, i) => {
     const input = element("input", { type: "radio", name: "class", value: i, checked: i === map.chosen });
     input.addEventListener("change", () => {
@@ -82,7 +82,7 @@ function tools(map, palette) {
     });
     const patch = canvasOf(colour, [1, 1, 3], "");
     patch.setAttribute("aria-hidden", "true");
-    return element("label", { class: "swatch" }, input, patch, `Class ${i}`);
+    return element("label", { class: "swatch" }, input, patch, names[i]);
   });
   const size = slider("Brush size", { min: 1, max: Math.ceil(map.width / 3), value: Math.ceil(map.width / 8) });
   const setSize = () => {

@@ -109,11 +109,7 @@ function results({ picture, size, images, shape, n }) {
     return button;
   };
   const buttons = Array.from({ length: n }, (_, i) => choice(i));
-  const parts = [
-    compare,
-    labelled("Before and after", divider),
-    element("div", { class: "examples large", role: "group", "aria-label": "Restorations" }, ...buttons),
-  ];
+  const views = [element("div", {}, compare, labelled("Before and after", divider))];
   if (n > 1) {
     const { levels, most, mean } = spread(images, shape, n);
     const text =
@@ -121,9 +117,12 @@ function results({ picture, size, images, shape, n }) {
       `${most.toFixed(1)} grey levels; ${mean.toFixed(1)} on average.`;
     const map = canvasOf(levels, [shape[0], shape[1], 1], "Map of the spread");
     map.id = "spread";
-    parts.push(element("figure", {}, map, element("figcaption", { class: "note" }, text)));
+    views.push(element("figure", {}, map, element("figcaption", { class: "note" }, text)));
   }
-  return parts;
+  return [
+    element("div", { class: "examples large", role: "group", "aria-label": "Restorations" }, ...buttons),
+    element("div", { class: "views" }, ...views),
+  ];
 }
 
 /** Standard deviation of every pixel over n images, mean of the channels, as grey levels. */

@@ -6,18 +6,17 @@ import { canvasOf, exampleButtons, levelsOf, paintLevels, picker } from "./pictu
 const STEPS = 17; // of a morph
 
 /** The parts of the page for this task. */
-export function show({ manifest, client, examples }) {
+export function show({ manifest, client, examples, classes }) {
   const shape = manifest.image.shape;
-  const classes = manifest.condition?.classes ?? 0;
   const chosen = element(
     "select",
     {},
-    ...Array.from({ length: classes }, (_, i) => element("option", { value: i }, String(i))),
+    ...classes.map((name, i) => element("option", { value: i }, name)),
   );
-  const condition = () => (classes ? Uint8Array.of(Number(chosen.value)) : null);
+  const condition = () => (classes.length ? Uint8Array.of(Number(chosen.value)) : null);
   const given = { shape, client, examples, condition };
   const parts = [samplePanel(given), scorePanel(given), morphPanel(given)];
-  if (classes) {
+  if (classes.length) {
     parts.unshift(panel("Class", labelled("Of samples, scores and morphs", chosen)));
   }
   return parts;
@@ -104,8 +103,12 @@ function morphPanel({ shape, client, examples, condition }) {
   return panel(
     "Morph",
     element("p", {}, "From one image to another on a circle through the latents."),
-    element("div", { class: "ends" }, side(0, "first"), side(1, "second")),
-    place.field,
-    canvas,
+    element(
+      "div",
+      { class: "ends" },
+      side(0, "first"),
+      side(1, "second"),
+      element("div", { class: "end" }, place.field, canvas),
+    ),
   );
 }

@@ -20,6 +20,10 @@ def web_command(
         ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Heading of the page.")] = None,
+    class_names: Annotated[
+        str | None,
+        typer.Option(help="Names of the classes, with commas, for an export that has some."),
+    ] = None,
     examples: Annotated[
         bool,
         typer.Option(help="Offer the images that the export has recorded, which then are public."),
@@ -37,8 +41,9 @@ def web_command(
     check_free(out, overwrite)
     import export
 
+    names = None if class_names is None else [name.strip() for name in class_names.split(",")]
     with working(f"writing {out}"):
-        report = export.web(folder, out, runtime, title, examples, overwrite)
+        report = export.web(folder, out, runtime, title, names, examples, overwrite)
     if as_json:
         print_json({"out": str(out), **report})
     else:
