@@ -59,10 +59,15 @@ def web(
     Raises:
         FileExistsError: the folder exists and ``overwrite`` is False.
         ExportError: no sound export, one that the page has no controls for, or no runtime.
-        ValueError: another number of class names than there are classes.
+        ValueError: another number of class names than there are classes, or a site that would
+            replace the export.
     """
     source, target = Path(folder), Path(out)
     check_free(target, overwrite)
+    if target.resolve() in (source.resolve(), *source.resolve().parents):
+        raise ValueError(
+            f"out must be another folder than the export and those above it; got {out}"
+        )
     content = manifest.read(source)
     task = _task(content)
     names = _class_names(content, class_names)

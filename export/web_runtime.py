@@ -4,9 +4,9 @@
 """
 
 import hashlib
+import http.client
 import os
 import tarfile
-import urllib.error
 import urllib.request
 from io import BytesIO
 from pathlib import Path
@@ -71,7 +71,7 @@ def fetch() -> Path:
     try:
         with urllib.request.urlopen(URL, timeout=TIMEOUT) as response:
             data = response.read(BYTES + 1)
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise ExportError(f"can't fetch {URL}: {reason}; {_where()}") from error
     if hashlib.sha256(data).hexdigest() != SHA256:

@@ -101,6 +101,17 @@ def fits_a_phone(page):
     return page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+UNNAMED = """() => [...document.querySelectorAll("input, select, button, canvas, section")]
+    .filter((each) => !each.labels?.length && !each.textContent.trim() && !each.ariaHidden
+        && !each.ariaLabel && !each.querySelector("[aria-label]"))
+    .map((each) => each.outerHTML)"""
+
+
+def unnamed(page):
+    """Controls and pictures that a screen reader has no name for."""
+    return page.evaluate(UNNAMED)
+
+
 PIXELS = """(canvases) => canvases.map((canvas) => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return { size: [canvas.height, canvas.width], data: Array.from(data) };

@@ -121,6 +121,25 @@ def test_conditions_without_controls_are_refused(small_export, tmp_path):
         export.web(folder, tmp_path / "site")
 
 
+def test_examples_that_are_damaged_are_refused(small_export, runtime, tmp_path):
+    files = json.loads((small_export / "manifest.json").read_text())["files"]
+    digest = web_runtime.hashlib.sha256(b"other").hexdigest()
+    changed = {**files, "fixtures.npz": {"bytes": 5, "sha256": digest}}
+    folder = copied(small_export, tmp_path, files=changed)
+    (folder / "fixtures.npz").write_bytes(b"other")
+    with pytest.raises(export.ExportError, match=r"can't read .*fixtures\.npz: "):
+        export.web(folder, tmp_path / "site", runtime)
+    assert not (tmp_path / "site").exists()
+
+
+def test_a_site_does_not_replace_its_export(small_export, runtime, tmp_path):
+    folder = copied(small_export, tmp_path)
+    for out in (folder, tmp_path, folder / ".." / "export"):
+        with pytest.raises(ValueError, match="out must be another folder than the export"):
+            export.web(folder, out, runtime, overwrite=True)
+    assert (folder / "decode.onnx").exists()
+
+
 # --- the runtime ---------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from tests.browser import (
     pixels,
     runtime_path,
     served,
+    unnamed,
 )
 from tests.export_by_hand import made_by_hand
 from tests.helpers import perturb
@@ -84,6 +85,7 @@ def test_page_samples_scores_and_morphs(
         for step in (0, 5, 16):
             page.get_by_label("From first to second").fill(str(step))
             assert_levels(pixels(page.locator("#morph")), grey(expected[step : step + 1]))
+        assert unnamed(page) == []
         assert fits_a_phone(page)
 
         (tmp_path / "no.png").write_text("no picture")
@@ -143,6 +145,7 @@ def test_page_restores(browser, runtime, tmp_path):
         choose(page, 0, tmp_path / "large.png", ".large canvas[width='40']")
         expected = session.restore(large, n=4, temperature=0.8, seed=0)
         assert_levels(pixels(restorations), expected)
+        assert unnamed(page) == []
         assert fits_a_phone(page)
 
 
@@ -197,6 +200,7 @@ def test_page_paints(browser, runtime, tmp_path):
             page.keyboard.press(key)
         page.get_by_label("Class 1").focus()
         assert drawn()[3, 8] == 1
+        assert unnamed(page) == []
         assert fits_a_phone(page)
 
 
