@@ -95,7 +95,12 @@ def test_a_narrow_list_has_whole_rows_with_task_data_and_size(monkeypatch):
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     headings = [line.strip() for line in lines if line.strip() in tasks()]
-    assert headings == ["unconditional", "super-resolution", "label-to-photo"]
+    assert headings == [
+        "unconditional",
+        "super-resolution",
+        "label-to-photo",
+        "class-conditional",
+    ]
     for name in zoo.list():
         (row,) = (line.split() for line in lines if line.split()[:1] == [name])
         entry = zoo.info(name)
