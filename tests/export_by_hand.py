@@ -7,8 +7,11 @@ from attnflow_keras.core.preprocess import Preprocess
 from attnflow_keras.runtime import manifest
 
 
-def made_by_hand(folder, classes=None, preprocess=None, shape=(4, 5, 1)):
-    """An export without Keras: x = 0.1 z, plus 0.05 times the class where there are classes."""
+def made_by_hand(folder, classes=None, preprocess=None, shape=(4, 5, 1), palette=None):
+    """An export without Keras: x = 0.1 z, plus 0.05 times the class where there are classes.
+
+    Classes are those of images, or with a palette those of pixels.
+    """
     folder.mkdir()
     floats = Preprocess.from_config(preprocess).float_shape(shape)
     constant = float(-0.5 * np.log(2 * np.pi) + np.log(10.0)) * int(np.prod(floats))
@@ -22,7 +25,15 @@ def made_by_hand(folder, classes=None, preprocess=None, shape=(4, 5, 1)):
         "axes": np.array([1, 2, 3], "int64"),
         "zero": np.float32(0.0),
     }
-    sizes = {"image": floats, "latent_0": floats, "log_det": (), "log_prob": (), "feature_0": ()}
+    condition, sides = None, ()
+    if palette is not None:
+        classes, sides = len(palette), shape[:2]
+        condition = {"shape": [*sides], "dtype": "uint8", "classes": classes, "palette": palette}
+        numbers["one"] = np.array([-1, *sides, 1], "int64")
+    elif classes:
+        condition = {"shape": [], "dtype": "uint8", "classes": classes}
+    sizes = {"image": floats, "latent_0": floats, "log_det": (), "log_prob": ()}
+    sizes |= {"feature_0": sides, "condition": sides}
     node = helper.make_node
     shift = [node("Cast", ["feature_0"], ["given"], to=TensorProto.FLOAT)] if classes else []
     shift += [node("Reshape", ["given", "one"], ["shaped"])] if classes else []
@@ -103,7 +114,7 @@ def made_by_hand(folder, classes=None, preprocess=None, shape=(4, 5, 1)):
         "versions": {},
         "image": {"shape": list(shape), "float_shape": list(floats), "preprocess": preprocess},
         "latents": [{"name": "latent_0", "shape": list(floats)}],
-        "condition": {"shape": [], "dtype": "uint8", "classes": classes} if classes else None,
+        "condition": condition,
         "graphs": described,
     }
     manifest.write(folder, content)

@@ -3,13 +3,11 @@
 import json
 import shutil
 
-import keras
 import numpy as np
 import pytest
 
 import export
 from attnflow_keras.data import save_image
-from attnflow_keras.models import FullGlow, SRFlow
 from attnflow_keras.runtime import Session
 from tests.browser import (
     assert_levels,
@@ -24,6 +22,9 @@ from tests.browser import (
 )
 from tests.export_by_hand import made_by_hand
 from tests.helpers import perturb
+from tests.model_table import make_srflow
+
+PALETTE = np.array([(0, 0, 120), (30, 160, 40), (230, 200, 90)], "uint8")
 
 
 @pytest.fixture(scope="module")
@@ -106,27 +107,21 @@ def test_page_takes_classes(browser, runtime, tmp_path):
         assert_levels(pixels(page.locator("#samples canvas")), grey(expected))
 
 
-def conditional(kind, folder, condition, **arguments):
-    keras.utils.set_random_seed(0)
-    flow = kind(image_shape=(16, 16, 3), levels=1, steps=1, width=6, **arguments)
+@pytest.fixture(scope="module")
+def restorer(export_once):
+    """A session of the export of a small flow for super-resolution."""
+    encoder = {"features": 4, "growth": 2, "blocks": 1, "stacked": ()}
+    flow = make_srflow(image_shape=(16, 16, 3), levels=1, encoder_options=encoder)
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (8, 16, 16, 3)).astype("uint8")
-    condition = condition(rng)
+    images, condition = (rng.integers(0, 256, (8, side, side, 3), "uint8") for side in (16, 4))
     flow.adapt({"image": images, "condition": condition})
-    perturb(flow, 0.02)
-    export.onnx(flow, folder, images=images, condition=condition)
+    folder = export_once("web", perturb(flow, 0.02), images=images, condition=condition)
     return Session(folder, "cpu")
 
 
-def test_page_restores(browser, runtime, tmp_path):
-    def pictures(rng):
-        return rng.integers(0, 256, (8, 4, 4, 3)).astype("uint8")
-
-    encoder = {"features": 4, "growth": 2, "blocks": 1, "stacked": ()}
-    session = conditional(
-        SRFlow, tmp_path / "export", pictures, scale=4, encoder_options=encoder, name="sr"
-    )
-    assert export.web(tmp_path / "export", tmp_path / "site", runtime)["task"] == "super-resolution"
+def test_page_restores(browser, runtime, restorer, tmp_path):
+    session = restorer
+    assert export.web(session.folder, tmp_path / "site", runtime)["task"] == "super-resolution"
     large = np.random.default_rng(1).integers(0, 256, (7, 10, 3)).astype("uint8")
     save_image(tmp_path / "small.png", large[:4, :4])
     save_image(tmp_path / "large.png", large)
@@ -150,15 +145,9 @@ def test_page_restores(browser, runtime, tmp_path):
 
 
 def test_page_paints(browser, runtime, tmp_path):
-    palette = np.array([(0, 0, 120), (30, 160, 40), (230, 200, 90)], "uint8")
-
-    def maps(rng):
-        return rng.integers(0, 3, (8, 16, 16)).astype("uint8")
-
-    session = conditional(
-        FullGlow, tmp_path / "export", maps, condition_width=4, palette=palette, name="labels"
-    )
-    assert export.web(tmp_path / "export", tmp_path / "site", runtime)["task"] == "label to photo"
+    folder = made_by_hand(tmp_path / "export", shape=(16, 16, 3), palette=PALETTE.tolist())
+    session = Session(folder, "cpu")
+    assert export.web(folder, tmp_path / "site", runtime)["task"] == "label to photo"
     with served(tmp_path / "site") as address, opened(browser, address) as page:
         shown = page.locator("#label-map")
 
@@ -169,13 +158,10 @@ def test_page_paints(browser, runtime, tmp_path):
             [colours] = pixels(shown)
             photos = session.sample(4, colours[None], temperature=0.7, seed=0)
             assert_levels(pixels(page.locator("#photos canvas")), photos)
-            return np.argmax((colours[..., None, :] == palette).all(-1), axis=-1)
+            return np.argmax((colours[..., None, :] == PALETTE).all(-1), axis=-1)
 
-        assert (drawn() == np.load(tmp_path / "export" / "fixtures.npz")["condition"][0]).all()
-        page.get_by_label("Photos follow the map").uncheck()
-        page.get_by_label("Class 0").check()
-        page.get_by_role("button", name="Fill all").click()
         assert (drawn() == 0).all()
+        page.get_by_label("Photos follow the map").uncheck()
         page.get_by_label("Class 2").check()
         shown.scroll_into_view_if_needed()
         box = shown.bounding_box()
@@ -200,6 +186,12 @@ def test_page_paints(browser, runtime, tmp_path):
             page.keyboard.press(key)
         page.get_by_label("Class 1").focus()
         assert drawn()[3, 8] == 1
+        page.get_by_label("Photos follow the map").check()
+        page.get_by_role("spinbutton", name="Seed").fill("5")
+        page.get_by_role("button", name="Fill all").click()
+        page.wait_for_selector("#photos canvas[aria-label='Photo 1 of 4, seed 5']")
+        photos = session.sample(4, np.ones((1, 16, 16), "uint8"), temperature=0.7, seed=5)
+        assert_levels(pixels(page.locator("#photos canvas")), photos)
         assert unnamed(page) == []
         assert fits_a_phone(page)
 
