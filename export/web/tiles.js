@@ -31,26 +31,13 @@ export async function restore(model, { picture, size, n, temperature, seed }, pr
   const overlap = Math.floor(most / step) * step;
   const padded = size.map((side, i) => side + Math.max(own[i] - side, (step - (side % step)) % step));
   const whole = mirrored(picture, size, padded, channels);
-  const rows = starts(padded[0], own[0], overlap);
-  const columns = starts(padded[1], own[1], overlap);
-  const all = n * rows.length * columns.length;
+  const images = await inTiles(model, whole, padded, { n, overlap, temperature, seed }, progress);
   const wanted = size.map((side) => side * scale);
-  const result = new Uint8ClampedArray(n * sizeOf(wanted) * channels);
-  let done = 0;
-  for (let i = 0; i < n; i++) {
-    const image = await inTiles(model, whole, padded, { rows, columns, overlap, temperature, seed: seed + i }, () =>
-      progress(++done, all),
-    );
-    for (let row = 0; row < wanted[0]; row++) {
-      const from = row * padded[1] * scale * channels;
-      const line = image.subarray(from, from + wanted[1] * channels);
-      result.set(line, (i * wanted[0] + row) * wanted[1] * channels);
-    }
-  }
-  return result;
+  return crop(images, padded.map((side) => side * scale), [0, 0], wanted, channels, n);
 }
 
-async function inTiles(model, picture, size, { rows, columns, overlap, temperature, seed }, progress) {
+/** As `draw_in_tiles` in Python, but all images of a tile at once. */
+async function inTiles(model, picture, size, { n, overlap, temperature, seed }, progress) {
   const [tall, wide, channels] = model.manifest.condition.shape;
   const scale = scaleOf(model.manifest);
   const shapes = model.latentShapes.map(([h, w, c]) => [
@@ -58,37 +45,46 @@ async function inTiles(model, picture, size, { rows, columns, overlap, temperatu
     Math.floor((size[1] * w) / wide),
     c,
   ]);
-  const latents = model.drawLatents(1, shapes, temperature, seed);
-  const width = size[1] * scale;
-  const total = new Float64Array(size[0] * scale * width * channels);
-  const weights = new Float64Array(size[0] * scale * width);
+  const drawn = Array.from({ length: n }, (_, i) => model.drawLatents(1, shapes, temperature, seed + i));
+  const latents = shapes.map((shape, i) => {
+    const whole = new Float32Array(n * sizeOf(shape));
+    drawn.forEach((each, k) => whole.set(each[i], k * sizeOf(shape)));
+    return whole;
+  });
+  const [height, width] = size.map((side) => side * scale);
+  const total = new Float64Array(n * height * width * channels);
+  const weights = new Float64Array(height * width);
   const down = ramp(tall, overlap, scale);
   const across = ramp(wide, overlap, scale);
-  for (const top of rows) {
-    for (const left of columns) {
-      const parts = latents.map((z, i) => {
-        const [h, w, c] = model.latentShapes[i];
-        const corner = [Math.floor((top * h) / tall), Math.floor((left * w) / wide)];
-        return crop(z, shapes[i][1], corner, [h, w], c);
-      });
-      const condition = crop(picture, size[1], [top, left], [tall, wide], channels);
-      const inputs = Object.fromEntries(parts.map((z, i) => [`latent_${i}`, z]));
-      Object.assign(inputs, await model.features(condition, 1));
-      const { image } = await model.run("decode", inputs, 1);
+  const rows = starts(size[0], tall, overlap);
+  const columns = starts(size[1], wide, overlap);
+  let done = 0;
+  for (const [top, left] of rows.flatMap((row) => columns.map((column) => [row, column]))) {
+    const condition = crop(picture, size, [top, left], [tall, wide], channels, 1);
+    const inputs = await model.features(condition, n);
+    latents.forEach((z, i) => {
+      const [h, w, c] = model.latentShapes[i];
+      const corner = [Math.floor((top * h) / tall), Math.floor((left * w) / wide)];
+      inputs[`latent_${i}`] = crop(z, shapes[i], corner, [h, w], c, n);
+    });
+    const { image } = await model.run("decode", inputs, n);
+    let from = 0;
+    for (let k = 0; k < n; k++) {
       for (let row = 0; row < tall * scale; row++) {
         for (let column = 0; column < wide * scale; column++) {
           const weight = down[row] * across[column];
           const place = (top * scale + row) * width + left * scale + column;
-          weights[place] += weight;
-          for (let c = 0; c < channels; c++) {
-            total[place * channels + c] += weight * image[(row * wide * scale + column) * channels + c];
+          weights[place] += k === 0 ? weight : 0;
+          for (let c = 0; c < channels; c++, from++) {
+            total[(k * height * width + place) * channels + c] += weight * image[from];
           }
         }
       }
-      progress();
     }
+    progress(++done, rows.length * columns.length);
   }
-  return model.toLevels(total.map((value, i) => value / weights[Math.floor(i / channels)]));
+  const area = height * width;
+  return model.toLevels(total.map((value, i) => value / weights[Math.floor(i / channels) % area]));
 }
 
 /** First elements of the tiles of one axis; the last tile ends with the picture. */
@@ -107,12 +103,14 @@ function ramp(size, overlap, scale) {
   return Array.from({ length }, (_, i) => Math.min(1, edge(i) / Math.max(overlap * scale, 1)));
 }
 
-/** A part of a map of `width` columns. */
-function crop(map, width, [top, left], [tall, wide], channels) {
-  const cut = new map.constructor(tall * wide * channels);
-  for (let row = 0; row < tall; row++) {
-    const from = ((top + row) * width + left) * channels;
-    cut.set(map.subarray(from, from + wide * channels), row * wide * channels);
+/** A part of each of n maps. */
+function crop(maps, [height, width], [top, left], [tall, wide], channels, n) {
+  const cut = new maps.constructor(n * tall * wide * channels);
+  for (let k = 0; k < n; k++) {
+    for (let row = 0; row < tall; row++) {
+      const from = ((k * height + top + row) * width + left) * channels;
+      cut.set(maps.subarray(from, from + wide * channels), (k * tall + row) * wide * channels);
+    }
   }
   return cut;
 }
