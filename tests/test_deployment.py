@@ -144,6 +144,8 @@ def test_curl_lines_are_answered(run, port, line):
     if "-o" in arguments:
         with Image.open(folder / arguments[arguments.index("-o") + 1]) as picture:
             assert picture.width % 28 == 0
+    elif line.endswith("/metrics"):
+        assert b"attnflow_requests_total" in result.stdout
     else:
         assert json.loads(result.stdout)
 

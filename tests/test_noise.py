@@ -46,3 +46,13 @@ def test_bad_seed(seed):
 def test_what_is_not_finite_has_no_grey_level():
     with pytest.raises(noise.NotFiniteError, match="must be finite to have grey levels"):
         noise.quantize(np.full((2, 8, 8, 1), np.nan, "float32"))
+
+
+def test_neighbouring_seeds_draw_other_noise_however_large_they_are():
+    for seed in (0, 2**53, 2**63, 2**64 - 2):
+        one, other = (noise.generator(seed + i, noise.LATENTS).random(4) for i in range(2))
+        assert (one != other).any()
+    # What small seeds have always drawn.
+    first = noise.generator(7, noise.LATENTS).standard_normal(2)
+    plain = np.random.Generator(np.random.Philox(key=[7, 1])).standard_normal(2)
+    np.testing.assert_array_equal(first, plain)

@@ -39,7 +39,9 @@ def generator(seed: int | None, stream: int) -> np.random.Generator:
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
     check_integer("seed", seed, 0, none=True)
-    return np.random.Generator(np.random.Philox(key=[int(seed) % 2**64, stream]))
+    # An array: of a list with a number above 2**63 NumPy makes floats.
+    key = np.array([int(seed) % 2**64, stream], "uint64")
+    return np.random.Generator(np.random.Philox(key=key))
 
 
 def check_range(

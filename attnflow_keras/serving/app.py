@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse
 
 from attnflow_keras import __version__
 from attnflow_keras.core import noise
@@ -65,8 +66,9 @@ def _add_status(api: FastAPI, session: Session, limits: Limits, metrics: Metrics
         """Whether requests are served; answered while others are at work too."""
         return {"status": "ready"}
 
-    @api.get("/metrics", include_in_schema=False)
+    @api.get("/metrics", response_class=PlainTextResponse)
     async def figures() -> Response:
+        """Requests, seconds and batches in Prometheus' text format."""
         return metrics.response()
 
     @api.get("/model")
