@@ -174,6 +174,12 @@ def test_a_port_that_is_taken(small_export):
             listening("no.such.host.invalid", 80)
 
 
+def test_answers_do_not_wait_for_acknowledgements():
+    """asyncio sends small packets at once on sockets whose protocol is stated."""
+    with listening("127.0.0.1", 0) as found:
+        assert found.proto == socket.IPPROTO_TCP
+
+
 def test_no_export(tmp_path):
     result = CliRunner().invoke(app, ["serve", str(tmp_path)])
     assert "is not an export" in str(result.exception)
