@@ -1,6 +1,5 @@
 """The paths of the server."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -175,10 +174,10 @@ def _add_work(api: FastAPI, session: Session, limits: Limits, batcher: Batcher) 
 
 def _each(features: Arrays, n: int) -> Arrays:
     """Features for each of n images; those of a single condition are repeated."""
-    one: Callable[[np.ndarray], np.ndarray] = lambda part: (  # noqa: E731
-        np.repeat(part, n, axis=0) if len(part) == 1 else part
-    )
-    return {name: one(part) for name, part in features.items()}
+    return {
+        name: np.repeat(part, n, axis=0) if len(part) == 1 else part
+        for name, part in features.items()
+    }
 
 
 def _label(kind: Any, label: int | None) -> np.ndarray | None:
