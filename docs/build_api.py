@@ -33,6 +33,7 @@ MODULES = (
     "attnflow_keras.data",
     "attnflow_keras.metrics",
     "attnflow_keras.training",
+    "attnflow_keras.coding",
     "attnflow_keras.runtime",
     "zoo",
     "export",

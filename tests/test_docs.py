@@ -19,6 +19,7 @@ PACKAGES = (
         f"attnflow_keras.{name}"
         for name in (
             "bijectors",
+            "coding",
             "data",
             "layers",
             "metrics",

@@ -63,7 +63,8 @@ def run_blocks(page, folder, monkeypatch, digits):
         for number, block in enumerate(blocks(PAGES[page], "python"), start=1):
             for pattern, value in SMALLER.items():
                 block = re.sub(pattern, value, block)
-            tf.config.run_functions_eagerly("export." not in block)
+            # Of the many steps of a code, each is quicker compiled.
+            tf.config.run_functions_eagerly(not re.search(r"\b(export|coding)\.", block))
             exec(compile(block, f"{page}, block {number}", "exec"), namespace)
     finally:
         tf.config.run_functions_eagerly(False)

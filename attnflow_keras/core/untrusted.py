@@ -40,7 +40,16 @@ def read_json(
         OSError: no such file, or not a regular one.
         ValueError: no JSON, NaN or Infinity in it, or beyond a limit.
     """
-    text = read_bytes(path, limit).decode("utf-8")
+    return parse_json(read_bytes(path, limit), depth, raw)
+
+
+def parse_json(data: bytes, depth: int = JSON_DEPTH, raw: bool = False) -> Any:
+    """JSON of bytes that are no more than somebody allows; see :func:`read_json`.
+
+    Raises:
+        ValueError: no JSON, NaN or Infinity in it, or nested deeper than ``depth``.
+    """
+    text = data.decode("utf-8")
     # Brackets in strings don't count.
     steps = map(_LEVELS.get, _STRING.sub("", text), repeat(0))
     deepest = max(accumulate(steps), default=0)

@@ -43,14 +43,8 @@ def token_by_token(
         seen = ops.take(known, loops.at(ops.convert_to_tensor(before), t), axis=0)
         seen = pair.both(ops.transpose(seen, (1, 0, 2)))
         seen = ops.reshape(seen, (n, -1))
-        h = layer.embedding(seen)
-        h = h + ops.cast(loops.at(positions, t), h.dtype)
-        if told is not None:
-            own = loops.at(told, t)
-            h = h + layer.condition_in(own)
-            seen = ops.concatenate([seen, ops.cast(own, seen.dtype)], axis=-1)
-        h, cache = layer.trunk.step(h, t, tuple(cache))
-        started = layer.start(h, seen, t)
+        own = None if told is None else loops.at(told, t)
+        started, cache = begin(layer, positions, t, seen, own, tuple(cache))
         x, inner = _invert_patch(layer, started, loops.at(targets, t), kernels, pair)
         return (
             loops.put(done, t, x),
@@ -66,6 +60,48 @@ def token_by_token(
     state = (done, known, log_det, *layer.trunk.empty_cache(like, count))
     done, _, log_det, *_ = loops.repeat(count, token, state, unrolled=0)
     return order.join(ops.transpose(done, (1, 0, 2))), log_det
+
+
+def begin(
+    layer: Any, positions: Tensor, t: Any, seen: Tensor, own: Tensor | None, cache: Any
+) -> tuple[Any, Any]:
+    """What token t's parameters start from, and the cache with its keys and values.
+
+    Args:
+        layer: the layer.
+        positions: its learned positions.
+        t: the token's number.
+        seen: what it sees directly of the tokens before it, ``(n, context)``.
+        own: its part of the condition, or None.
+        cache: keys and values of the tokens before it.
+    """
+    h = layer.embedding(seen)
+    h = h + ops.cast(loops.at(positions, t), h.dtype)
+    if own is not None:
+        h = h + layer.condition_in(own)
+        seen = ops.concatenate([seen, ops.cast(own, seen.dtype)], axis=-1)
+    h, cache = layer.trunk.step(h, t, cache)
+    return layer.start(h, seen, t), cache
+
+
+def step(
+    layer: Any, started: Any, kernels: Any, i: Any, known: Tensor, hidden: Any
+) -> tuple[tuple[Tensor, Any], Any]:
+    """Parameters ``(n, outputs)`` of value i of a token and its prediction, and hidden layers.
+
+    Args:
+        layer: the layer, with a masked network.
+        started: what :func:`begin` gave for the token.
+        kernels: those of the masked network by value.
+        i: the value's number.
+        known: the token's values as the networks see them, of which those before i count.
+        hidden: the hidden layers as the value before left them.
+    """
+    raw, hidden = layer.head.step(started[0], kernels, i, known, hidden)
+    predicted = None
+    if layer.linear is not None:
+        predicted = tuple(_column(p, i) for p in layer.linear.finish(started[1], known))
+    return (raw, predicted), hidden
 
 
 class Pair:
@@ -110,11 +146,9 @@ def _invert_patch(
     def value(i: Any, state: Any) -> Any:
         x, known, log_det, *hidden = state
         seen = pair.both(known)
-        raw, hidden = layer.head.step(started[0], kernels, i, seen, tuple(hidden))
-        predicted = None
-        if layer.linear is not None:
-            predicted = layer.linear.finish(started[1], seen)
-            predicted = tuple(_column(pair.first(p), i) for p in predicted)
+        (raw, predicted), hidden = step(layer, started, kernels, i, seen, tuple(hidden))
+        if predicted is not None:
+            predicted = tuple(map(pair.first, predicted))
         given = (ops.expand_dims(pair.guided(raw), 1), predicted)
         found, inner = _invert(layer, given, ops.expand_dims(loops.at(columns, i), 1))
         place = ops.one_hot(i, layer.tokens.values, dtype=x.dtype)

@@ -17,6 +17,7 @@ from attnflow_keras import __version__
 from attnflow_keras.core.untrusted import printable
 from attnflow_keras.runtime.errors import ExportError
 from zoo.cli import (
+    compress,
     demo,
     doctor,
     env,
@@ -73,6 +74,8 @@ app.command("sample")(sample.sample_command)
 app.command("score")(score.score_command)
 app.command("restore")(restore.restore_command)
 app.command("translate")(translate.translate_command)
+app.command("compress")(compress.compress_command)
+app.command("decompress")(compress.decompress_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("train")(train.train_command)
 app.command("prepare-celeba")(prepare.prepare_celeba_command)

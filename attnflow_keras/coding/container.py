@@ -1,0 +1,144 @@
+"""The format of compressed files: a header in JSON, then the words of the coder."""
+
+import json
+import struct
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from attnflow_keras.core.checks import is_integer
+from attnflow_keras.core.untrusted import is_plain_name, one_line, parse_json
+
+MAGIC = b"AttnFlow\x01"
+FORMAT = 1
+HEADER_BYTES = 1 << 24
+MOST_VALUES = 1 << 32  # of all images
+MOST_NAMES = 16  # components of a path
+
+
+class CompressedError(ValueError):
+    """Compressed images that can't be read: damaged, or of another flow or runtime.
+
+    >>> from attnflow_keras import coding
+    >>> coding.read_header(b"something else")
+    Traceback (most recent call last):
+        ...
+    attnflow_keras.coding.container.CompressedError: no images compressed by attnflow
+    """
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a compressed file says of itself.
+
+    >>> from attnflow_keras import coding
+    >>> header = coding.Header(
+    ...     images=2, shape=(8, 8, 1), batch_size=2, model="0" * 64, digest="0" * 64, runtime={}
+    ... )
+    >>> header.values
+    128
+
+    Args:
+        images: number of images.
+        shape: ``(h, w, c)`` of each.
+        batch_size: images that were coded at a time.
+        model: hash of the flow, see :func:`attnflow_keras.coding.machine.model_hash`.
+        digest: SHA-256 of all grey levels, hexadecimal.
+        runtime: see :func:`attnflow_keras.coding.machine.runtime_of`.
+        entry: name and ``sha256`` of the zoo's entry, where there is one.
+        names: what the images are called, a path without ending each; empty for no names.
+    """
+
+    images: int
+    shape: tuple[int, int, int]
+    batch_size: int
+    model: str
+    digest: str
+    runtime: dict[str, str]
+    entry: dict[str, str] | None = None
+    names: list[str] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file that are not the coder's."""
+        return len(MAGIC) + 4 + len(self.text)
+
+    @property
+    def text(self) -> bytes:
+        """The header as it is written."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, separators=(",", ":")).encode()
+
+    @property
+    def values(self) -> int:
+        """Values of all images together."""
+        height, width, channels = self.shape
+        return self.images * height * width * channels
+
+
+def pack(header: Header, words: np.ndarray) -> bytes:
+    """The content of a compressed file."""
+    text = header.text
+    return MAGIC + struct.pack("<I", len(text)) + text + words.astype("<u4").tobytes()
+
+
+def unpack(data: bytes) -> tuple[Header, np.ndarray]:
+    """Header and words of a compressed file, which may be untrusted.
+
+    Raises:
+        CompressedError: something else, or damaged.
+    """
+    if not data.startswith(MAGIC):
+        raise CompressedError("no images compressed by attnflow")
+    try:
+        (size,) = struct.unpack_from("<I", data, len(MAGIC))
+        start = len(MAGIC) + 4
+        if size > HEADER_BYTES or start + size > len(data):
+            raise ValueError(f"its header has {size:,} bytes")
+        header = _checked(parse_json(data[start : start + size]))
+        words = np.frombuffer(data, "<u4", offset=start + size)
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise CompressedError(f"compressed images are damaged: {one_line(error)}") from error
+    return header, words
+
+
+def read_header(data: bytes) -> Header:
+    """What compressed images say of themselves: how many, of which flow, made where.
+
+    Args:
+        data: what :func:`compress` gave.
+
+    Raises:
+        CompressedError: something else, or damaged.
+    """
+    return unpack(data)[0]
+
+
+def _checked(content: Any) -> Header:
+    if not isinstance(content, dict):
+        raise ValueError("its header is no object")
+    version = content.pop("format", None)
+    if not is_integer(version) or version > FORMAT:
+        raise ValueError(f"format {version!r:.20}, this version reads up to {FORMAT}")
+    header = Header(**{**content, "shape": tuple(content["shape"])})
+    counts = (header.images, header.batch_size, *header.shape)
+    if len(header.shape) != 3 or not all(is_integer(n) and 0 < n < 1 << 32 for n in counts):
+        raise ValueError("number, size and batches of the images must be positive integers")
+    if header.values > MOST_VALUES:
+        raise ValueError(f"{header.values:,} values, more than {MOST_VALUES:,}")
+    texts = [header.model, header.digest]
+    for of in (header.runtime, header.entry or {}):
+        if not isinstance(of, dict):
+            raise ValueError("what is said of entry and runtime must be objects")
+        texts += of.values()
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("what is said of model and runtime must be texts")
+    if not isinstance(header.names, list) or len(header.names) not in (0, header.images):
+        raise ValueError(f"{len(header.names)} names of {header.images} images")
+    for name in header.names:
+        if not isinstance(name, str):
+            raise ValueError("names must be texts")
+        parts = name.split("/")
+        if len(parts) > MOST_NAMES or not all(map(is_plain_name, parts)):
+            raise ValueError(f"{name!r:.80} is no plain name")
+    return header

@@ -1,0 +1,297 @@
+"""Lossless compression by causal flows."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import zoo
+from attnflow_keras import coding
+from attnflow_keras.coding import codec, container
+from attnflow_keras.coding.conditionals import Conditionals, Mixture, Networks, Normal
+from attnflow_keras.coding.decisions import Reader, Writer, code_levels
+from attnflow_keras.data import load_images, save_image
+from attnflow_keras.models import CausalFlow
+from tests.conftest import make_tiny_flow
+from tests.helpers import perturb, run_eagerly
+from zoo.cli.app import app
+
+pytestmark = pytest.mark.eager
+
+SMALL = {"patch": 2, "layers": 1, "width": 8, "heads": 2, "group": 3, "components": 3}
+KINDS = {
+    "mixture": {},
+    "noise is seen": {"see_levels": False},
+    "linear": {"linear": True},
+    "affine": {"transform": "affine", "bins": ()},
+}
+
+
+def make(**changes):
+    flow = CausalFlow((4, 4, 1), **{**SMALL, **changes})
+    return perturb(flow, 0.1)
+
+
+@pytest.fixture(scope="module")
+def flow():
+    return make()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(1).integers(0, 256, (4, 4, 4, 1), dtype="uint8")
+
+
+@pytest.fixture(scope="module")
+def packed(flow, images):
+    before = run_eagerly(True)  # it is set up before a test is marked so
+    yield coding.compress(flow, images)
+    run_eagerly(before)
+
+
+def conditionals(flow, images):
+    """Distributions of all values in the flow's order, and the levels that came."""
+    given = Conditionals(Networks(flow), len(images))
+    tokens = np.asarray(flow.levels()[0][0].steps()[0].tokens.split(images)).astype(int)
+    for t in range(given.tokens):
+        given.begin(t)
+        for i in range(given.values):
+            yield given.distribution(i), tokens[:, t, i]
+            given.tell(i, tokens[:, t, i])
+
+
+def edges(level):
+    return np.full(1, level)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_come_back(kind):
+    flow = make(**KINDS[kind])
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), dtype="uint8")
+    packed = coding.compress(flow, images, batch_size=3)
+    np.testing.assert_array_equal(coding.decompress(flow, packed), images)
+
+
+def test_channels_and_order_come_back():
+    flow = perturb(CausalFlow((2, 4, 3), **SMALL), 0.1)
+    images = np.random.default_rng(0).integers(0, 256, (2, 2, 4, 3), dtype="uint8")
+    images[1] = [0, 255, 128]
+    np.testing.assert_array_equal(coding.decompress(flow, coding.compress(flow, images)), images)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_distribution_has_the_density_of_the_flow(kind):
+    """The mass of narrow intervals around the centres, multiplied, is exp(log_prob)."""
+    flow = make(**KINDS[kind])
+    images = np.random.default_rng(2).integers(1, 255, (4, 4, 4, 1), dtype="uint8")
+    width = 1e-3  # of a grey level
+    total = 0.0
+    for distribution, levels in conditionals(flow, images):
+        ends = [distribution.cdf(levels + 0.5 + side * width) for side in (-0.5, 0.5)]
+        total = total + np.log((ends[1] - ends[0]) / (width / 256))
+    expected = np.asarray(flow.log_prob(flow.dequantize(images, center=True)))
+    np.testing.assert_allclose(total, expected, rtol=1e-4, atol=1e-2)
+
+
+def test_the_code_is_as_long_as_the_probabilities_say(flow):
+    images = np.random.default_rng(3).integers(0, 256, (64, 4, 4, 1), dtype="uint8")
+    bits = 0.0
+    for distribution, levels in conditionals(flow, images):
+        ends = [distribution.cdf(levels + side) for side in (0, 1)]
+        whole = distribution.cdf(levels * 0 + 256) - distribution.cdf(levels * 0)
+        bits -= np.log2((ends[1] - ends[0]) / whole).sum()
+    words = container.unpack(coding.compress(flow, images, batch_size=64))[1]
+    assert 0 <= 32 * len(words) - bits < 64 + 1e-3 * bits
+    # And not longer than what scores say (Jensen's inequality), up to the noise of one draw.
+    scored = np.asarray(flow.bits_per_dim(images)).mean()
+    assert bits / images.size < scored + 0.02
+
+
+def test_cdfs_of_known_distributions():
+    one = np.zeros((1, 1))
+    logistic = Mixture(one, one + 0.25, one + np.log(0.1), ())
+    np.testing.assert_allclose(logistic.cdf(edges(192)), [0.5])
+    # The map to the normal distribution is right to 1.5e-4.
+    np.testing.assert_allclose(logistic.cdf(edges(205)), 1 / (1 + np.exp(-0.5078125)), atol=2e-4)
+    halves = np.log([[0.5], [0.5]])
+    binned = Mixture(halves, one + 9.0, one, (7,))
+    below, above = (binned.cdf(edges(level)) for level in (7, 8))
+    assert above - below == pytest.approx(0.5, abs=2e-4)
+    far = Mixture(one, one - 1.0, one - 7, ())
+    assert far.cdf(edges(256)) == 1.0
+    normal = Normal(np.zeros(1), np.zeros(1))
+    np.testing.assert_allclose(normal.cdf(edges(128)), [0.5])
+
+
+class Known:
+    """A distribution of given masses of the 256 levels."""
+
+    def __init__(self, masses):
+        self.below = np.concatenate([[0.0], np.cumsum(masses)])
+
+    def cdf(self, edges):
+        return self.below[edges]
+
+
+def coded(masses, levels):
+    writer = Writer()
+    code_levels(Known(masses), writer, len(levels), levels)
+    words = writer.words()
+    back = code_levels(Known(masses), Reader(words), len(levels))
+    np.testing.assert_array_equal(back, levels)
+    return 32 * len(words)
+
+
+def test_levels_take_the_bits_of_their_probability():
+    rng = np.random.default_rng(0)
+    masses = rng.dirichlet(np.full(256, 0.1))
+    levels = rng.choice(256, 20_000, p=masses).astype("uint8")
+    ideal = -np.log2(masses[levels]).sum()
+    assert ideal <= coded(masses, levels) < ideal * 1.002 + 64
+    # Mass outside of the levels is shared out.
+    assert coded(0.25 * masses, levels) == coded(masses, levels)
+
+
+def test_impossible_levels_still_come_back():
+    masses = np.zeros(256)
+    masses[3] = 1.0
+    assert coded(masses, np.array([3, 255, 0, 3, 128], "uint8")) < 5 * 8 * 32
+    assert coded(np.zeros(256), np.arange(256).astype("uint8")) <= 256 * 8 + 64
+
+
+def test_what_is_refused_is_named(flow, images):
+    with pytest.raises(ValueError, match=r"flow must be a causal flow of one block.*MARFlow.*bits"):
+        coding.compress(make_tiny_flow(), images)
+    with pytest.raises(ValueError, match="causal flow of one block"):
+        coding.compress(make(blocks=2), images)
+    with pytest.raises(ValueError, match="must take no condition"):
+        coding.compress(make(classes=3), images)
+    with pytest.raises(ValueError, match="group=0"):
+        coding.compress(make(group=0), images)
+    with pytest.raises(ValueError, match=r"images must be uint8 \(n, 4, 4, 1\); got float32"):
+        coding.compress(flow, images.astype("float32"))
+    with pytest.raises(ValueError, match="batch_size"):
+        coding.compress(flow, images, batch_size=0)
+    with pytest.raises(ValueError, match="names must be one for each of 4 images; got 1"):
+        coding.compress(flow, images, names=["a"])
+
+
+def test_another_flow_or_runtime_is_refused(flow, images, packed, monkeypatch):
+    other = perturb(make(), 1e-6)
+    with pytest.raises(coding.CompressedError, match="compressed by another flow"):
+        coding.decompress(other, packed)
+    before = codec.runtime_of(flow)
+    monkeypatch.setattr(codec, "runtime_of", lambda flow: {**before, "numpy": "0.1"})
+    with pytest.raises(coding.CompressedError, match=r"another runtime: numpy \S+ \(here 0\.1\)"):
+        coding.decompress(flow, packed)
+    np.testing.assert_array_equal(coding.decompress(flow, packed, any_runtime=True), images)
+
+
+def test_the_header_says_what_it_holds(flow, images, packed):
+    header = coding.read_header(packed)
+    assert (header.images, header.shape, header.batch_size) == (4, (4, 4, 1), 500)
+    assert header.values == images.size
+    assert set(header.runtime) >= {"backend", "keras", "numpy", "constriction", "precision"}
+    assert len(packed) == header.size + 4 * len(container.unpack(packed)[1])
+
+
+def with_header(packed, **changes):
+    header, words = container.unpack(packed)
+    content = {**json.loads(header.text), **changes}
+    text = json.dumps({key: value for key, value in content.items() if value != "gone"}).encode()
+    return container.MAGIC + struct.pack("<I", len(text)) + text + words.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"format": 2}, "format 2"),
+        ({"images": -1}, "positive integers"),
+        ({"images": 1 << 31}, "more than"),
+        ({"shape": [4, 4]}, "positive integers"),
+        ({"shape": None}, "damaged"),
+        ({"digest": 3}, "must be texts"),
+        ({"model": "gone"}, "damaged"),
+        ({"more": 1}, "damaged"),
+        ({"runtime": []}, "damaged"),
+        ({"names": ["../x"] * 4}, "plain name"),
+        ({"names": [1] * 4}, "names must be texts"),
+        ({"names": ["x"]}, "1 names of 4 images"),
+    ],
+)
+def test_a_hostile_header_is_refused(packed, changes, reason):
+    with pytest.raises(coding.CompressedError, match=reason):
+        coding.read_header(with_header(packed, **changes))
+
+
+def test_damaged_words_never_give_wrong_images(flow, packed):
+    coding.decompress(flow, packed)
+    for place in (-1, -9):
+        damaged = bytearray(packed)
+        damaged[place] ^= 0x40
+        with pytest.raises(coding.CompressedError, match=r"damaged|came back different"):
+            coding.decompress(flow, bytes(damaged))
+    start = coding.read_header(packed).size
+    with pytest.raises(coding.CompressedError, match=r"damaged|came back different"):
+        coding.decompress(flow, packed[: start + 8])
+    for cut in (packed[: start - 5], packed[:7], packed[: start + 7], b""):
+        with pytest.raises(coding.CompressedError):
+            coding.decompress(flow, cut)
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception is not None:
+        raise result.exception
+    return " ".join(result.output.split())
+
+
+@pytest.fixture
+def entry(flow, tmp_path):
+    return zoo.save(flow, tmp_path / "zoo" / "tiny", {"task": "unconditional"})
+
+
+def test_a_folder_there_and_back(entry, images, tmp_path, monkeypatch):
+    for name, image in zip(("b", "a", "deep/c"), images, strict=False):
+        save_image(tmp_path / "in" / f"{name}.png", image)
+    file, out = tmp_path / "digits.afc", tmp_path / "out"
+    text = run("compress", entry, tmp_path / "in", "-o", file)
+    assert "3 images, 48 bytes of grey levels" in text
+    assert f"wrote {file}" in text
+    with pytest.raises(ValueError, match="none of the zoo's entries.*--entry"):
+        run("decompress", file, "-o", out)
+    monkeypatch.setenv("ATTNFLOW_ZOO", str(entry.parent))
+    assert "3 images" in run("decompress", file, "-o", out)
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.png")) == [
+        "a.png",
+        "b.png",
+        "deep/c.png",
+    ]
+    back = load_images(out, (4, 4, 1))
+    np.testing.assert_array_equal(back, load_images(tmp_path / "in", (4, 4, 1)))
+
+
+def test_an_array_there_and_back(entry, images, tmp_path):
+    np.save(tmp_path / "in.npy", images)
+    file, out = tmp_path / "x.afc", tmp_path / "out.npy"
+    result = run("compress", entry, tmp_path / "in.npy", "-o", file, "--json", "--no-verify")
+    figures = json.loads(result[result.index("{") : result.index("}") + 1])
+    assert figures["bytes"] == file.stat().st_size
+    assert figures["bits_per_dim"] == pytest.approx(8 * figures["bytes"] / images.size, abs=1e-4)
+    run("decompress", file, "-o", out, "--entry", entry)
+    np.testing.assert_array_equal(np.load(out), images)
+
+
+def test_files_that_would_become_one_are_refused(entry, images, tmp_path):
+    for name in ("a.png", "a.webp"):
+        save_image(tmp_path / "in" / name, images[0])
+    with pytest.raises(ValueError, match="several files named a"):
+        run("compress", entry, tmp_path / "in", "-o", tmp_path / "x.afc")
+
+
+def test_without_the_coder_it_says_what_to_install(flow, images, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "constriction", None)
+    with pytest.raises(ImportError, match=r"needs constriction: pip install"):
+        coding.compress(flow, images)

@@ -1,0 +1,173 @@
+"""``attnflow compress`` and ``attnflow decompress``."""
+
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from attnflow_keras.core.files import write_file
+from attnflow_keras.core.untrusted import is_plain_name, read_bytes
+from attnflow_keras.core.wording import counted
+from zoo.cli.common import (
+    DATA_HELP,
+    Background,
+    Json,
+    Name,
+    Resize,
+    check_not_inputs,
+    check_out,
+    check_out_folder,
+    import_backend,
+    load_conditioned,
+    load_flow,
+    row_names,
+)
+from zoo.cli.console import console, notes, print_json, working
+from zoo.registry import info, list_entries
+
+LARGEST = 1 << 32  # bytes of a compressed file
+
+
+def compress_command(
+    name: Name,
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images at a time; decompress takes as many.")
+    ] = 500,
+    resize: Resize = False,
+    background: Background = None,
+    verify: Annotated[
+        bool, typer.Option(help="Decompress the result and compare, which takes as long again.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Compress images without loss, with the probabilities of a causal entry.
+
+    All images go into one file, which decompress reads with the same entry on the same runtime:
+    it names both, and another is refused. Keep the images where you can't keep the runtime.
+    """
+    check_out(out)
+    check_not_inputs([out], [Path(data)])
+    entry = info(name)
+    images, condition = load_conditioned(entry, data, resize, background=background)
+    names = _names(data, len(images))
+    flow = load_flow(name)
+    from attnflow_keras import coding
+    from attnflow_keras.metrics import evaluate_bits_per_dim
+
+    known = {str(key): str(entry[key]) for key in ("name", "sha256") if key in entry}
+    with working("compressing", images.size) as report:
+        packed = coding.compress(flow, images, batch_size, known or None, names, report)
+    if verify:
+        with working("reading it back", images.size) as report:
+            back = coding.decompress(flow, packed, progress=report)
+        if (back != images).any():  # decompress compares hashes; this is the last word
+            raise coding.CompressedError("the images came back different")
+    write_file(out, packed)
+    with working("scoring", len(images)) as report:
+        score = evaluate_bits_per_dim(flow, images, data, 1, 0, batch_size, report, condition)
+    figures: dict[str, Any] = {
+        "images": len(images),
+        "bytes": len(packed),
+        "header_bytes": coding.read_header(packed).size,
+        "bits_per_dim": round(8 * len(packed) / images.size, 5),
+        "model_bits_per_dim": round(score["value"], 5),
+        "verified": verify,
+    }
+    if as_json:
+        print_json({"out": str(out), **figures})
+    else:
+        console.print(
+            f"{counted(len(images), 'image')}, {images.size:,} bytes of grey levels, in "
+            f"{len(packed):,} bytes: {figures['bits_per_dim']:.4f} bits/dim, header included "
+            f"({figures['header_bytes']:,} bytes); the model's is "
+            f"{figures['model_bits_per_dim']:.4f}"
+        )
+    (notes if as_json else console).print(f"wrote {out}{'' if verify else ', not verified'}")
+
+
+def decompress_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What attnflow compress wrote.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for PNG files, or a .npy file for uint8 (n, h, w, c)."
+        ),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--entry", help="The entry that compressed it, where the file names none of the zoo's."
+        ),
+    ] = None,
+    any_runtime: Annotated[
+        bool,
+        typer.Option(
+            "--any-runtime", help="Try it on another runtime too; the result is compared anyway."
+        ),
+    ] = False,
+) -> None:
+    """Give back the images that attnflow compress was given, to the last bit of each pixel."""
+    as_array = out.suffix.lower() == ".npy"
+    (check_out if as_array else check_out_folder)(out)
+    check_not_inputs([out], [file])
+    packed = read_bytes(file, LARGEST)
+    with working("loading"):
+        import_backend()
+        from attnflow_keras import coding
+    header = coding.read_header(packed)
+    flow = load_flow(_entry_of(header, name))
+    with working("decompressing", header.values) as report:
+        images = coding.decompress(flow, packed, any_runtime, report)
+    _write(out, images, header.names, as_array)
+    console.print(f"wrote {out}, {counted(len(images), 'image')}")
+
+
+def _names(data: str, count: int) -> list[str]:
+    """Names of the images of a folder; none of anything else."""
+    if not Path(data).is_dir():
+        return []
+    names = [file.rpartition(".")[0] or file for file in row_names(data, None, count)]
+    if len(set(names)) < count:
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(
+            f"{data} has several files named {twice}, up to the ending; decompressed they would "
+            "be one"
+        )
+    for name in names:
+        if not all(map(is_plain_name, name.split("/"))):
+            raise ValueError(f"{data}: {name!r} has signs that not every system allows; rename it")
+    return names
+
+
+def _entry_of(header: Any, name: str | None) -> str:
+    """The entry to load: the user's choice, or one of the zoo's that the header names."""
+    entry = header.entry or {}
+    if name is not None:
+        return name
+    # Not just any name: a folder or an address in a file is somebody else's choice.
+    if entry.get("name") in list_entries(pretrained=True):
+        return f"{entry['name']}@sha256:{entry['sha256']}" if "sha256" in entry else entry["name"]
+    raise ValueError(
+        f"the images were compressed by {entry.get('name', 'a flow without a name')!r}, which is "
+        "none of the zoo's entries with weights; name its folder or address with --entry"
+    )
+
+
+def _write(out: Path, images: Any, names: list[str], as_array: bool) -> None:
+    import numpy as np
+
+    from attnflow_keras.data import save_image
+
+    if as_array:
+        content = io.BytesIO()
+        np.save(content, images)
+        write_file(out, content.getvalue())
+        return
+    names = names or [f"{i:05d}" for i in range(len(images))]
+    with working(f"writing {out}", len(images)) as report:
+        for number, (name, image) in enumerate(zip(names, images, strict=True)):
+            save_image(out / f"{name}.png", image)
+            report(number + 1)
