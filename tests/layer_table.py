@@ -214,6 +214,18 @@ LAYERS = {
         (6, 4, 1),
         0,
     ),
+    "transformer_coupling_refinement": (
+        transformer_coupling(
+            kind="refinement", stage=1, transform="mixture", bins=(0,), spread=0.5, context="around"
+        ),
+        (4, 6, 1),
+        0,
+    ),
+    "transformer_coupling_refinement_condition": (
+        transformer_coupling(kind="refinement", stage=4, see_levels=True, spread=0.5),
+        (4, 4, 2),
+        3,
+    ),
     "transformer_coupling_condition": (
         transformer_coupling(kind="checkerboard", swap=True, condition_scale=2),
         (6, 6, 2),

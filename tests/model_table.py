@@ -80,6 +80,10 @@ VARIANTS = {
     "causal_scale": (partial(make_causal, scale=2, **MAP), small_images),
     "causal_labels": (partial(make_causal, condition_blocks=1, **LABELS), label_maps),
     "coupling_alone": (partial(make_coupling, mixtures=2, bins=(0,), seed=5), None),
+    "coupling_refine": (
+        partial(make_coupling, refine=True, couplings=0, context="around", bins=(0,)),
+        None,
+    ),
     "coupling_scale": (partial(make_coupling, scale=2, **MAP), small_images),
     "coupling_labels": (partial(make_coupling, condition_blocks=1, **LABELS), label_maps),
 }

@@ -10,6 +10,7 @@ from attnflow_keras.bijectors import FlowBijector
 from attnflow_keras.core.checks import check_choice, check_integer, check_number
 from attnflow_keras.layers.causal_values import AFFINE_BOUND, CausalValues
 from attnflow_keras.layers.flow_layer import FlowLayer
+from attnflow_keras.layers.refinement import refinement_stages
 from attnflow_keras.layers.token_condition import TokenCondition
 from attnflow_keras.layers.token_order import TokenOrder
 from attnflow_keras.networks.causal_transformer import CausalTransformer
@@ -18,7 +19,8 @@ from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
-KINDS = ("channel", "pixels", "checkerboard", "rows", "columns")
+KINDS = ("channel", "pixels", "checkerboard", "rows", "columns", "refinement")
+CONTEXTS = ("own", "around")
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -33,6 +35,10 @@ class TransformerCoupling(FlowLayer):
     the pixels, as on a checkerboard (``"pixels"``); of the patches (``"checkerboard"``,
     ``"rows"``, ``"columns"``). A layer with ``swap`` changes the half that one without it leaves.
 
+    ``"refinement"`` is no half: the layer changes the values of one stage of
+    :func:`refinement_stages`, and its transformer sees those of the later, coarser stages. A
+    chain of layers, stage 0 first, changes every value once, given all coarser ones.
+
     Unlike Jet's, the scale is not below 2: ``"affine"`` is ``(x - b) exp(-a)`` with ``|a| < 3``.
 
     >>> layer = TransformerCoupling(patch=4, width=32, layers=1)
@@ -42,6 +48,9 @@ class TransformerCoupling(FlowLayer):
         patch: side of a patch; divides height and width.
         kind: see above.
         swap: change the other half.
+        stage: of ``"refinement"``, from 0.
+        context: what a token sees directly, besides what attention brings: ``"own"``, its own
+            patch, or ``"around"``, also the eight patches around it.
         seed: draws the halves of ``"channel"``.
         width: channels of the transformer, divisible by ``heads``.
         layers: its layers.
@@ -67,6 +76,8 @@ class TransformerCoupling(FlowLayer):
         patch: int = 4,
         kind: str = "channel",
         swap: bool = False,
+        stage: int = 0,
+        context: str = "own",
         seed: int = 0,
         width: int = 128,
         layers: int = 2,
@@ -86,6 +97,10 @@ class TransformerCoupling(FlowLayer):
         self.patch = check_integer("patch", patch)
         self.kind = check_choice("kind", kind, KINDS)
         self.swap = bool(swap)
+        self.stage = check_integer("stage", stage, 0)
+        self.context = check_choice("context", context, CONTEXTS)
+        if kind == "refinement" and swap:
+            raise ValueError("swap goes with halves; kind='refinement' has stages")
         self.seed = check_integer("seed", seed, 0)
         for name, value, least in (("width", width, 1), ("layers", layers, 0), ("heads", heads, 1)):
             check_integer(name, value, least)
@@ -117,18 +132,20 @@ class TransformerCoupling(FlowLayer):
                 f"{self.patch}"
             )
         self.tokens = TokenOrder(shape, self.patch, "raster", "previous")
-        changed = _halves(self.kind, shape, self.patch, self.seed) != self.swap
-        if changed.all() or not changed.any():
-            raise ValueError(
-                f"kind must leave some values and change others; got {self.kind!r} for a map of "
-                f"{shape} and patch={self.patch}"
-            )
+        changed, seen = self._parts(shape)
         places = np.arange(changed.size)
         self._changed, self._same = places[changed], places[~changed]
         self._back = np.argsort(np.concatenate([self._changed, self._same]))
-        self._mask = ~changed.reshape(self.tokens.tokens, self.tokens.values)
+        by_token = (self.tokens.tokens, self.tokens.values)
+        self._mask = seen.reshape(by_token)
+        # The places in a patch that change in any patch, and where they are among the outputs.
+        columns = changed.reshape(by_token).any(axis=0)
+        token, place = np.divmod(self._changed, self.tokens.values)
+        self._outputs = token * columns.sum() + (np.cumsum(columns) - 1)[place]
+        self._around = _around(self.tokens.grid) if self.context == "around" else None
         inner = self.trunk.width
-        self.embedding = self._dense("embedding", self.tokens.values, inner)
+        views = 1 if self._around is None else self._around.shape[1]
+        self.embedding = self._dense("embedding", views * self.tokens.values, inner)
         self.positions = self.add_weight(
             (self.tokens.tokens, inner), Normal(stddev=0.2), name="positions", autocast=False
         )
@@ -138,7 +155,7 @@ class TransformerCoupling(FlowLayer):
         self.trunk.build((None, self.tokens.tokens, inner))
         # It decides the values directly, so it works in the variable dtype, and starts at zero.
         self.out = keras.layers.Dense(
-            self.tokens.values * self.values.parameters,
+            int(columns.sum()) * self.values.parameters,
             kernel_initializer="zeros",
             dtype=self.variable_dtype,
             name="out",
@@ -175,13 +192,35 @@ class TransformerCoupling(FlowLayer):
         self, tokens: Tensor, condition: Tensor | None, noise: StepNoise | None = None
     ) -> list[FlowBijector]:
         seen = self.values.seen(tokens, self.seen_spread)
-        h = self.embedding(seen * ops.cast(self._mask, seen.dtype))
+        seen = seen * ops.cast(self._mask, seen.dtype)
+        if self._around is not None:
+            padded = ops.pad(seen, [[0, 0], [0, 1], [0, 0]])
+            seen = ops.take(padded, self._around.reshape(-1), axis=1)
+            seen = ops.reshape(seen, (ops.shape(tokens)[0], self.tokens.tokens, -1))
+        h = self.embedding(seen)
         h = h + ops.cast(ops.convert_to_tensor(self.positions), h.dtype)
         if condition is not None:
             h = h + self.condition_in(self.told.split(condition, self.tokens))
         raw = self.out(ops.cast(self.trunk(h, noise=noise), self.variable_dtype))
         raw = ops.reshape(raw, (ops.shape(tokens)[0], 1, -1, self.values.parameters))
-        return self.values.bijectors((ops.take(raw, self._changed, axis=2), None))
+        return self.values.bijectors((ops.take(raw, self._outputs, axis=2), None))
+
+    def _parts(self, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Which values change and which are seen, in the order of tokens."""
+        if self.kind == "refinement":
+            stages = _by_token(refinement_stages(shape), self.patch)
+            if self.stage > stages.max():
+                raise ValueError(
+                    f"stage must be below {stages.max() + 1} for a map of {shape}; got {self.stage}"
+                )
+            return stages == self.stage, stages > self.stage
+        changed = _halves(self.kind, shape, self.patch, self.seed) != self.swap
+        if changed.all() or not changed.any():
+            raise ValueError(
+                f"kind must leave some values and change others; got {self.kind!r} for a map of "
+                f"{shape} and patch={self.patch}"
+            )
+        return changed, ~changed
 
     # --- Keras ---------------------------------------------------------------------------
 
@@ -204,6 +243,8 @@ class TransformerCoupling(FlowLayer):
             "patch": self.patch,
             "kind": self.kind,
             "swap": self.swap,
+            "stage": self.stage,
+            "context": self.context,
             "seed": self.seed,
             "width": self.trunk.width,
             "layers": self.trunk.layers,
@@ -218,11 +259,10 @@ class TransformerCoupling(FlowLayer):
 def _halves(kind: str, shape: tuple[int, int, int], patch: int, seed: int) -> np.ndarray:
     """Which values of a map change, in the order of tokens, ``(values of the map,)``."""
     height, width, channels = shape
-    rows, columns = height // patch, width // patch
     y, x = np.mgrid[:height, :width]
     if kind == "channel":
         drawn = np.random.default_rng(seed).permutation(patch * patch * channels)
-        return np.tile(drawn < len(drawn) / 2, rows * columns)
+        return np.tile(drawn < len(drawn) / 2, (height // patch) * (width // patch))
     down, right = y // patch, x // patch
     half = {
         "pixels": (y + x) % 2,
@@ -230,6 +270,23 @@ def _halves(kind: str, shape: tuple[int, int, int], patch: int, seed: int) -> np
         "rows": down % 2,
         "columns": right % 2,
     }[kind]
-    half = np.repeat(half[..., None] == 0, channels, axis=-1)
-    half = half.reshape(rows, patch, columns, patch, channels)
-    return half.transpose(0, 2, 1, 3, 4).reshape(-1)
+    return _by_token(np.repeat(half[..., None] == 0, channels, axis=-1), patch)
+
+
+def _by_token(values: np.ndarray, patch: int) -> np.ndarray:
+    """The values of a map in the order of tokens, ``(values of the map,)``."""
+    height, width, channels = values.shape
+    values = values.reshape(height // patch, patch, width // patch, patch, channels)
+    return values.transpose(0, 2, 1, 3, 4).reshape(-1)
+
+
+def _around(grid: tuple[int, int]) -> np.ndarray:
+    """The numbers of each token and of the eight around it, ``tokens`` for those outside."""
+    rows, columns = grid
+    number = np.pad(np.arange(rows * columns).reshape(grid), 1, constant_values=rows * columns)
+    views = [
+        number[down : down + rows, right : right + columns].reshape(-1)
+        for down in range(3)
+        for right in range(3)
+    ]
+    return np.stack(views, axis=1).astype("int32")

@@ -7,6 +7,7 @@ import keras
 from attnflow_keras import layers
 from attnflow_keras.core.checks import check_integer
 from attnflow_keras.flow.token_flow import TokenFlow, accepts_condition
+from attnflow_keras.layers.refinement import refinement_stages
 
 # The kinds of pairs of couplings, over and over: four channel couplings to one of space, as in
 # Jet, whose couplings of space take turns.
@@ -23,6 +24,11 @@ class TransformerCouplingFlow(TokenFlow):
     The first pairs, next to the image, map values by mixture CDFs, the first one with bins; the
     others are affine, with a free bounded scale.
 
+    With ``refine``, the image first goes through couplings from fine to coarse
+    (:func:`refinement_stages`): every other pixel is mapped given the rest, then half of what is
+    left, and so on. Each value is mapped once by a mixture CDF with bins, given grey levels that
+    nothing has changed, as in a causal flow, but in ten or so passes in place of one a value.
+
     >>> flow = models.TransformerCouplingFlow(
     ...     (8, 8, 1), patch=4, couplings=4, width=32, layers=1
     ... )
@@ -32,14 +38,17 @@ class TransformerCouplingFlow(TokenFlow):
     Args:
         image_shape: ``(height, width, channels)``; both sides divisible by ``patch``.
         patch: side of a patch, the token.
-        couplings: number of couplings, even.
+        couplings: number of couplings, even; may be 0 with ``refine``.
+        refine: put the couplings from fine to coarse before them.
         layers: transformer layers of a coupling.
         width: their channels.
         heads: their attention heads.
         mixtures: how many couplings, from the image on, are mixtures; even.
         components: logistics of a mixture.
-        bins: grey levels with a uniform component each, in the first pair.
-        see_levels: let the first coupling see grey levels without dequantization noise.
+        bins: grey levels with a uniform component each, in the first pair or with ``refine``.
+        context: what a token sees directly: ``"own"``, its patch, or ``"around"``, also those
+            around it.
+        see_levels: let the couplings that see the image see grey levels without dequantization noise.
         dropout: rate of dropout in training.
         preprocess: see :class:`Flow`.
         seed: seed of the halves, and of the noise in ``fit``.
@@ -52,12 +61,14 @@ class TransformerCouplingFlow(TokenFlow):
         image_shape: tuple[int, int, int],
         patch: int = 4,
         couplings: int = 10,
+        refine: bool = False,
         layers: int = 2,
         width: int = 96,
         heads: int = 4,
         mixtures: int = 4,
         components: int = 8,
         bins: tuple[int, ...] = (0, 255),
+        context: str = "own",
         see_levels: bool = True,
         dropout: float = 0.0,
         preprocess: dict[str, int] | None = None,
@@ -71,19 +82,25 @@ class TransformerCouplingFlow(TokenFlow):
             seed=seed,
             **kwargs,
         )
-        for name, value, least in (("couplings", couplings, 2), ("mixtures", mixtures, 0)):
+        least_couplings = 0 if refine else 2
+        for name, value, least in (
+            ("couplings", couplings, least_couplings),
+            ("mixtures", mixtures, 0),
+        ):
             if check_integer(name, value, least) % 2:
                 raise ValueError(f"{name} must be even, couplings come in pairs; got {value}")
-        if bins and not mixtures:
+        if bins and not mixtures and not refine:
             raise ValueError(f"bins need mixtures of at least 2; got mixtures={mixtures}")
         self._config: dict[str, Any] = {
             "couplings": couplings,
+            "refine": bool(refine),
             "layers": layers,
             "width": width,
             "heads": heads,
             "mixtures": mixtures,
             "components": components,
             "bins": list(bins),
+            "context": context,
             "see_levels": see_levels,
             "dropout": dropout,
         }
@@ -93,13 +110,14 @@ class TransformerCouplingFlow(TokenFlow):
         config = self._config
         common = self.layer_options()
         common |= {name: config[name] for name in ("layers", "width", "heads", "dropout")}
-        parts: dict[str, layers.FlowLayer] = {}
+        common["context"] = config["context"]
+        parts = self._refinements(common) if config["refine"] else {}
         for i in range(config["couplings"]):
             pair, swap = divmod(i, 2)
             own: dict[str, Any] = {}
             if i < config["mixtures"]:
                 own = {"transform": "mixture", "components": config["components"]}
-            if pair == 0:
+            if pair == 0 and not config["refine"]:
                 # What is left of an image in the second coupling is what the first one saw.
                 own |= {"bins": tuple(config["bins"]), "spread": 0.5}
                 own["see_levels"] = config["see_levels"] and not swap
@@ -113,11 +131,28 @@ class TransformerCouplingFlow(TokenFlow):
             )
         return self.one_level(parts)
 
+    def _refinements(self, common: dict[str, Any]) -> dict[str, layers.FlowLayer]:
+        config = self._config
+        return {
+            f"refinement_{stage}": layers.TransformerCoupling(
+                kind="refinement",
+                stage=stage,
+                transform="mixture",
+                components=config["components"],
+                bins=tuple(config["bins"]),
+                see_levels=config["see_levels"],
+                spread=0.5,
+                **common,
+            )
+            for stage in range(int(refinement_stages(self.float_shape).max()) + 1)
+        }
+
     def _patch_values(self) -> int:
         return self._token_config["patch"] ** 2 * self.float_shape[-1]
 
 
 def _kind(pair: int, values: int) -> str:
+    """What the halves of a pair are."""
     if pair == 0:
         return "pixels"
     if values == 1 or pair % 3 == 2:
