@@ -10,7 +10,7 @@ from keras import ops
 
 from attnflow_keras.bijectors.base import FlowBijector, value_range
 from attnflow_keras.ops import loops
-from attnflow_keras.ops.numerics import sum_event
+from attnflow_keras.ops.numerics import softplus, sum_event
 
 Tensor = Any
 
@@ -140,7 +140,7 @@ class MixtureLogisticCDF(FlowBijector):
     def _logit_and_log_slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """logit F(x) and the log of its derivative, log f - log F - log(1 - F)."""
         z = (ops.expand_dims(x, self._axis) - self.means) * ops.exp(-self.log_scales)
-        log_cdf = -ops.softplus(-z)
+        log_cdf = -softplus(-z)
         log_survival = log_cdf - z
         log_pdf = log_cdf + log_survival - self.log_scales
         if len(self._bins):

@@ -9,7 +9,7 @@ from keras import ops
 from attnflow_keras import backend
 from attnflow_keras.bijectors import FlowBijector, LogisticToNormal, MixtureLogisticCDF, ShiftScale
 from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_integer
-from attnflow_keras.ops.numerics import soft_clamp
+from attnflow_keras.ops.numerics import soft_clamp, softplus
 
 Tensor = Any
 
@@ -135,4 +135,4 @@ def check_bins(bins: Any) -> tuple[int, ...]:
 def _limit(log_scales: Tensor) -> Tensor:
     """Keep log-scales in range; smooth at the lower end, where training goes."""
     low, high = LOG_SCALE_RANGE
-    return ops.minimum(low + ops.softplus(log_scales - low), high)
+    return ops.minimum(low + softplus(log_scales - low), high)

@@ -13,6 +13,7 @@ from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.coupling import Coupling
 from attnflow_keras.layers.masks import MASKS, make_mask
 from attnflow_keras.layers.partition import MaskSplit
+from attnflow_keras.ops.numerics import softplus
 from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
@@ -150,5 +151,5 @@ class IMapAttention(Coupling):
 
     def _log_gate(self, logit: Tensor) -> Tensor:
         if self.form == "paper":
-            return -ops.softplus(-logit)
+            return -softplus(-logit)
         return ops.log(self.floor + (2.0 - 2.0 * self.floor) * ops.sigmoid(logit))

@@ -14,7 +14,7 @@ from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.causal_values import GREY_LEVEL, check_bins
 from attnflow_keras.layers.coupling import NetworkCoupling
 from attnflow_keras.networks.conditioner import Conditioner
-from attnflow_keras.ops.numerics import soft_clamp
+from attnflow_keras.ops.numerics import soft_clamp, softplus
 from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
@@ -174,7 +174,7 @@ class MixtureCoupling(NetworkCoupling):
     def _limited(self, log_scales: Tensor) -> Tensor:
         """Keep log-scales in range; smooth at the lower end, where training goes."""
         low = SMALLEST_LOG_SCALE
-        return ops.minimum(low + ops.softplus(log_scales - low), self.component_bound)
+        return ops.minimum(low + softplus(log_scales - low), self.component_bound)
 
 
 def check_component_bound(bound: Any) -> float:

@@ -48,7 +48,8 @@ class TransformerCouplingFlow(TokenFlow):
         bins: grey levels with a uniform component each, in the first pair or with ``refine``.
         context: what a token sees directly: ``"own"``, its patch, or ``"around"``, also those
             around it.
-        see_levels: let the couplings that see the image see grey levels without dequantization noise.
+        see_levels: let the couplings that see the image see grey levels without dequantization
+            noise.
         dropout: rate of dropout in training.
         preprocess: see :class:`Flow`.
         seed: seed of the halves, and of the noise in ``fit``.

@@ -23,6 +23,7 @@ class Lowering(enum.Enum):
     UNROLLED = "all are unrolled"
     ROLLED = "all are loops of the graph"
     ONNX = "all are loops of the graph, in the form that ONNX has"
+    LITERT = "as in SHORT_UNROLLED; and softplus in the form that LiteRT computes exactly"
 
 
 # Set while a graph is made for somebody else, such as an export, and nowhere else.
@@ -48,9 +49,14 @@ def for_onnx() -> bool:
     return _lowering.get() is Lowering.ONNX
 
 
+def for_litert() -> bool:
+    """Whether a graph for LiteRT is being made."""
+    return _lowering.get() is Lowering.LITERT
+
+
 def _is_unrolled(count: int, most: int) -> bool:
     lowering = _lowering.get()
-    if lowering is Lowering.SHORT_UNROLLED:
+    if lowering in (Lowering.SHORT_UNROLLED, Lowering.LITERT):
         return count <= most
     return lowering is Lowering.UNROLLED
 

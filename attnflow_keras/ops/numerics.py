@@ -7,6 +7,7 @@ from keras import ops
 
 from attnflow_keras import backend
 from attnflow_keras.core.checks import check_number
+from attnflow_keras.ops import loops
 
 Tensor = Any
 
@@ -17,6 +18,13 @@ LN_2PI = math.log(2.0 * math.pi)
 def soft_clamp(x: Tensor, bound: float) -> Tensor:
     """Squash ``x`` smoothly into (-bound, bound); slope 1 at 0."""
     return bound * backend.tanh(x / bound)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """``log(1 + exp(x))``, also in LiteRT, whose converter takes that literally and overflows."""
+    if loops.for_litert():
+        return ops.relu(x) + ops.log(1.0 + ops.exp(-ops.abs(x)))
+    return ops.softplus(x)
 
 
 # Where a flow's networks stop following their inputs, in standard deviations of training data.
