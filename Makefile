@@ -61,8 +61,9 @@ wheel: setup
 
 lock:
 	uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
-		--extra tf --extra export --extra runtime --extra tensorboard --extra serve \
-		--extra metrics --extra compress --extra dev pyproject.toml -o requirements.lock
+		--extra tf --extra export --extra runtime --extra openvino --extra tensorboard \
+		--extra serve --extra metrics --extra compress --extra dev pyproject.toml \
+		-o requirements.lock
 	echo pytest | uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
 		--extra jax -c requirements.lock pyproject.toml - -o requirements-jax.lock
 

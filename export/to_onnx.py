@@ -94,7 +94,7 @@ def onnx(
         say("recording Keras' outputs")
         recorded = fixtures.record(reference, np.asarray(images), condition)
         fixtures.save(part, recorded)
-        content = _describe(flow, described, precision, "real" if real else "sampled")
+        content = describe(flow, described, precision, "real" if real else "sampled")
         manifest.write(part, content)
         say("comparing in onnxruntime")
         report = _compare(part, recorded, precision)
@@ -187,8 +187,15 @@ def _count_nodes(graph: Any) -> int:
     )
 
 
-def _describe(flow: Any, described: dict[str, Any], precision: str, images: str) -> dict[str, Any]:
+def describe(flow: Any, described: dict[str, Any], precision: str, images: str) -> dict[str, Any]:
+    """The manifest of a flow's export, without its files and parity.
 
+    Args:
+        flow: the flow.
+        described: file, inputs and outputs of each graph.
+        precision: ``"float32"`` or ``"float16"``.
+        images: whether the fixtures are of ``"real"`` or of ``"sampled"`` images.
+    """
     condition = None
     if flow.conditional:
         condition = flow.condition_kind.describe()

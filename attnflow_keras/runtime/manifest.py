@@ -16,6 +16,8 @@ from attnflow_keras.runtime.errors import ExportError
 
 FORMAT = 1
 NAME = "manifest.json"
+# Of the exports that this package runs; others name the runtime that they are for.
+KIND = "onnx"
 
 
 def write(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +65,12 @@ def read(folder: str | Path, check_files: bool = True) -> dict[str, Any]:
         raise ExportError(
             f"{folder} has format {version}, this version reads up to {FORMAT}; "
             "get a newer version of attnflow-keras"
+        )
+    kind = content.get("kind", KIND)
+    if kind != KIND:
+        raise ExportError(
+            f"{folder} is an export for {kind}; what reads it here needs one for ONNX: "
+            "'attnflow export NAME --to onnx'"
         )
     try:
         manifest_schema.check(content)

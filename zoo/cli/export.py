@@ -27,7 +27,7 @@ from zoo.cli.console import console, notes, print_json, working
 from zoo.registry import info
 from zoo.tasks import task_of
 
-FORMATS = ("onnx", "saved-model", "triton")
+FORMATS = ("onnx", "saved-model", "triton", "openvino", "litert")
 
 Folder = Annotated[Path, typer.Argument(help="A folder that 'attnflow export' wrote.")]
 Provider = Annotated[
@@ -48,7 +48,7 @@ def export_command(
     images: Annotated[
         str | None,
         typer.Option(
-            help=f"Images to record and compare on (ONNX). {DATA_HELP} Default: those of the "
+            help=f"Images to record and compare on. {DATA_HELP} Default: those of the "
             "entry's data set that come with the package if they fit, else samples."
         ),
     ] = None,
@@ -64,8 +64,10 @@ def export_command(
     """
     _use_tensorflow()
     check_choice("--to", to, FORMATS)
-    if to == "saved-model" and (images is not None or precision != "float32"):
-        raise ValueError("--images and --precision are options of ONNX, not of saved-model")
+    if to == "saved-model" and images is not None:
+        raise ValueError("--images is an option of the other formats, not of saved-model")
+    if to not in ("onnx", "triton") and precision != "float32":
+        raise ValueError(f"--precision is an option of onnx and triton, not of {to}")
     check_choice("--precision", precision, PRECISIONS)
     from attnflow_keras.core.files import check_free
 
@@ -83,11 +85,11 @@ def export_command(
             options |= {
                 "images": chosen,
                 "condition": condition,
-                "precision": precision,
                 "progress": lambda stage: status.update(f"exporting {name}: {stage}"),
             }
-        function = {"onnx": export.onnx, "saved-model": export.saved_model, "triton": export.triton}
-        report = function[to](flow, out, **options)
+        if to in ("onnx", "triton"):
+            options["precision"] = precision
+        report = getattr(export, to.replace("-", "_"))(flow, out, **options)
     if as_json:
         print_json({"out": str(out), "figures": report})
     else:
