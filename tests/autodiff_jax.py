@@ -16,14 +16,18 @@ def fresh(x):
     return jnp.array(np.array(x))
 
 
-def jacobian(function, x):
-    """The Jacobian ``(n, d, d)`` of ``function`` at each sample of ``x``, by autodiff."""
+def jacobian(function, x, condition=None):
+    """The Jacobian ``(n, d, d)`` of ``function`` at each sample of ``x``, by autodiff.
+
+    The function takes the samples and, if there is one, the condition, one for each of them.
+    """
     x = jnp.asarray(x)
+    given = () if condition is None else (condition,)
     size = int(np.prod(x.shape[1:]))
 
     @jax.jit
     def rows(x):
-        y, back = jax.vjp(lambda v: function(v).reshape(len(x), size), x)
+        y, back = jax.vjp(lambda v: function(v, *given).reshape(len(x), size), x)
         # The samples of a batch do not depend on one another.
         chosen = jnp.broadcast_to(jnp.eye(size, dtype=y.dtype)[:, None], (size, len(x), size))
         return jax.vmap(back)(chosen)[0]

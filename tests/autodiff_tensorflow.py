@@ -14,14 +14,22 @@ def fresh(x):
     return tf.convert_to_tensor(np.array(x))
 
 
-def jacobian(function, x):
-    """The Jacobian ``(n, d, d)`` of ``function`` at each sample of ``x``, by autodiff."""
-    x = tf.convert_to_tensor(x)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = function(x)
+def jacobian(function, x, condition=None):
+    """The Jacobian ``(n, d, d)`` of ``function`` at each sample of ``x``, by autodiff.
+
+    The function takes the samples and, if there is one, the condition, one for each of them.
+    """
+    x = np.asarray(x)
     size = int(np.prod(x.shape[1:]))
-    return tape.batch_jacobian(y, x).numpy().reshape(len(x), size, size)
+    # Of each sample as many copies as it has values, each for one row: a single pass backwards
+    # takes less time than to trace the vectorized one of ``batch_jacobian``.
+    copies = tf.constant(np.repeat(x, size, axis=0))
+    given = tf.nest.map_structure(lambda part: np.repeat(part, size, axis=0), condition)
+    with tf.GradientTape() as tape:
+        tape.watch(copies)
+        y = function(copies) if condition is None else function(copies, given)
+        total = tf.reduce_sum(tf.linalg.diag_part(tf.reshape(y, (len(x), size, size))))
+    return tape.gradient(total, copies).numpy().reshape(len(x), size, size)
 
 
 def gradient(function, x):

@@ -1,8 +1,13 @@
 """Settings and fixtures of the whole suite."""
 
+import gc
 import json
 import os
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The processes share the cores; threads of small operations wait for one another.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 if os.environ["KERAS_BACKEND"] == "jax":
@@ -18,6 +23,14 @@ import zoo
 from attnflow_keras.data import mnist_sample
 from attnflow_keras.models import MARFlow
 from tests.helpers import perturb, run_eagerly
+
+
+def pytest_collection_finish():
+    # A trace makes many objects. To look for garbage among all of those of TensorFlow each time
+    # takes a tenth of it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 20)
 
 
 @pytest.fixture(autouse=True)
@@ -80,10 +93,23 @@ def make_tiny_flow(**changes):
     return MARFlow(**arguments)
 
 
+def make_plain_flow(**changes):
+    """A flow that is traced in a fraction of that time, where a test is about something else."""
+    return make_tiny_flow(**{"attention": None, "coupling": "affine", "levels": 1, **changes})
+
+
 @pytest.fixture
 def tiny_flow(tiny_images):
     """A tiny flow that has been adapted to the tiny images."""
     flow = make_tiny_flow()
+    flow.adapt(tiny_images)
+    return flow
+
+
+@pytest.fixture
+def plain_flow(tiny_images):
+    """A plain flow that has been adapted to the tiny images."""
+    flow = make_plain_flow()
     flow.adapt(tiny_images)
     return flow
 
@@ -133,7 +159,7 @@ def exported_flow(export_once, images, name, **changes):
 @pytest.fixture(scope="session")
 def small_export(export_once, tiny_images):
     """The folder of the export that is made fastest, of a flow named "tiny"; likewise."""
-    flow = make_tiny_flow(attention=None, coupling="affine", levels=1, name="tiny")
+    flow = make_plain_flow(name="tiny")
     flow.adapt(tiny_images)
     return export_once("small", perturb(flow, 0.05), images=tiny_images)
 

@@ -50,9 +50,9 @@ def batch(shape, n=2, seed=1, dtype="float64"):
     return np.random.default_rng(seed).normal(size=(n, *shape)).astype(dtype)
 
 
-def jacobian_log_det(function, x):
+def jacobian_log_det(function, x, condition=None):
     """log|det| of the Jacobian of ``function`` at each sample of ``x``, by autodiff."""
-    return np.linalg.slogdet(jacobian(function, x))[1]
+    return np.linalg.slogdet(jacobian(function, x, condition))[1]
 
 
 def differences_log_det(function, x, step=1e-5):
@@ -66,6 +66,19 @@ def differences_log_det(function, x, step=1e-5):
     rows = (x.reshape(n, 1, size) + moves).reshape(-1, *x.shape[1:])
     y = np.asarray(function(rows, np.repeat(np.arange(n), 2 * size))).reshape(n, 2, size, size)
     return np.linalg.slogdet((y[:, 0] - y[:, 1]) / (2 * step))[1]
+
+
+def entries(names, compiled):
+    """Parameters of a fixture: the entry that runs compiled, the others operation by operation.
+
+    A trace of an entry takes ten seconds, its operations less than one. Those that decode token
+    by token are compiled too.
+    """
+    eager = pytest.mark.eager
+    return [
+        name if name == compiled or "causal" in name else pytest.param(name, marks=eager)
+        for name in names
+    ]
 
 
 def check_entry(folder):

@@ -22,12 +22,14 @@ from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
 
 PALETTE = [(0, 0, 120), (30, 160, 40), (230, 200, 90)]
-SMALL_ENCODER = {"features": 4, "growth": 2, "blocks": 2, "stacked": (1,)}
+SMALL_ENCODER = {"features": 4, "growth": 2, "blocks": 1, "stacked": (0,)}
+TWO_BLOCKS = {**SMALL_ENCODER, "blocks": 2, "stacked": (1,)}
 TWO_LEVELS = {"levels": 2, "steps": 1}
 GLOW = {**TWO_LEVELS, "width": 6}
 TOKENS = {"patch": 2, "layers": 1, "width": 8, "heads": 2, "components": 3}
 CAUSAL = {**TOKENS, "group": 3}
 COUPLINGS = {**TOKENS, "couplings": 6}
+FEWER = {"couplings": 4, "mixtures": 2}
 MAP = {"condition_width": 4}
 
 
@@ -67,7 +69,7 @@ MODELS = {
     "cglow": (make_cglow, label_maps),
     "dualglow": (make_dualglow, label_maps),
     "causal": (partial(make_causal, classes=3, dropout=0.2), classes),
-    "coupling": (partial(make_coupling, classes=3), classes),
+    "coupling": (partial(make_coupling, couplings=4, classes=3), classes),
 }
 
 # More forms of these backbones. They get every test but those of training, policies and diagnosis.
@@ -75,7 +77,10 @@ VARIANTS = {
     "marflow_itrans": (partial(make_tiny_flow, attention="itrans"), None),
     "marflow_bins": (partial(make_tiny_flow, bins=(0, 255)), None),
     "glow_dualglow": (make(Glow, (8, 8, 1), GLOW, {"steps": 2, "variant": "dualglow"}), None),
-    "srflow_residual": (partial(make_srflow, image_shape=(8, 8, 3), residual=True), small_images),
+    "srflow_residual": (
+        partial(make_srflow, image_shape=(8, 8, 3), residual=True, encoder_options=TWO_BLOCKS),
+        small_images,
+    ),
     "causal_alone": (make_causal, None),
     "causal_scale": (partial(make_causal, scale=2, **MAP), small_images),
     "causal_labels": (partial(make_causal, condition_blocks=1, **LABELS), label_maps),
@@ -84,8 +89,8 @@ VARIANTS = {
         partial(make_coupling, refine=True, couplings=0, context="around", bins=(0,)),
         None,
     ),
-    "coupling_scale": (partial(make_coupling, scale=2, **MAP), small_images),
-    "coupling_labels": (partial(make_coupling, condition_blocks=1, **LABELS), label_maps),
+    "coupling_scale": (partial(make_coupling, scale=2, **MAP, **FEWER), small_images),
+    "coupling_labels": (partial(make_coupling, condition_blocks=1, **LABELS, **FEWER), label_maps),
 }
 ALL = {**MODELS, **VARIANTS}
 
@@ -95,6 +100,8 @@ TINY = {
     "cglow": {"image_shape": (8, 8, 3), "levels": 1},
     "dualglow": {"image_shape": (6, 8, 3), "levels": 1},
 }
+# What to change where a sequential inverse of the tiny flow takes too long.
+FEW_TOKENS = {"image_shape": (2, 2, 3), "patch": 1}
 # Moved further than this, their networks of a condition blow up.
 SCALES = {"fullglow": 0.02, "cglow": 0.02, "dualglow": 0.02}
 

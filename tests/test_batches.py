@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import make_tiny_flow
+from tests.conftest import make_plain_flow
 from tests.model_table import make_dualglow
 from tests.test_flow_errors import CONDITION, IMAGES, ConditionalFlow
 from tests.test_label_flows import pairs
@@ -54,7 +54,7 @@ SOURCES = {
 
 @pytest.fixture(scope="module")
 def flow(tiny_images):
-    flow = make_tiny_flow()
+    flow = make_plain_flow()
     flow.adapt(tiny_images)
     flow.compile(keras.optimizers.SGD(1e-4), jit_compile=False)
     return flow
@@ -143,7 +143,7 @@ def test_single_batches_and_arrays(flow, batches):
 
 
 def test_classes_beyond_the_palette():
-    flow = make_dualglow()
+    flow = make_dualglow(levels=1)
     images, labels = pairs(flow, 12)
     flow.adapt({"image": images, "condition": labels})
     for jit, wrong in ((True, 255), (False, -1)):
@@ -260,7 +260,7 @@ def test_data_sets_without_static_shapes(flow, tiny_images):
 
 
 def test_conditions_without_static_shapes():
-    model = make_dualglow()
+    model = make_dualglow(levels=1)
     images, labels = pairs(model, 4)
     model.adapt({"image": images, "condition": labels})
     model.compile(keras.optimizers.SGD(1e-4), jit_compile=False)

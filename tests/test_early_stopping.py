@@ -9,7 +9,7 @@ import pytest
 from attnflow_keras.training import Recipe, train
 from attnflow_keras.training.callbacks import CURVE, read_curve, saved_epoch
 from attnflow_keras.training.early_stopping import BEST, EarlyStopping, standing
-from tests.conftest import make_tiny_flow
+from tests.conftest import make_plain_flow
 
 RECIPE = Recipe(
     "tiny", 8, steps=24, steps_per_epoch=2, warmup_steps=1, ema=0.5, jit=False, patience=3
@@ -63,7 +63,7 @@ def scored(monkeypatch):
 
 def run(folder, images, *callbacks, recipe=RECIPE):
     keras.utils.set_random_seed(0)
-    flow = make_tiny_flow(levels=1, attention=None, width=4)
+    flow = make_plain_flow(width=4)
     return train(flow, recipe, images[:64], images[64:80], folder, 0, list(callbacks))
 
 
@@ -92,7 +92,7 @@ def test_it_stops_keeps_the_best_and_stays_stopped(scored, tiny_images, tmp_path
     same(flow.get_weights(), again.get_weights())
     assert read_curve(tmp_path / CURVE) == rows
     # The file is that of a flow that was never compiled.
-    other = make_tiny_flow(levels=1, attention=None, width=4)
+    other = make_plain_flow(width=4)
     other.load_weights(tmp_path / BEST)
     same(flow.get_weights(), other.get_weights())
 
@@ -165,7 +165,7 @@ def test_scores_that_are_not_finite(scored, tiny_images, tmp_path):
 
 def test_errors(scored, tiny_images, tmp_path):
     with pytest.raises(ValueError, match="got patience=3 and validation=None"):
-        train(make_tiny_flow(), RECIPE, tiny_images, None, tmp_path / "new")
+        train(make_plain_flow(), RECIPE, tiny_images, None, tmp_path / "new")
     assert not (tmp_path / "new").exists()
     run(tmp_path, tiny_images)
     (tmp_path / BEST).unlink()

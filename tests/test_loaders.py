@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from attnflow_keras.flow import loaders
-from tests.conftest import make_tiny_flow
+from tests.conftest import make_plain_flow
 
 WITHIN = r"images: float images must lie in \[-0.5, 0.5\]; got values from 0 to 1"
 
@@ -63,7 +63,7 @@ IterDataset.__module__ = "grain._src.python.dataset.dataset"
 
 @pytest.fixture(scope="module")
 def flow(tiny_images):
-    flow = make_tiny_flow(levels=1)
+    flow = make_plain_flow()
     flow.adapt(tiny_images)
     flow.compile(keras.optimizers.SGD(1e-4))
     return flow
@@ -96,7 +96,7 @@ def test_loaders_are_read_as_arrays_are(flow, tiny_images):
 
 
 def test_fit_adapts_to_and_reads_a_loader_in_each_epoch(tiny_images):
-    flow = make_tiny_flow(levels=1)
+    flow = make_plain_flow()
     flow.compile(keras.optimizers.SGD(1e-4))
     source = DataLoader(torch_batches(tiny_images, 3))
     history = flow.fit(source, epochs=2, verbose=0, validation_data=source)

@@ -31,6 +31,8 @@ RECIPE = Recipe(
 # With dropout, whose noise must resume too.
 SMALL = {
     "levels": 1,
+    "attention": None,
+    "coupling": "affine",
     "width": 4,
     "conditioner": "gated_attention",
     "conditioner_options": {"blocks": 1, "dropout": 0.2},

@@ -80,7 +80,7 @@ def test_statistics_agree_with_numpy(name):
         elif isinstance(bijector, ChannelAutoregressive):
             scales = np.log(
                 np.diagonal(
-                    jacobian(lambda v: layer(v, condition=condition)[0], x), axis1=1, axis2=2
+                    jacobian(lambda *given: layer(*given)[0], x, condition), axis1=1, axis2=2
                 )
             )
             found = layer.statistics(x, condition)
