@@ -8,16 +8,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import make_tiny_flow
+from tests.conftest import make_plain_flow, make_tiny_flow
+
+# What is about compiled training steps, or takes many of them, is marked so.
+pytestmark = pytest.mark.eager
 
 
 def compiled(flow=None, learning_rate=3e-3, **options):
-    flow = flow or make_tiny_flow(steps=2)
+    flow = flow or make_tiny_flow()
     optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=1.0)
     flow.compile(optimizer=optimizer, **{"jit_compile": False, **options})
     return flow
 
 
+@pytest.mark.compiled
 def test_fit_learns(tiny_images):
     train, held_out = tiny_images[:192], tiny_images[192:]
     flow = compiled()
@@ -58,11 +62,12 @@ def test_sample_weight_counts(tiny_flow, tiny_images):
     assert whole["loss"] == pytest.approx(float((bits * weight).mean()), rel=1e-5)
 
 
+@pytest.mark.compiled
 def test_sample_weight_trains(tiny_images):
     results = []
     for weighted in (False, True):
         keras.utils.set_random_seed(0)
-        flow = compiled()
+        flow = compiled(make_tiny_flow(steps=2))
         flow.adapt(tiny_images[:32])
         if weighted:  # the second half counts for nothing
             weight = np.repeat([2.0, 0.0], 32)
@@ -108,7 +113,7 @@ def test_fit_adapts_once_from_what_it_is_given(kind, tiny_images):
         "tf.data pair": tf.data.Dataset.from_tensor_slices((images, np.zeros(64))).batch(32),
         "PyDataset": Batches(images),
     }[kind]
-    flow = compiled()
+    flow = compiled(make_plain_flow())
     calls = []
     adapt = flow.adapt
     flow.adapt = lambda batch, **k: (calls.append(1), adapt(batch, **k))
@@ -131,10 +136,10 @@ def test_fit_on_a_generator_asks_for_adapt(tiny_images):
 
 
 def test_adapt_normalizes_and_is_not_repeated_after_loading(tiny_images, tmp_path):
-    flow = compiled()
+    flow = compiled(make_plain_flow())
     flow.fit(tiny_images, epochs=2, batch_size=64, verbose=0)
     flow.save_weights(tmp_path / "a.weights.h5")
-    loaded = compiled()
+    loaded = compiled(make_plain_flow())
     loaded.load_weights(tmp_path / "a.weights.h5")
     assert loaded.is_adapted
     before = [np.array(v) for v in loaded.trainable_variables]
@@ -158,7 +163,7 @@ def test_noise_in_fit_depends_on_seed_and_step_alone(tiny_images):
     runs = []
     for _ in range(2):
         keras.utils.set_random_seed(1)
-        flow = compiled()
+        flow = compiled(make_plain_flow())
         flow.fit(tiny_images, batch_size=64, epochs=2, shuffle=False, verbose=0)
         keras.random.normal((5,))  # global generators must not matter
         flow.fit(tiny_images, batch_size=64, epochs=1, shuffle=False, verbose=0)
@@ -167,6 +172,7 @@ def test_noise_in_fit_depends_on_seed_and_step_alone(tiny_images):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_fit_in_mixed_precision(policy, tiny_images):
     flow = compiled(make_tiny_flow(dtype=policy))
@@ -179,11 +185,12 @@ def test_fit_in_mixed_precision(policy, tiny_images):
     assert all(v.dtype == "float32" for v in flow.trainable_variables)
 
 
+@pytest.mark.compiled
 def test_fit_with_xla_agrees(tiny_images):
     losses = []
     for jit in (False, True):
         keras.utils.set_random_seed(0)
-        flow = compiled(jit_compile=jit)
+        flow = compiled(make_tiny_flow(levels=1), jit_compile=jit)
         history = flow.fit(tiny_images, batch_size=64, epochs=2, shuffle=False, verbose=0)
         losses.append(history.history["loss"])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
@@ -203,6 +210,7 @@ def test_fit_stops_on_nan(tiny_flow, tiny_images):
     assert len(history.history["loss"]) < 50
 
 
+@pytest.mark.compiled
 def test_memory_is_flat_over_200_steps(tiny_flow, tiny_images):
     compiled(tiny_flow)
     data = tf.data.Dataset.from_tensor_slices(tiny_images[:32]).repeat().batch(8)
