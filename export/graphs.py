@@ -55,8 +55,18 @@ def graphs(flow: Any) -> list[Graph]:
     def packed(parts: Any) -> Any:
         return tree.pack_sequence_as(structure, list(parts)) if parts else None
 
+    # Of the last tensors, so that encode and log_prob are traced once where they are together.
+    encoded: dict[str, Any] = {}
+
+    def codes_of(image: Any, parts: Any) -> Any:
+        given = encoded.get("inputs", ())
+        inputs = (image, *parts)
+        if len(given) != len(inputs) or any(a is not b for a, b in zip(given, inputs, strict=True)):
+            encoded.update(inputs=inputs, codes=flow.traced_encode(image, packed(parts)))
+        return encoded["codes"]
+
     def encode(image: Any, *parts: Any) -> dict[str, Any]:
-        codes, log_det = flow.traced_encode(image, packed(parts))
+        codes, log_det = codes_of(image, parts)
         return {**{f"latent_{i}": z for i, z in enumerate(codes)}, "log_det": log_det}
 
     def decode(*inputs: Any) -> dict[str, Any]:
@@ -64,7 +74,7 @@ def graphs(flow: Any) -> list[Graph]:
         return {"image": flow.traced_decode(inputs[:count], packed(inputs[count:]))}
 
     def log_prob(image: Any, *parts: Any) -> dict[str, Any]:
-        return {"log_prob": flow.traced_log_prob(image, packed(parts))}
+        return {"log_prob": flow.traced_log_prob_of(*codes_of(image, parts))}
 
     codes = {spec.name: tuple(spec.shape[1:]) for spec in latents}
     return [

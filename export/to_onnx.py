@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from export.graphs import Graph, graphs
 OPSET = 18
 # Read by tf2onnx, which goes by whether it is set.
 CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
+# Nodes of a graph up to which Keras' outputs are computed by graphs.
+MOST_TRACED = 300
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16"}
 
 Progress = Callable[[str], None]
@@ -84,15 +86,23 @@ def onnx(
     reference = flow.clone(dtype="float32")
     exported = reference if precision == "float32" else flow.clone(PRECISIONS[precision])
     real = images is not None
-    if images is None:
-        images = reference.sample(fixtures.COUNT, temperature=0.8, seed=0)
     with replacing_folder(folder, overwrite) as part:
         described = {}
-        for graph in graphs(exported):
-            say(f"converting {graph.name}")
-            described[graph.name] = convert(graph, part / f"{graph.name}.onnx")
+        nodes = 0
+        listed = list(graphs(exported))
+        for together in _together(listed):
+            say(f"converting {' and '.join(graph.name for graph in together)}")
+            models = _models(together, exported.variables)
+            # Of decode, in which a flow has its loops if it has any.
+            nodes = len(models[0].graph.node) if together[0].name == "decode" else nodes
+            for graph, model in zip(together, models, strict=True):
+                described[graph.name] = _write(model, graph, part / f"{graph.name}.onnx")
+        described = {graph.name: described[graph.name] for graph in listed}
         say("recording Keras' outputs")
-        recorded = fixtures.record(reference, np.asarray(images), condition)
+        with _in_the_faster_way(nodes):
+            if images is None:
+                images = reference.sample(fixtures.COUNT, temperature=0.8, seed=0)
+            recorded = fixtures.record(reference, np.asarray(images), condition)
         fixtures.save(part, recorded)
         content = describe(flow, described, precision, "real" if real else "sampled")
         manifest.write(part, content)
@@ -115,27 +125,52 @@ def _compare(folder: Path, recorded: dict[str, np.ndarray], precision: str) -> d
     return report
 
 
-def convert(graph: Graph, path: Path) -> dict[str, Any]:
-    """Write one graph; returns its entry in the manifest."""
+def convert(graph: Graph, path: Path, variables: Any = ()) -> dict[str, Any]:
+    """Write one graph; returns its entry in the manifest.
+
+    Args:
+        graph: the graph.
+        path: the file to write.
+        variables: Keras variables that it reads.
+    """
+    (model,) = _models([graph], variables)
+    return _write(model, graph, path)
+
+
+def _together(given: Iterable[Graph]) -> list[list[Graph]]:
+    """The graphs, with those side by side that have the same inputs."""
+    found: dict[tuple[str, ...], list[Graph]] = {}
+    for graph in given:
+        found.setdefault(tuple(spec.name for spec in graph.signature), []).append(graph)
+    return list(found.values())
+
+
+def _models(given: list[Graph], variables: Any) -> list[Any]:
+    """ONNX models of graphs that have the same inputs.
+
+    They are traced together, so that what they share is traced and converted once.
+    """
+    from export.conversion import UnsupportedError, part, to_model, trace
+
+    names: list[list[str]] = []
+
+    def function(*inputs: Any) -> dict[str, Any]:
+        found = [graph.function(*inputs) for graph in given]
+        names[:] = [list(outputs) for outputs in found]
+        return {name: value for outputs in found for name, value in outputs.items()}
+
+    try:
+        model = to_model(trace(function, given[0].signature, variables), OPSET)
+    except UnsupportedError:
+        # Operations of a user's own layers.
+        return [_by_tf2onnx(graph) for graph in given]
+    return [part(model, outputs) for outputs in names]
+
+
+def _write(model: Any, graph: Graph, path: Path) -> dict[str, Any]:
     import onnx as onnx_package
-    import tensorflow as tf
-    import tf2onnx
 
-    from attnflow_keras.ops import loops
-
-    with loops.lowered(loops.Lowering.ONNX), _without_copies():
-        traced = tf.function(graph.function, input_signature=graph.signature, autograph=False)
-        model, _ = tf2onnx.convert.from_function(
-            traced, input_signature=graph.signature, opset=OPSET
-        )
-    for value in (*model.graph.input, *model.graph.output):
-        # One name for the batch, which the converter leaves as an unknown at each place.
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    for value in model.graph.output:
-        for dim, side in zip(
-            value.type.tensor_type.shape.dim[1:], graph.shapes.get(value.name, ()), strict=False
-        ):
-            dim.dim_value = side
+    _name_sides(model, graph)
     onnx_package.save(model, path)
     try:
         onnx_package.checker.check_model(str(path), full_check=True)
@@ -149,6 +184,49 @@ def convert(graph: Graph, path: Path) -> dict[str, Any]:
         "outputs": [_value(value) for value in model.graph.output],
         "nodes": _count_nodes(model.graph),
     }
+
+
+def _name_sides(model: Any, graph: Graph) -> None:
+    for value in (*model.graph.input, *model.graph.output):
+        # One name for the batch, which converters leave as an unknown at each place.
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    for value in model.graph.output:
+        for dim, side in zip(
+            value.type.tensor_type.shape.dim[1:], graph.shapes.get(value.name, ()), strict=False
+        ):
+            dim.dim_value = side
+
+
+def _by_tf2onnx(graph: Graph) -> Any:
+    import tensorflow as tf
+    import tf2onnx
+
+    from attnflow_keras.ops import loops
+
+    with loops.lowered(loops.Lowering.ONNX), _without_copies():
+        traced = tf.function(graph.function, input_signature=graph.signature, autograph=False)
+        model, _ = tf2onnx.convert.from_function(
+            traced, input_signature=graph.signature, opset=OPSET
+        )
+    return model
+
+
+@contextlib.contextmanager
+def _in_the_faster_way(nodes: int) -> Iterator[None]:
+    """Let Keras compute a few images operation by operation, or as graphs.
+
+    Tracing takes some milliseconds for each operation: of a large graph more than one run takes.
+    Where there are few, loops repeat them many times.
+    """
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    many = nodes > MOST_TRACED
+    tf.config.run_functions_eagerly(before or many)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 @contextlib.contextmanager

@@ -9,11 +9,12 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras.bijectors.base import FlowBijector, value_range
-from attnflow_keras.ops import loops
 from attnflow_keras.ops.numerics import softplus, sum_event
 
 Tensor = Any
 
+# Of the components, in front of the channels.
+AXIS = -2
 # Every third step halves the bracket, so that these steps shrink it at least 4096 times even
 # if Newton's method never helps; where it does, convergence is quadratic and a few suffice.
 INVERSE_STEPS = 36
@@ -95,15 +96,7 @@ class MixtureLogisticCDF(FlowBijector):
             self.log_weights = ops.concatenate([zero + math.log(floor), weights], axis=-2)
             self.means = ops.concatenate([zero, means], axis=-2)
             self.log_scales = ops.concatenate([zero + math.log(floor_scale), log_scales], axis=-2)
-        # XLA is fastest with the components where they are. onnxruntime sums over the first
-        # axis, and sets x against it, in long runs instead of a few channels at a time.
         self._few = few
-        self._axis = 0 if loops.for_onnx() and not few else -2
-        if self._axis == 0:
-            self.log_weights, self.means, self.log_scales = (
-                ops.moveaxis(part, -2, 0)
-                for part in (self.log_weights, self.means, self.log_scales)
-            )
         self._unit = min(1.0, floor_scale)
         self.shift = 0.0 if shift is None else shift
         self.log_scale = ops.zeros_like(means[..., 0, :]) if log_scale is None else log_scale
@@ -139,7 +132,7 @@ class MixtureLogisticCDF(FlowBijector):
 
     def _logit_and_log_slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """logit F(x) and the log of its derivative, log f - log F - log(1 - F)."""
-        z = (ops.expand_dims(x, self._axis) - self.means) * ops.exp(-self.log_scales)
+        z = (ops.expand_dims(x, AXIS) - self.means) * ops.exp(-self.log_scales)
         log_cdf = -softplus(-z)
         log_survival = log_cdf - z
         log_pdf = log_cdf + log_survival - self.log_scales
@@ -150,32 +143,30 @@ class MixtureLogisticCDF(FlowBijector):
             # Two Python numbers would make float32 of float64.
             height = ops.where(inside, ops.zeros_like(share) - math.log(self._bin_width), NOWHERE)
             log_pdf = self._with(log_pdf, height)
-        total_cdf = ops.logsumexp(self.log_weights + log_cdf, axis=self._axis)
-        total_survival = ops.logsumexp(self.log_weights + log_survival, axis=self._axis)
-        total_pdf = ops.logsumexp(self.log_weights + log_pdf, axis=self._axis)
+        total_cdf = ops.logsumexp(self.log_weights + log_cdf, axis=AXIS)
+        total_survival = ops.logsumexp(self.log_weights + log_survival, axis=AXIS)
+        total_pdf = ops.logsumexp(self.log_weights + log_pdf, axis=AXIS)
         return total_cdf - total_survival, total_pdf - total_cdf - total_survival
 
     def _in_bins(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """For each bin, whether x lies in it, and the share of it that lies below x."""
-        lower = self._bins[..., None, None, None] if self._axis == 0 else self._bins
-        below = ops.expand_dims(x, self._axis) - ops.cast(lower, x.dtype)
+        below = ops.expand_dims(x, AXIS) - ops.cast(self._bins, x.dtype)
         inside = ops.logical_and(
             ops.greater_equal(below, 0.0), ops.less_equal(below, self._bin_width)
         )
         return inside, ops.clip(below / self._bin_width, 0.0, 1.0)
 
     def _with(self, logistics: Tensor, bins: Tensor) -> Tensor:
-        return ops.concatenate([logistics, bins], axis=self._axis)
+        return ops.concatenate([logistics, bins], axis=AXIS)
 
     def _solve(self, target: Tensor) -> Tensor:
-        quantiles = self.means + ops.exp(self.log_scales) * ops.expand_dims(target, self._axis)
+        quantiles = self.means + ops.exp(self.log_scales) * ops.expand_dims(target, AXIS)
         if len(self._bins):
-            lower = self._bins[..., None, None, None] if self._axis == 0 else self._bins
-            share = ops.expand_dims(ops.sigmoid(target), self._axis)
-            ends = ops.cast(lower, target.dtype) + self._bin_width * share
+            share = ops.expand_dims(ops.sigmoid(target), AXIS)
+            ends = ops.cast(self._bins, target.dtype) + self._bin_width * share
             quantiles = self._with(quantiles, ends)
-        low = ops.min(quantiles, axis=self._axis)
-        high = ops.max(quantiles, axis=self._axis)
+        low = ops.min(quantiles, axis=AXIS)
+        high = ops.max(quantiles, axis=AXIS)
         unit = self._unit
         rounding = float(np.finfo(keras.backend.standardize_dtype(target.dtype)).eps)
         exact = self._logit_and_slope
@@ -211,27 +202,25 @@ class MixtureLogisticCDF(FlowBijector):
         """As :meth:`_logit_and_slope`, from sums of probabilities; right while none underflows."""
         weights = ops.exp(self.log_weights)
         bins = len(self._bins)
-        logistics = weights[:-bins] if self._axis == 0 else weights[..., :-bins, :]
-        in_bins = weights[-bins:] if self._axis == 0 else weights[..., -bins:, :]
-        if not bins:
-            logistics = weights
+        logistics = weights[..., :-bins, :] if bins else weights
+        in_bins = weights[..., -bins:, :]
         rates = ops.exp(-self.log_scales)
 
         def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
-            z = (ops.expand_dims(x, self._axis) - self.means) * rates
+            z = (ops.expand_dims(x, AXIS) - self.means) * rates
             small = ops.exp(-ops.abs(z))
             larger = 1.0 / (1.0 + small)
             smaller = small * larger
             above = ops.greater(z, 0.0)
-            cdf = ops.sum(logistics * ops.where(above, larger, smaller), axis=self._axis)
-            survival = ops.sum(logistics * ops.where(above, smaller, larger), axis=self._axis)
-            pdf = ops.sum(logistics * rates * larger * smaller, axis=self._axis)
+            cdf = ops.sum(logistics * ops.where(above, larger, smaller), axis=AXIS)
+            survival = ops.sum(logistics * ops.where(above, smaller, larger), axis=AXIS)
+            pdf = ops.sum(logistics * rates * larger * smaller, axis=AXIS)
             if bins:
                 inside, share = self._in_bins(x)
-                cdf = cdf + ops.sum(in_bins * share, axis=self._axis)
-                survival = survival + ops.sum(in_bins * (1.0 - share), axis=self._axis)
+                cdf = cdf + ops.sum(in_bins * share, axis=AXIS)
+                survival = survival + ops.sum(in_bins * (1.0 - share), axis=AXIS)
                 density = ops.cast(inside, x.dtype) / self._bin_width
-                pdf = pdf + ops.sum(in_bins * density, axis=self._axis)
+                pdf = pdf + ops.sum(in_bins * density, axis=AXIS)
             cdf, survival = ops.maximum(cdf, TINY), ops.maximum(survival, TINY)
             slope = pdf / ops.maximum(cdf * survival, TINY)
             return ops.log(cdf) - ops.log(survival), ops.clip(slope, *SLOPE_RANGE)

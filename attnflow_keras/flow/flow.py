@@ -172,7 +172,10 @@ class Flow(
         self, x: Tensor, features: Any = None, noise: StepNoise | None = None
     ) -> Tensor:
         """Log-density of float images in nats, given the condition's features."""
-        latents, log_det = self.traced_encode(x, features, noise)
+        return self.traced_log_prob_of(*self.traced_encode(x, features, noise))
+
+    def traced_log_prob_of(self, latents: tuple[Tensor, ...], log_det: Tensor) -> Tensor:
+        """Log-density of images in nats, given their latents and log-determinants."""
         return log_det + sum(standard_normal_log_prob(eps) for eps in latents)
 
     # --- Keras ---------------------------------------------------------------------------

@@ -129,9 +129,10 @@ class MixtureCoupling(NetworkCoupling):
         self, identity: Tensor, condition: Tensor | None, noise: StepNoise | None = None
     ) -> MixtureLogisticCDF:
         raw = self.run_conditioner(identity, condition, noise)
-        n, h, w, _ = ops.shape(raw)
+        n, h, w, outputs = ops.shape(raw)
         k, weights = self.components, self.components + len(self.bins)
-        raw = ops.reshape(raw, (n, h, w, self.parameters_per_element(), -1))
+        count = self.parameters_per_element()
+        raw = ops.reshape(raw, (n, h, w, count, outputs // count))
         # One split: the gradient of each slice would fill an array of the size of all.
         log_scale, shift, logits, means, log_scales = ops.split(
             raw, (1, 2, 2 + weights, 2 + weights + k), axis=-2
