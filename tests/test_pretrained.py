@@ -8,9 +8,10 @@ import tensorflow as tf
 import export
 import zoo
 from attnflow_keras.data.bundled import bundled_sample
-from tests.helpers import check_entry, check_odd_images
+from tests.helpers import check_entry, check_odd_images, entries
 from zoo.registry import PRESETS
 
+COMPILED = "attnflow-imap-mnist"
 PRETRAINED = zoo.list(pretrained=True, task="unconditional")
 
 # Test images of each data set, and their dimensions.
@@ -21,7 +22,7 @@ TEST = {
 }
 
 
-@pytest.fixture(scope="module", params=PRETRAINED)
+@pytest.fixture(scope="module", params=entries(PRETRAINED, COMPILED))
 def name(request):
     return request.param
 
@@ -73,6 +74,7 @@ def test_decode_returns_every_pixel(flow, images):
     np.testing.assert_array_equal(flow.to_uint8(back), images)
 
 
+@pytest.mark.eager
 @pytest.mark.parametrize("attention", ["imap", "itrans"])
 def test_log_det_is_that_of_the_full_jacobian(attention):
     """784 x 784, on a real digit, in float64; half a minute each."""
@@ -116,6 +118,7 @@ def test_interpolation_ends_at_its_ends(flow, images):
         assert off.mean() < 1e-3
 
 
+@pytest.mark.eager
 @pytest.mark.parametrize(("policy", "most"), [("mixed_float16", 0.01), ("mixed_bfloat16", 0.1)])
 def test_cost_of_half_precision_is_small(policy, most):
     flow, half = (zoo.load("attnflow-itrans-mnist", dtype=dtype) for dtype in (None, policy))
