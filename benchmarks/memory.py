@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.memory`` runs one step of each configuration at two batch sizes, each in
 a process of its own, and draws the line through their peaks: what a GPU needs beside what its
-driver takes, to a first approximation. The largest configuration takes minutes to build.
+driver takes, to a first approximation. ``--remat`` recomputes the layers in the backward pass. The
+largest configuration takes minutes to build.
 """
 
 import argparse
@@ -25,10 +26,11 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", choices=known, default=known)
     parser.add_argument("--batch", type=count, default=64, help="batch to estimate")
     parser.add_argument("--precision", default="float32", choices=PRECISIONS)
+    parser.add_argument("--remat", action="store_true", help="recompute layers' inner values")
     parser.add_argument("--step", nargs=2, metavar=("SIZE", "N"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.step:
-        print(peak_of_step(given.step[0], int(given.step[1]), given.precision))
+        print(*step_of(given.step[0], int(given.step[1]), given.precision, given.remat))
         return
     for size in given.sizes:
         peaks = []
@@ -37,20 +39,25 @@ def main() -> None:
         for n in batches:
             command = [sys.executable, "-m", "benchmarks.memory", "--step", size, str(n)]
             command += ["--precision", given.precision]
+            command += ["--remat"] if given.remat else []
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            peaks.append(float(output.split()[-1]))
+            peak, seconds = map(float, output.split()[-2:])
+            peaks.append(peak)
         each = (peaks[1] - peaks[0]) / (batches[1] - batches[0])
         fixed = peaks[0] - batches[0] * each
+        how = f"{given.precision}{', remat' if given.remat else ''}"
         print(
-            f"{size:13} {given.precision}: {fixed:.2f} GB + {each:.3f} GB an image; batch "
-            f"{wanted}: {fixed + wanted * each:.1f} GB",
+            f"{size:13} {how}: {fixed:.2f} GB + {each:.3f} GB an image; batch "
+            f"{wanted}: {fixed + wanted * each:.1f} GB; "
+            f"{seconds:.2f} s a step of {n}",
             flush=True,
         )
 
 
-def peak_of_step(size: str, n: int, precision: str) -> float:
-    """Peak resident memory in GB that building a flow and one training step add."""
+def step_of(size: str, n: int, precision: str, remat: bool) -> tuple[float, float]:
+    """Peak resident memory in GB that building a flow and one step add; seconds of another."""
     import resource
+    import time
 
     import keras
     import numpy as np
@@ -72,10 +79,13 @@ def peak_of_step(size: str, n: int, precision: str) -> float:
     if flow.conditional:
         data["condition"] = rng.integers(0, 256, (n, *flow.condition_shape)).astype("uint8")
     flow.adapt(data)
-    flow.compile(optimizer=optimizer, jit_compile=False)
+    flow.compile(optimizer=optimizer, jit_compile=False, remat=remat)
     flow.optimizer.build(flow.trainable_variables)
     flow.train_on_batch(data)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6
+    start = time.perf_counter()
+    flow.train_on_batch(data)
+    return peak, time.perf_counter() - start
 
 
 if __name__ == "__main__":

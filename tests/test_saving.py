@@ -135,13 +135,14 @@ FORMER_COMPILE_CONFIG = {
     "zero_latent_weight": 2.0,
     "freeze_steps": 3,
     "noise_seed": 5,
+    "remat": True,
 }
 
 
 def test_settings_of_training_survive_in_new_and_former_files(tmp_path):
     flow = make_srflow()
-    flow.compile("sgd", zero_latent_weight=2.0, freeze_steps=3, noise_seed=5)
-    expected = TrainingSettings(zero_latent_weight=2.0, freeze_steps=3, noise_seed=5)
+    flow.compile("sgd", zero_latent_weight=2.0, freeze_steps=3, noise_seed=5, remat=True)
+    expected = TrainingSettings(zero_latent_weight=2.0, freeze_steps=3, noise_seed=5, remat=True)
     flow.save(tmp_path / "new.keras")
     with (
         zipfile.ZipFile(tmp_path / "new.keras") as new,
@@ -175,6 +176,7 @@ def test_settings_of_training_are_arguments_of_compile_only():
     [
         ({"zero_latent_weight": -1.0}, "_weight must be a number of at least 0; got -1.0"),
         ({"freeze_steps": 1.5}, "freeze_steps must be an integer of at least 0; got 1.5"),
+        ({"remat": 1}, "remat must be True or False; got 1"),
         ({"freeze_steps": 3}, "freeze_steps must be 0 for a flow without an encoder"),
         ({"noise_seed": -1}, "noise_seed must be an integer of at least 0, or None; got -1"),
     ],

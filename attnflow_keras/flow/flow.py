@@ -19,7 +19,7 @@ from attnflow_keras.flow.saving import SavingMixin
 from attnflow_keras.flow.summary import SummaryMixin
 from attnflow_keras.flow.trainer import FlowTrainer
 from attnflow_keras.flow.training_settings import TrainingSettings
-from attnflow_keras.layers.chain import calling
+from attnflow_keras.layers.chain import calling, recomputing
 from attnflow_keras.layers.conditioner import bound_inputs
 from attnflow_keras.layers.flow_layer import FlowLayer, check_policy
 from attnflow_keras.layers.multi_scale import Level, MultiScale
@@ -160,9 +160,12 @@ class Flow(
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """Latents and log-determinant of float images, given the condition's features.
 
-        With the noise of a training step there is dropout.
+        With the noise of a training step there is dropout, and recomputation if ``compile`` was
+        asked for it.
         """
-        return self.multi_scale.encode(x, features, calling(noise))
+        again = noise is not None and self.training_settings.remat
+        apply = recomputing(noise) if again else calling(noise)
+        return self.multi_scale.encode(x, features, apply)
 
     def traced_decode(self, latents: Any, features: Any = None) -> Tensor:
         """Float images of latents, given the condition's features."""

@@ -72,6 +72,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
         zero_latent_weight: float = 0.0,
         freeze_steps: int = 0,
         noise_seed: int | None = None,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         """As ``keras.Model.compile``, without loss and metrics: a flow has its own.
@@ -87,6 +88,8 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
                 alone says little of that sample.
             freeze_steps: first steps in which the encoder of a flow that has one is frozen.
             noise_seed: seed of dequantization and dropout in ``fit``; the flow's own unless given.
+            remat: gradient recomputation: the backward pass computes each layer again instead of
+                keeping its inner values (``keras.remat``). Less memory, about a third more time.
             **kwargs: as in Keras.
 
         Raises:
@@ -104,7 +107,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
                     f"{kwargs[name]!r}"
                 )
         kwargs["jit_compile"] = backend.jit_compile(kwargs.get("jit_compile"))
-        settings = TrainingSettings(zero_latent_weight, freeze_steps, noise_seed)
+        settings = TrainingSettings(zero_latent_weight, freeze_steps, noise_seed, remat)
         self._settings = settings.check(self)
         super().compile(optimizer=optimizer, **kwargs)
 

@@ -13,12 +13,15 @@ class TrainingSettings:
     zero_latent_weight: float = 0.0
     freeze_steps: int = 0
     noise_seed: int | None = None
+    remat: bool = False
 
     def check(self, flow: Any) -> "TrainingSettings":
         """Raise ValueError for a bad value, or one that the flow has no use for."""
         check_number("zero_latent_weight", self.zero_latent_weight)
         check_integer("freeze_steps", self.freeze_steps, 0)
         check_integer("noise_seed", self.noise_seed, 0, none=True)
+        if not isinstance(self.remat, bool):
+            raise ValueError(f"remat must be True or False; got {self.remat!r}")
         if self.zero_latent_weight and not flow.conditional:
             raise ValueError(
                 "zero_latent_weight must be 0 for an unconditional flow, which has one image at "

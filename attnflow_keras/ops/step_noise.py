@@ -48,7 +48,14 @@ class StepNoise:
         self.seed = seed
         self.step = step
         self.share = share
-        self._masks = 0
+        #: How many masks have been drawn.
+        self.masks = 0
+
+    def copy(self) -> "StepNoise":
+        """The same noise, whose next mask is the next one of this."""
+        other = StepNoise(self.seed, self.step, self.share)
+        other.masks = self.masks
+        return other
 
     def dequantization(self, shape: tuple[Any, ...], dtype: str) -> Tensor:
         """Uniform noise in (0, 1), on the grid of ``noise.LEVELS``."""
@@ -60,8 +67,8 @@ class StepNoise:
 
         Each call is a draw of its own.
         """
-        self._masks += 1
-        seed = FixedSeed(self.seed + STRIDE * self._masks, self.step)
+        self.masks += 1
+        seed = FixedSeed(self.seed + STRIDE * self.masks, self.step)
         kept = ops.greater_equal(self._uniform(shape, seed), rate)
         return ops.cast(kept, dtype) / (1.0 - rate)
 

@@ -108,6 +108,9 @@ class Recipe:
         0, "seed of initialization, data order, augmentation and noise.", 0, most=SEED_LIMIT
     )
     jit: bool = _flag(True, "compile with XLA: minutes to start, then faster.")
+    remat: bool = _flag(
+        False, "compute each layer again in the backward pass: less memory, more time."
+    )
     resize: bool = _flag(False, "resize the user's images to the flow's size.")
     background: str | None = _field(
         _background,

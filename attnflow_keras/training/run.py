@@ -106,6 +106,7 @@ def _train(
         recipe.make_optimizer(),
         freeze_steps=recipe.freeze_steps,
         noise_seed=recipe.seed,
+        remat=recipe.remat,
         jit_compile=recipe.jit,
     )
     # Before fit traces a step: Keras would take the loss scale at the start for a constant.

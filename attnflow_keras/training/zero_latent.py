@@ -49,7 +49,7 @@ def train_zero_latent(
         FloatingPointError: the loss became NaN or Inf.
     """
     rate = keras.optimizers.schedules.CosineDecay(recipe.zero_latent_rate, recipe.zero_latent_steps)
-    common = {"jit_compile": recipe.jit, "noise_seed": recipe.seed}
+    common = {"jit_compile": recipe.jit, "noise_seed": recipe.seed, "remat": recipe.remat}
     flow.compile(
         keras.optimizers.Adam(rate, global_clipnorm=recipe.clipnorm),
         zero_latent_weight=recipe.zero_latent_weight,
