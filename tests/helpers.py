@@ -68,19 +68,6 @@ def differences_log_det(function, x, step=1e-5):
     return np.linalg.slogdet((y[:, 0] - y[:, 1]) / (2 * step))[1]
 
 
-def entries(names, compiled):
-    """Parameters of a fixture: the entry that runs compiled, the others operation by operation.
-
-    A trace of an entry takes ten seconds, its operations less than one. Those that decode token
-    by token are compiled too.
-    """
-    eager = pytest.mark.eager
-    return [
-        name if name == compiled or "causal" in name else pytest.param(name, marks=eager)
-        for name in names
-    ]
-
-
 def check_entry(folder):
     """What holds for each entry with weights, of any task; returns its metadata."""
     metadata = json.loads((folder / "metadata.json").read_text())

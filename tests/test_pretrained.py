@@ -8,10 +8,9 @@ import tensorflow as tf
 import export
 import zoo
 from attnflow_keras.data.bundled import bundled_sample
-from tests.helpers import check_entry, check_odd_images, entries
+from tests.helpers import check_entry, check_odd_images
 from zoo.registry import PRESETS
 
-COMPILED = "attnflow-imap-mnist"
 PRETRAINED = zoo.list(pretrained=True, task="unconditional")
 
 # Test images of each data set, and their dimensions.
@@ -22,7 +21,7 @@ TEST = {
 }
 
 
-@pytest.fixture(scope="module", params=entries(PRETRAINED, COMPILED))
+@pytest.fixture(scope="module", params=PRETRAINED)
 def name(request):
     return request.param
 
@@ -74,7 +73,6 @@ def test_decode_returns_every_pixel(flow, images):
     np.testing.assert_array_equal(flow.to_uint8(back), images)
 
 
-@pytest.mark.eager
 @pytest.mark.parametrize("attention", ["imap", "itrans"])
 def test_log_det_is_that_of_the_full_jacobian(attention):
     """784 x 784, on a real digit, in float64; half a minute each."""
