@@ -1,17 +1,21 @@
 """LPIPS v0.1 with AlexNet, in Keras: how different two images look."""
 
-import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from attnflow_keras.metrics.image_quality import check_pair
+from attnflow_keras.metrics.weights import find_weights, read_weights
 
 Tensor = Any
 
 FILE = "lpips/alexnet.npz"
+HOLDS = (
+    "LPIPS v0.1 of richzhang/PerceptualSimilarity (BSD-2-Clause): "
+    "AlexNet_0/Conv_{0..4}/kernel (height, width, in, out) and bias, and "
+    "NetLinLayer_{0..4}/Conv_0/kernel (1, 1, channels, 1)"
+)
 
 # Kernel size, input and output channels, stride and zero padding of AlexNet's convolutions.
 CONVOLUTIONS = (
@@ -75,7 +79,8 @@ class LPIPS:
 
         from attnflow_keras.flow.compiled import CompiledMethods
 
-        arrays = _read(_find(weights))
+        path = find_weights(weights, FILE, "LPIPS", HOLDS)
+        arrays = read_weights(path, expected_shapes(), "LPIPS with AlexNet")
         self._weights = {key: ops.convert_to_tensor(array) for key, array in arrays.items()}
         self._compiled = CompiledMethods()
 
@@ -137,46 +142,3 @@ def _unit_length(x: Tensor) -> Tensor:
 
     length = ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True))
     return x / (length + EPSILON)
-
-
-def _find(weights: str | Path | None) -> Path:
-    folder = os.environ.get("ATTNFLOW_DATA")
-    if weights is None and not folder:
-        reason = "ATTNFLOW_DATA is not set"
-    else:
-        path = Path(folder or "", FILE) if weights is None else Path(weights)
-        if path.is_file():
-            return path
-        reason = f"there is no file {path}"
-    raise FileNotFoundError(
-        f"LPIPS has no weights: {reason}. Set ATTNFLOW_DATA to a folder with {FILE}, or give its "
-        "path. It must hold LPIPS v0.1 of richzhang/PerceptualSimilarity (BSD-2-Clause): "
-        "AlexNet_0/Conv_{0..4}/kernel (height, width, in, out) and bias, and "
-        "NetLinLayer_{0..4}/Conv_0/kernel (1, 1, channels, 1)"
-    )
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    shapes = expected_shapes()
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise ValueError("it holds one array without a name")
-        with loaded:
-            missing = [key for key in shapes if key not in loaded.files]
-            if missing:
-                raise ValueError(f"it has no {missing[0]}, but {', '.join(loaded.files)}")
-            arrays = {key: loaded[key] for key in shapes}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        # NumPy's message for such files recommends to unpickle them, which is never done here.
-        reason = "it is damaged or holds no plain numbers" if "pickle" in str(error) else error
-        raise ValueError(f"{path} holds no weights of LPIPS with AlexNet: {reason}") from error
-    for key, array in arrays.items():
-        if array.shape != shapes[key] or array.dtype.kind != "f":
-            raise ValueError(
-                f"{path}: {key} must be floats of shape {shapes[key]}; got {array.dtype} of shape "
-                f"{array.shape}"
-            )
-        if not np.isfinite(array).all() or (key.startswith("NetLin") and array.min() < 0):
-            raise ValueError(f"{path}: {key} must be finite, and not negative in a NetLinLayer")
-    return {key: array.astype("float32") for key, array in arrays.items()}
