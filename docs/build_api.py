@@ -34,6 +34,7 @@ MODULES = (
     "attnflow_keras.metrics",
     "attnflow_keras.training",
     "attnflow_keras.coding",
+    "attnflow_keras.detection",
     "attnflow_keras.runtime",
     "zoo",
     "export",

@@ -21,6 +21,7 @@ PACKAGES = (
             "bijectors",
             "coding",
             "data",
+            "detection",
             "layers",
             "metrics",
             "models",

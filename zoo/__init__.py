@@ -13,7 +13,17 @@ from zoo.errors import ZooError
 from zoo.models import register_model
 from zoo.registry import add_folder, info, list_entries
 
-__all__ = ["ZooError", "add_folder", "info", "list", "load", "push", "register_model", "save"]
+__all__ = [
+    "ZooError",
+    "add_folder",
+    "detector",
+    "info",
+    "list",
+    "load",
+    "push",
+    "register_model",
+    "save",
+]
 
 list = list_entries
 
@@ -27,6 +37,10 @@ def __getattr__(name: str) -> Any:
         from zoo import folder
 
         return getattr(folder, name)
+    if name == "detector":
+        from zoo.detection import detector
+
+        return detector
     if name == "push":
         from zoo.hub import push
 

@@ -9,7 +9,7 @@ from attnflow_keras.core.extras import install_command
 from attnflow_keras.core.untrusted import one_line
 from zoo.errors import ZooError
 
-FILES = ["config.json", "metadata.json", "model.weights.h5", "card.md"]
+FILES = ["config.json", "metadata.json", "model.weights.h5", "card.md", "detection.json"]
 # What the hub shows on a repository's page.
 PAGE = "README.md"
 

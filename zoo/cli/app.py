@@ -19,6 +19,7 @@ from attnflow_keras.runtime.errors import ExportError
 from zoo.cli import (
     compress,
     demo,
+    detect,
     doctor,
     env,
     evaluate,
@@ -74,6 +75,7 @@ app.command("sample")(sample.sample_command)
 app.command("score")(score.score_command)
 app.command("restore")(restore.restore_command)
 app.command("translate")(translate.translate_command)
+app.command("detect")(detect.detect_command)
 app.command("compress")(compress.compress_command)
 app.command("decompress")(compress.decompress_command)
 app.command("evaluate")(evaluate.evaluate_command)

@@ -1,0 +1,8 @@
+"""Out-of-distribution detection with a flow's likelihood, in several ways."""
+
+from attnflow_keras.detection.auroc import auroc
+from attnflow_keras.detection.detector import SCORES as SCORES
+from attnflow_keras.detection.detector import Detector
+from attnflow_keras.detection.statistics import statistics_of
+
+__all__ = ["Detector", "auroc", "statistics_of"]

@@ -1,0 +1,154 @@
+"""``attnflow detect``."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from attnflow_keras.core.files import write_json
+from attnflow_keras.core.wording import counted
+from zoo.cli.common import (
+    DATA_HELP,
+    Background,
+    Json,
+    Labels,
+    Name,
+    Resize,
+    check_choice,
+    check_not_inputs,
+    check_text_out,
+    is_stdout,
+    load_conditioned,
+    load_flow,
+    report_unreadable,
+    row_names,
+    write_text,
+)
+from zoo.cli.console import console, notes, print_json, working
+from zoo.detection import FILE, detector
+from zoo.registry import info, locate
+
+# Said here again because the library's list needs NumPy.
+SCORES = ("likelihood", "typicality", "complexity", "dose")
+
+
+def detect_command(
+    name: Name,
+    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="CSV to write, one row per image; - for standard output."),
+    ] = None,
+    score: Annotated[
+        str, typer.Option(help="likelihood, typicality, complexity or dose: which one flags.")
+    ] = "dose",
+    rate: Annotated[
+        float,
+        typer.Option(help="Part of the entry's own images that may be flagged: 0.1 to 0.01."),
+    ] = 0.05,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Images of the entry's distribution: print the AUROC against them."),
+    ] = None,
+    calibrate: Annotated[
+        str | None,
+        typer.Option(
+            help="Calibrate on these images, which the entry was not trained on, such as "
+            "mnist:validation, and keep the thresholds in its folder."
+        ),
+    ] = None,
+    labels: Labels = None,
+    resize: Resize = False,
+    background: Background = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 250,
+    as_json: Json = False,
+) -> None:
+    """Tell images that are unlike those of an entry's distribution.
+
+    Four scores are computed, higher for less alike: bits per dimension (likelihood), their distance
+    from the mean (typicality), bits less those of a PNG file (complexity), and the density of four
+    statistics (dose). Likelihood alone takes simple images for typical ones.
+    """
+    check_choice("--score", score, SCORES)
+    if (data is None) == (calibrate is None):
+        raise ValueError("name images to look at as DATA, or images to --calibrate on")
+    if out is not None:
+        check_text_out(out, as_json)
+        check_not_inputs([out], [Path(str(data))])
+    entry = info(name)
+    if calibrate is not None:
+        _calibrate(name, entry, calibrate, (resize, labels, background), batch_size)
+        return
+    known = detector(name)
+    known.threshold(score, rate)
+    from attnflow_keras.data.picture_files import Unreadable
+
+    unreadable = Unreadable()
+    how = (resize, labels, background)
+    images, condition = load_conditioned(entry, str(data), *how, unreadable)
+    theirs = None if against is None else load_conditioned(entry, against, *how)
+    flow = load_flow(name)
+    with working("scoring", len(images)) as report:
+        scores = known.scores(flow, images, condition, batch_size, report)
+    flagged = known.flags(scores, score, rate)
+    figures: dict[str, Any] = {
+        "images": len(images),
+        "score": score,
+        "rate": rate,
+        "threshold": known.threshold(score, rate),
+        "flagged": int(flagged.sum()),
+        "means": {key: round(float(values.mean()), 5) for key, values in scores.items()},
+    }
+    if theirs is not None:
+        figures["auroc"] = _areas(known, flow, theirs, scores, batch_size)
+    lines = notes if as_json or is_stdout(out) else console
+    if as_json:
+        print_json(figures)
+    else:
+        lines.print(
+            f"{figures['flagged']} of {counted(len(images), 'image')} flagged by {score}, above "
+            f"{figures['threshold']:.4g}, which {rate:.0%} of the entry's own images exceed"
+        )
+        for key, area in figures.get("auroc", {}).items():
+            lines.print(f"AUROC of {key:10} {area['value']:.3f} ± {area['standard_error']:.3f}")
+    if out is not None:
+        files = row_names(str(data), labels, len(images), unreadable.errors)
+        write_text(out, _table(scores, flagged, files), lines)
+    report_unreadable(unreadable.errors, len(images))
+
+
+def _calibrate(name: str, entry: Any, data: str, how: Any, batch_size: int) -> None:
+    from attnflow_keras.detection import Detector
+
+    images, condition = load_conditioned(entry, data, *how)
+    flow = load_flow(name)
+    with working("calibrating", len(images)) as report:
+        found = Detector.calibrate(flow, images, condition, batch_size, report)
+    path = locate(name) / FILE
+    write_json(path, {**found.to_json(), "data": data, "sha256": entry.get("sha256")})
+    console.print(f"calibrated on {counted(len(images), 'image')}; wrote {path}")
+
+
+def _areas(known: Any, flow: Any, theirs: Any, scores: Any, batch_size: int) -> dict[str, Any]:
+    from attnflow_keras.detection import auroc
+
+    images, condition = theirs
+    with working("scoring those to compare with", len(images)) as report:
+        inside = known.scores(flow, images, condition, batch_size, report)
+    areas = {key: auroc(inside[key], scores[key]) for key in SCORES}
+    return {
+        key: {"value": round(value, 5), "standard_error": round(error, 5)}
+        for key, (value, error) in areas.items()
+    }
+
+
+def _table(scores: Any, flagged: Any, files: list[str]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("index", *SCORES, "flagged", "file"))
+    for i, file in enumerate(files):
+        values = (f"{float(scores[key][i]):.5f}" for key in SCORES)
+        writer.writerow((i, *values, int(flagged[i]), file))
+    return text.getvalue()
