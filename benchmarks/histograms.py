@@ -11,8 +11,10 @@ PANEL = (250, 150)
 GAP = 18
 TOP = 34
 BINS = 40
-# Of both kinds together; what is farther out counts in the last bin.
+# Percentiles of both kinds together, at most so many times as far out as those of the first kind;
+# what is farther out counts in the last bin.
 SHOWN = (0.5, 99.5)
+FARTHEST = 2.0
 
 
 def histograms(
@@ -49,6 +51,9 @@ def _panel(
     left, top = corner
     bottom = top + PANEL[1]
     low, high = np.percentile(np.concatenate(scores), SHOWN)
+    own_low, own_high = np.percentile(scores[0], SHOWN)
+    spread = own_high - own_low
+    low, high = max(low, own_low - FARTHEST * spread), min(high, own_high + FARTHEST * spread)
     edges = np.linspace(low, high, BINS + 1)
     shares = [np.histogram(np.clip(part, low, high), edges)[0] / len(part) for part in scores]
     highest = max(share.max() for share in shares)

@@ -9,7 +9,9 @@ from attnflow_keras.core.extras import install_command
 from attnflow_keras.core.untrusted import one_line
 from zoo.errors import ZooError
 
-FILES = ["config.json", "metadata.json", "model.weights.h5", "card.md", "detection.json"]
+FILES = ["config.json", "metadata.json", "model.weights.h5", "card.md"]
+# What only some entries have.
+OPTIONAL = ["detection.json"]
 # What the hub shows on a repository's page.
 PAGE = "README.md"
 
@@ -50,7 +52,7 @@ def download(address: str) -> Path:
     """
     repository, revision = Address.read(address)
     hub = _hub(address)
-    given: dict[str, Any] = {"allow_patterns": FILES}
+    given: dict[str, Any] = {"allow_patterns": [*FILES, *OPTIONAL]}
     if revision is not None:
         given["revision"] = revision
     try:
@@ -127,7 +129,7 @@ def _push(
     hub: Any, folder: Path, repository: str, token: str, private: bool, message: str | None
 ) -> str:
     files = {path.name: path for path in sorted(folder.glob("*.csv"))}
-    files |= {name: folder / name for name in FILES if (folder / name).exists()}
+    files |= {name: folder / name for name in (*FILES, *OPTIONAL) if (folder / name).exists()}
     files[PAGE] = files.get("card.md", folder / PAGE)
     api = hub.HfApi(token=token)
     try:
