@@ -64,9 +64,15 @@ def test_bench(exported):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--to", "tflite"], "--to must be one of onnx, .*, litert; got 'tflite'"),
+        (
+            ["--to", "tflite"],
+            "--to must be one of onnx, saved-model, triton, openvino, litert; got 'tflite'",
+        ),
         (["--to", "saved-model", "--precision", "float16"], "is an option of onnx and triton"),
-        (["--to", "openvino", "--precision", "float16"], "option of onnx and triton, not of open"),
+        (
+            ["--to", "openvino", "--precision", "float16"],
+            "is an option of onnx and triton, not of openvino",
+        ),
         (["--precision", "int8"], "precision must be one of float32, float16; got 'int8'"),
     ],
 )
