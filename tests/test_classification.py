@@ -10,6 +10,8 @@ from zoo.card import result_lines, result_table
 from zoo.schema import Classification, check
 from zoo.tasks import tasks
 
+pytestmark = pytest.mark.eager
+
 IMAGES = np.zeros((8, 2, 2, 1), "uint8")
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1], "uint8")
 

@@ -17,6 +17,8 @@ from attnflow_keras.training import recipe
 from zoo.cli.app import app, main
 from zoo.cli.train import make_recipe
 
+pytestmark = pytest.mark.eager
+
 runner = CliRunner()
 
 

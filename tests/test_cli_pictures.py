@@ -13,6 +13,8 @@ from zoo.cli.app import main
 from zoo.cli.common import row_names
 from zoo.cli.train import make_recipe
 
+pytestmark = pytest.mark.eager
+
 
 @pytest.fixture
 def pictures(tmp_path, tiny_images):

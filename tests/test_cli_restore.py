@@ -23,6 +23,8 @@ from tests.model_table import make_srflow
 from zoo.cli.app import app
 from zoo.folder import update_metadata
 
+pytestmark = pytest.mark.eager
+
 runner = CliRunner()
 HAS_DATA = (Path(os.environ.get("ATTNFLOW_DATA", "nowhere")) / "bluemarble").is_dir()
 
@@ -118,6 +120,7 @@ def test_doctor_looks_at_a_conditional_entry(entry, tmp_path):
     assert "injector" in result.stdout.lower()
 
 
+@pytest.mark.compiled
 def test_an_export_restores_in_onnxruntime(entry, tmp_path):
     images = bluemarble_sample()[0][:4, :16, :16]
     np.save(tmp_path / "images.npy", images)

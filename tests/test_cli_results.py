@@ -21,6 +21,8 @@ from tests.test_label_flows import pairs
 from zoo.cli.app import app
 from zoo.cli.results import FORMATS, Results, counted
 
+pytestmark = pytest.mark.eager
+
 ENDINGS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
 
 

@@ -19,6 +19,8 @@ from tests.model_table import PALETTE, make_cglow, make_dualglow, make_fullglow
 from tests.test_label_flows import pairs
 from zoo.cli.app import app
 
+pytestmark = pytest.mark.eager
+
 runner = CliRunner()
 HAS_DATA = (Path(os.environ.get("ATTNFLOW_DATA", "nowhere")) / "bluemarble").is_dir()
 COLOURS = np.array(PALETTE, "uint8")
@@ -201,6 +203,7 @@ def test_photos_are_scored_given_their_label_maps(entry, folder, tmp_path):
         attnflow("score", entry, folder / "photos")
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("make", [make_fullglow, make_cglow, make_dualglow])
 def test_an_export_translates_in_onnxruntime(make, tmp_path):
     flow = make()

@@ -9,6 +9,8 @@ from attnflow_keras.models import CGlow, DualGlow, FullGlow
 from tests.helpers import fresh, perturb
 from tests.model_table import PALETTE, make_cglow, make_dualglow, make_fullglow, shared
 
+pytestmark = pytest.mark.eager
+
 KINDS = {"fullglow": make_fullglow, "cglow": make_cglow, "dualglow": make_dualglow}
 
 

@@ -11,6 +11,8 @@ from attnflow_keras.metrics.bits_per_dim import evaluate_bits_per_dim
 from attnflow_keras.metrics.image_quality import lr_psnr, pixel_diversity, psnr, ssim
 from attnflow_keras.metrics.restoration import TEMPERATURES, evaluate_restoration, quality
 
+pytestmark = pytest.mark.eager
+
 pytest.importorskip("skimage", reason="scikit-image is not installed")
 
 

@@ -18,6 +18,8 @@ from zoo.errors import ZooError
 from zoo.registry import FORMAT
 from zoo.weights_file import packed
 
+pytestmark = pytest.mark.eager
+
 
 @pytest.fixture
 def entry(tiny_flow, tmp_path):
