@@ -45,7 +45,7 @@ def recipe(**changes):
 def new_flow():
     keras.utils.set_random_seed(0)
     encoder = {"features": 4, "growth": 2, "blocks": 1, "stacked": (0,)}
-    return make_srflow(split="all", transition_steps=1, encoder_options=encoder)
+    return make_srflow(levels=1, transition_steps=1, encoder_options=encoder)
 
 
 def weights(flow):
