@@ -31,18 +31,18 @@ def trained(flow, images, rate=1e-2, **options):
     return flow.fit(images, batch_size=len(images), verbose=0, **options).history["loss"]
 
 
-def test_scores_and_samples_are_those_of_the_weights_of_now(tiny_flow, tiny_images):
+def test_scores_and_samples_are_those_of_the_weights_of_now(plain_flow, tiny_images):
     images = tiny_images[:8]
-    first = bits(tiny_flow, images)
-    twin = copy.deepcopy(tiny_flow)
+    first = bits(plain_flow, images)
+    twin = copy.deepcopy(plain_flow)
     np.testing.assert_allclose(bits(twin, images), first, rtol=1e-5)
-    trained(tiny_flow, images)
-    second = bits(tiny_flow, images)
+    trained(plain_flow, images)
+    second = bits(plain_flow, images)
     assert np.abs(second - first).max() > 1e-3
     # A clone compiles everything anew.
-    fresh = tiny_flow.clone()
+    fresh = plain_flow.clone()
     np.testing.assert_allclose(second, bits(fresh, images), rtol=1e-5)
-    drawn = [flow.sample(2, seed=0, as_float=True) for flow in (tiny_flow, fresh)]
+    drawn = [flow.sample(2, seed=0, as_float=True) for flow in (plain_flow, fresh)]
     np.testing.assert_allclose(*drawn, atol=1e-4)
     # Nor does a copy share anything with its original.
     np.testing.assert_allclose(bits(twin, images), first, rtol=1e-5)
@@ -51,16 +51,16 @@ def test_scores_and_samples_are_those_of_the_weights_of_now(tiny_flow, tiny_imag
     assert np.abs(third - first).max() > 1e-4
     assert np.abs(third - second).max() > 1e-4
     np.testing.assert_allclose(bits(twin.clone(), images), third, rtol=1e-5)
-    np.testing.assert_allclose(bits(tiny_flow, images), second, rtol=1e-5)
+    np.testing.assert_allclose(bits(plain_flow, images), second, rtol=1e-5)
 
 
-def test_noise_follows_the_step(tiny_flow, tiny_images):
+def test_noise_follows_the_step(plain_flow, tiny_images):
     images = tiny_images[:8]
     still = {"rate": 0.0, "epochs": 4, "shuffle": False}
-    losses = trained(tiny_flow, images, **still)
+    losses = trained(plain_flow, images, **still)
     assert len(set(losses)) == 4
     # A run that starts again at the first step draws the same.
-    np.testing.assert_allclose(trained(tiny_flow, images, **still), losses, rtol=1e-6)
+    np.testing.assert_allclose(trained(plain_flow, images, **still), losses, rtol=1e-6)
 
 
 def test_gradients_flow_through_long_loops():
@@ -97,6 +97,7 @@ def test_a_pretrained_entry_gives_what_it_gives_on_the_other_backend(name):
     assert error.max() < 1e-3
 
 
+@pytest.mark.eager
 def test_a_score_follows_from_the_latents():
     """What ``measured`` makes of latents is what the flow's own score is."""
     flow = zoo.load("marflow-mnist")

@@ -23,9 +23,9 @@ runner = CliRunner()
 
 
 @pytest.fixture
-def folder(tiny_flow, tmp_path):
+def folder(plain_flow, tmp_path):
     path = tmp_path / "entry"
-    zoo.save(tiny_flow, path, {"task": "unconditional"})
+    zoo.save(plain_flow, path, {"task": "unconditional"})
     return path
 
 

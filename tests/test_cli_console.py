@@ -202,8 +202,8 @@ def test_training_shows_stages_steps_and_a_line_an_epoch(monkeypatch, capsys):
     ]
 
 
-def test_train_as_json_prints_nothing_else(monkeypatch, tiny_flow, tmp_path):
-    zoo.save(tiny_flow, tmp_path / "entry", {"dataset": "mine"})
+def test_train_as_json_prints_nothing_else(monkeypatch, plain_flow, tmp_path):
+    zoo.save(plain_flow, tmp_path / "entry", {"dataset": "mine"})
     monkeypatch.setattr("zoo.cli.train_run.run", lambda job: module.console.print("an epoch"))
     result = invoke("train", tmp_path / "entry", "--data", "mine", "-o", tmp_path, "--json")
     assert json.loads(result.stdout)["dataset"] == "mine"

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import export
 import zoo
-from tests.conftest import make_tiny_flow
+from tests.conftest import make_plain_flow
 from tests.helpers import perturb
 from zoo.cli import app
 
@@ -18,7 +18,7 @@ RUNNER = CliRunner()
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, tiny_images):
-    flow = make_tiny_flow(coupling="affine")
+    flow = make_plain_flow()
     flow.adapt(tiny_images)
     root = tmp_path_factory.mktemp("cli")
     zoo.save(perturb(flow, 0.05), root / "entry")

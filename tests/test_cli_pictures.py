@@ -45,9 +45,9 @@ def attnflow(monkeypatch, capsys):
     return run
 
 
-def test_pictures_that_need_a_word(tiny_flow, pictures, attnflow, tmp_path):
+def test_pictures_that_need_a_word(plain_flow, pictures, attnflow, tmp_path):
     entry, out = tmp_path / "entry", tmp_path / "a.csv"
-    zoo.save(tiny_flow, entry, {"task": "unconditional"})
+    zoo.save(plain_flow, entry, {"task": "unconditional"})
     error = attnflow("score", entry, pictures)
     assert error.startswith(f"error: {pictures}/a.png has transparent pixels; state the colour")
     assert error.count("\n") == 1
@@ -64,9 +64,9 @@ def test_pictures_that_need_a_word(tiny_flow, pictures, attnflow, tmp_path):
     assert error.count("\n") == 1
 
 
-def test_names_that_are_no_utf_8(tiny_flow, tiny_images, attnflow, tmp_path):
+def test_names_that_are_no_utf_8(plain_flow, tiny_images, attnflow, tmp_path):
     entry, folder = tmp_path / "entry", tmp_path / os.fsdecode(b"caf\xe9")
-    zoo.save(tiny_flow, entry, {"task": "unconditional"})
+    zoo.save(plain_flow, entry, {"task": "unconditional"})
     name = b"caf\xe9,1.png"
     save_image(tmp_path / "a.png", tiny_images[0])
     folder.mkdir()

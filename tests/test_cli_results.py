@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import zoo
 from attnflow_keras.data import downscale, load_picture, save_image
-from tests.conftest import make_tiny_flow
+from tests.conftest import make_plain_flow
 from tests.helpers import perturb
 from tests.model_table import make_fullglow, make_srflow
 from tests.test_cli_translate import COLOURS, save_entry
@@ -140,7 +140,7 @@ def test_what_translate_refuses(translator):
 def test_sample_writes_other_formats_and_finds_a_bad_target_early(
     tiny_images, tmp_path, monkeypatch
 ):
-    flow = make_tiny_flow(levels=1)
+    flow = make_plain_flow()
     flow.adapt(tiny_images)
     entry = zoo.save(flow, tmp_path / "entry", {"task": "unconditional"})
     for ending, kind in ENDINGS.items():
@@ -251,7 +251,7 @@ def test_a_damaged_picture_does_not_stop_the_others(restorer, translator, pictur
 
 
 def test_scores_of_a_folder_with_a_damaged_picture(tiny_images, tmp_path):
-    flow = make_tiny_flow(levels=1)
+    flow = make_plain_flow()
     flow.adapt(tiny_images)
     entry = zoo.save(flow, tmp_path / "entry", {"task": "unconditional"})
     for i in range(3):
@@ -276,7 +276,7 @@ def test_scores_of_a_folder_with_a_damaged_picture(tiny_images, tmp_path):
 
 
 def test_pictures_and_folders_do_not_go_to_standard_output(restorer, pictures, tmp_path):
-    entry = zoo.save(make_tiny_flow(levels=1), tmp_path / "entry", {"task": "unconditional"})
+    entry = zoo.save(make_plain_flow(), tmp_path / "entry", {"task": "unconditional"})
     picture = pictures / "small" / "a.png"
     message = "--out must be a file: images don't go to standard output; got -"
     with pytest.raises(ValueError, match=message):

@@ -17,9 +17,9 @@ ORDINARY = """
 import numpy as np
 import attnflow_keras.models
 from attnflow_keras.flow.compiled import CompiledMethods
-from tests.conftest import make_tiny_flow
+from tests.conftest import make_plain_flow
 
-flow = make_tiny_flow(levels=1)
+flow = make_plain_flow()
 distribution = flow.as_distribution()
 distribution.log_prob(distribution.sample(2))
 copy = distribution.copy()
@@ -49,10 +49,10 @@ WRONG_BATCHES = """
 import attnflow_keras.models
 import keras
 import numpy as np
-from tests.conftest import make_tiny_flow
+from tests.conftest import make_plain_flow
 from tests.test_batches import SOURCES
 
-flow = make_tiny_flow(levels=1)
+flow = make_plain_flow()
 images = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 1), "uint8")
 flow.adapt(images)
 flow.compile(keras.optimizers.SGD(1e-4))

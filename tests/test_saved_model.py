@@ -24,6 +24,11 @@ def saved(tmp_path_factory, tiny_images):
     return flow, folder, export.saved_model(flow, folder)
 
 
+@pytest.fixture(scope="module")
+def endpoints(saved):
+    return tf.saved_model.load(str(saved[1] / "1")).signatures
+
+
 def test_it_lies_in_the_layout_of_tensorflow_serving(saved):
     _, folder, report = saved
     assert [p.name for p in folder.iterdir()] == ["1"]
@@ -33,9 +38,8 @@ def test_it_lies_in_the_layout_of_tensorflow_serving(saved):
 
 
 @pytest.mark.parametrize("n", [1, 5])
-def test_endpoints_agree_with_keras(saved, tiny_images, n):
-    flow, folder, _ = saved
-    endpoints = tf.saved_model.load(str(folder / "1")).signatures
+def test_endpoints_agree_with_keras(saved, endpoints, tiny_images, n):
+    flow = saved[0]
     assert set(endpoints) == {"encode", "decode", "log_prob", "sample", "serving_default"}
     x = flow.dequantize(tiny_images[:n])
     codes = endpoints["encode"](image=tf.constant(x))
@@ -61,9 +65,8 @@ def test_the_default_endpoint_scores(saved, tiny_images, tmp_path):
     np.testing.assert_allclose(score, flow.log_prob(x, condition=CONDITION), rtol=1e-5)
 
 
-def test_sample_endpoint(saved):
-    _, folder, _ = saved
-    sample = tf.saved_model.load(str(folder / "1")).signatures["sample"]
+def test_sample_endpoint(endpoints):
+    sample = endpoints["sample"]
 
     def draw(seed, temperature=1.0, n=6):
         return sample(
@@ -106,12 +109,12 @@ def test_it_loads_in_a_process_that_never_saw_this_package(saved, tmp_path):
     assert "served" in result.stdout, result.stderr
 
 
-def test_what_is_wrong_is_not_kept(saved, tiny_flow, tmp_path, monkeypatch):
+def test_what_is_wrong_is_not_kept(saved, plain_flow, tmp_path, monkeypatch):
     _, folder, _ = saved
     with pytest.raises(FileExistsError, match="overwrite=True"):
-        export.saved_model(tiny_flow, folder)
+        export.saved_model(plain_flow, folder)
     with pytest.raises(ValueError, match="version must be an integer of at least 1; got 0"):
-        export.saved_model(tiny_flow, tmp_path / "new", version=0)
+        export.saved_model(plain_flow, tmp_path / "new", version=0)
     with pytest.raises(export.ExportError, match="flow must be a Flow"):
         export.saved_model(None, tmp_path / "new")
     honest = to_saved_model.graphs
@@ -126,5 +129,5 @@ def test_what_is_wrong_is_not_kept(saved, tiny_flow, tmp_path, monkeypatch):
 
     monkeypatch.setattr(to_saved_model, "graphs", wrong)
     with pytest.raises(export.ExportError, match="log_prob of the SavedModel differs"):
-        export.saved_model(tiny_flow, tmp_path / "new")
+        export.saved_model(plain_flow, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,7 @@ from tests.conftest import make_tiny_flow
 RECIPE = Recipe("tiny", 16, steps=12, steps_per_epoch=3, warmup_steps=2, ema=0.9, jit=False)
 
 
-SMALL = {"levels": 1, "attention": None, "width": 4}
+SMALL = {"levels": 1, "attention": None, "coupling": "affine", "width": 4}
 
 
 def run(folder, images, **options):
