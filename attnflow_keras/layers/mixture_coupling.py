@@ -14,6 +14,7 @@ from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.causal_values import GREY_LEVEL, check_bins
 from attnflow_keras.layers.coupling import NetworkCoupling
 from attnflow_keras.networks.conditioner import Conditioner
+from attnflow_keras.ops import loops
 from attnflow_keras.ops.numerics import soft_clamp, softplus
 from attnflow_keras.ops.step_noise import StepNoise
 
@@ -175,6 +176,11 @@ class MixtureCoupling(NetworkCoupling):
     def _limited(self, log_scales: Tensor) -> Tensor:
         """Keep log-scales in range; smooth at the lower end, where training goes."""
         low = SMALLEST_LOG_SCALE
+        if loops.for_onnx():
+            # Runtimes compute softplus element by element, and these in vectors.
+            most = ops.minimum(log_scales, self.component_bound)
+            limited = ops.log(ops.exp(most) + math.exp(low))
+            return ops.minimum(limited, self.component_bound)
         return ops.minimum(low + softplus(log_scales - low), self.component_bound)
 
 

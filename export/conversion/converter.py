@@ -122,6 +122,11 @@ class Converter:
         """An operation of ONNX that broadcasts its inputs."""
         shape = shape_of(op.outputs[0])
         rank = len(shape)
+        for value, other in (inputs, inputs[::-1]) if len(inputs) == 2 else ():
+            # Whose neutral element is on the right where the order counts.
+            right = other is inputs[1]
+            if value.constant is None and value.shape == shape and _is_neutral(kind, other, right):
+                return value
         inputs = [self._repeated(value, inputs, shape) for value in inputs]
         order = self.common_order(inputs, rank)
         full = any(value.constant is None and value.rank == rank for value in inputs)
@@ -156,6 +161,17 @@ def ints(value: Value) -> list[int]:
     if value.constant is None:
         raise UnsupportedError("axes or sizes that are not known before run time")
     return [int(i) for i in np.ravel(value.constant)]
+
+
+def _is_neutral(kind: str, value: Value, right: bool) -> bool:
+    if value.constant is None or value.constant.size != 1:
+        return False
+    neutral = {"Mul": 1, "Div": 1, "Add": 0, "Sub": 0}.get(kind)
+    return (
+        neutral is not None
+        and bool(value.constant == neutral)
+        and (right or kind in ("Mul", "Add"))
+    )
 
 
 def _is_static_reshape(op: Any) -> bool:

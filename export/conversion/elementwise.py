@@ -34,7 +34,6 @@ SAME = {
     "Mul": "Mul",
     "Neg": "Neg",
     "Pow": "Pow",
-    "RealDiv": "Div",
     "Reciprocal": "Reciprocal",
     "Relu": "Relu",
     "SelectV2": "Where",
@@ -72,6 +71,16 @@ def _same(c: Converter, op: Any, inputs: list[Value]) -> Value:
         if sum(value.repeats is not None for value in inputs) <= 1 or len(shape) == 1:
             return constant(array.astype(dtype_of(op.outputs[0])), shape, repeats)
     return c.elementwise(op, SAME[op.type], inputs)
+
+
+@converts("RealDiv")
+def _divided(c: Converter, op: Any, inputs: list[Value]) -> Value:
+    value, by = inputs
+    if by.constant is None or by.constant.dtype.kind != "f" or not (by.constant != 0).all():
+        return c.elementwise(op, "Div", inputs)
+    # A factor may go into a convolution.
+    factor = constant((1.0 / by.constant).astype(by.dtype), by.shape, by.repeats)
+    return c.elementwise(op, "Mul", [value, factor])
 
 
 @converts("Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics")

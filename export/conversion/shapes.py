@@ -152,10 +152,29 @@ def _concat(c: Converter, op: Any, inputs: list[Value]) -> Value:
         return Value((len(sides),), parts[0].dtype, sides=sides)
     rank = len(shape_of(op.outputs[0]))
     order = c.common_order(parts, rank)
-    names = [c.scope.in_order(part, order) for part in parts]
     axis %= rank
-    name = c.scope.emit("Concat", names, axis=axis if order is None else order[axis])[0]
-    return c.result(op, name, order)
+    place = axis if order is None else order[axis]
+    first, *rest = parts
+    if rest and _is_uniform(first, axis) and all(part.constant is None for part in rest):
+        names = [c.scope.in_order(part, order) for part in rest]
+        name = names[0] if len(names) == 1 else c.scope.emit("Concat", names, axis=place)[0]
+        margins = np.zeros((2, rank), "int64")
+        margins[0, place] = first.shape[axis]
+        fill = c.scope.array(np.asarray(first.constant).reshape(()))
+        name = c.scope.emit("Pad", [name, c.scope.integers(margins.ravel()), fill])[0]
+        return c.result(op, name, order)
+    names = [c.scope.in_order(part, order) for part in parts]
+    return c.result(op, c.scope.emit("Concat", names, axis=place)[0], order)
+
+
+def _is_uniform(value: Value, axis: int) -> bool:
+    """Whether it is one number, as often as is known along an axis."""
+    return (
+        value.constant is not None
+        and value.constant.size == 1
+        and None in value.shape
+        and (value.shape[axis] is not None)
+    )
 
 
 def _sides(value: Value) -> list[Any]:
