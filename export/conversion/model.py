@@ -36,9 +36,10 @@ def to_model(traced: Traced, opset: int) -> Any:
         kind = onnx.helper.np_dtype_to_tensor_dtype(dtype_of(tensor))
         outputs.append(onnx.helper.make_tensor_value_info(name, kind, shape_of(tensor)))
     fused(scope, list(traced.outputs))
-    graph = onnx.helper.make_graph(
-        scope.nodes, "flow", inputs, outputs, list(scope.initializers.values())
-    )
+    # Without the weights that fusions have replaced.
+    read = set().union(*map(reads, scope.nodes))
+    weights = [tensor for tensor in scope.initializers.values() if tensor.name in read]
+    graph = onnx.helper.make_graph(scope.nodes, "flow", inputs, outputs, weights)
     model = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=IR_VERSION
     )
