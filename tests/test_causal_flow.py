@@ -121,3 +121,11 @@ def test_more_tokens_than_attention_can_take():
     layer = CausalAttention(patch=1)
     with pytest.raises(ValueError, match="patch must leave at most 16,384 tokens"):
         layer.build((None, 1024, 1024, 3))
+
+
+@pytest.mark.eager
+def test_a_linear_prediction_without_a_masked_network_comes_back(images):
+    flow = perturb(make_causal(group=0, linear=True), 0.1)
+    x = flow.dequantize(images[:4])
+    back = flow.decode(flow.encode(x)[0])
+    np.testing.assert_allclose(np.asarray(back), x, atol=1e-3)

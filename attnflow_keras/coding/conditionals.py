@@ -28,8 +28,6 @@ def causal_layer(flow: Any) -> Any:
     if flow.conditional:
         raise ValueError(f"flow must take no condition; got {flow.name!r}, which needs one")
     layer = flow.levels()[0][0].steps()[0]
-    if not layer.head.group:
-        raise ValueError("flow must have an order inside its patches; got one with group=0")
     return layer
 
 
@@ -63,7 +61,7 @@ class Networks:
     def _parameters(self, started: Any, hidden: Any, known: Any, i: Any) -> tuple[Any, Any]:
         layer = self.layer
         known = layer.values.seen(known)
-        kernels = layer.head.by_value()
+        kernels = layer.head.by_value() if layer.head.group else ()
         (raw, predicted), hidden = step(layer, started, kernels, i[0], known, hidden)
         if predicted is not None:
             predicted = tuple(ops.expand_dims(p, 1) for p in predicted)
@@ -103,7 +101,8 @@ class Conditionals:
         seen = ops.reshape(layer.values.seen(known), (n, -1))
         started, self._cache = begin(layer, self._positions, t, seen, None, self._cache)
         self._started = started if started[1] is not None else started[:1]
-        self._hidden: Any = layer.head.empty(ops.convert_to_tensor(self._known[:, t]))
+        like = ops.convert_to_tensor(self._known[:, t])
+        self._hidden: Any = layer.head.empty(like) if layer.head.group else ()
         self._token = t
 
     def distribution(self, i: int) -> "Mixture | Normal":

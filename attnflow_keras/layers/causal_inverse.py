@@ -90,14 +90,17 @@ def step(
     """Parameters ``(n, outputs)`` of value i of a token and its prediction, and hidden layers.
 
     Args:
-        layer: the layer, with a masked network.
+        layer: the layer.
         started: what :func:`begin` gave for the token.
         kernels: those of the masked network by value.
         i: the value's number.
         known: the token's values as the networks see them, of which those before i count.
         hidden: the hidden layers as the value before left them.
     """
-    raw, hidden = layer.head.step(started[0], kernels, i, known, hidden)
+    if layer.head.group:
+        raw, hidden = layer.head.step(started[0], kernels, i, known, hidden)
+    else:
+        raw = loops.at(ops.transpose(layer.head.finish(started[0], known), (1, 0, 2)), i)
     predicted = None
     if layer.linear is not None:
         predicted = tuple(_column(p, i) for p in layer.linear.finish(started[1], known))
@@ -137,11 +140,9 @@ def _invert_patch(
 ) -> tuple[Tensor, Tensor]:
     """The values ``(n, d)`` of one patch, and the log-determinant ``(n,)``."""
     zeros = ops.zeros_like(target)
-    if not layer.head.group:
-        raw, predicted = layer.finish(started, pair.both(zeros))
-        if predicted is not None:
-            predicted = tuple(map(pair.first, predicted))
-        return _invert(layer, (pair.guided(raw), predicted), target)
+    if not layer.head.group and layer.linear is None:
+        raw, _ = layer.finish(started, pair.both(zeros))
+        return _invert(layer, (pair.guided(raw), None), target)
 
     def value(i: Any, state: Any) -> Any:
         x, known, log_det, *hidden = state
@@ -156,7 +157,8 @@ def _invert_patch(
         return x + found * place, known, log_det + inner, *hidden
 
     columns = ops.transpose(target)
-    state = (zeros, zeros, zeros[:, 0], *layer.head.empty(pair.both(zeros)))
+    hidden = layer.head.empty(pair.both(zeros)) if layer.head.group else ()
+    state = (zeros, zeros, zeros[:, 0], *hidden)
     x, _, log_det, *_ = loops.repeat(layer.tokens.values, value, state, unrolled=0)
     return x, log_det
 
