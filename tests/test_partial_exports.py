@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import export
-from attnflow_keras.models import Glow
+from attnflow_keras.models import CausalFlow, Glow, TransformerCouplingFlow
 from attnflow_keras.ops import loops
-from attnflow_keras.ops.numerics import softplus
+from attnflow_keras.ops.numerics import arcsinh, sinh, softplus
 from attnflow_keras.runtime import Session
 from export import partial, to_litert, to_openvino
 from tests.conftest import make_tiny_flow
@@ -89,6 +89,24 @@ def test_what_reads_onnx_says_what_it_is(made, tmp_path):
     for read in (Session, export.verify, lambda f: export.web(f, tmp_path / "site")):
         with pytest.raises(export.ExportError, match=message):
             read(folder)
+
+
+def test_sinh_of_litert():
+    x = np.array([-1e3, -3, -1e-3, 0, 1e-3, 1, 20, 1e3], "float32")
+    with loops.lowered(loops.Lowering.LITERT):
+        found = np.asarray(arcsinh(x))
+        np.testing.assert_allclose(np.asarray(sinh(found)), x, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found, np.arcsinh(x.astype("float64")), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["causal", "coupling"])
+def test_flows_over_patches_are_scored(kind, tmp_path):
+    make = {"causal": CausalFlow, "coupling": TransformerCouplingFlow}[kind]
+    options = {"coupling": {"couplings": 0, "refine": True}}.get(kind, {"group": 3})
+    flow = make((4, 4, 1), patch=2, layers=1, width=8, heads=2, components=3, bins=(0,), **options)
+    images = np.random.default_rng(0).integers(0, 256, (4, 4, 4, 1)).astype("uint8")
+    report = export.litert(perturb(flow, 0.05), tmp_path / "out", images=images)
+    assert report["log_prob"] < 1e-5
 
 
 def test_softplus_of_litert_neither_overflows_nor_loses_small_values():

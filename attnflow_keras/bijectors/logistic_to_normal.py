@@ -5,9 +5,8 @@ from typing import Any
 
 from keras import ops
 
-from attnflow_keras import backend
 from attnflow_keras.bijectors.base import FlowBijector
-from attnflow_keras.ops.numerics import sum_event
+from attnflow_keras.ops.numerics import arcsinh, sinh, sum_event
 
 Tensor = Any
 
@@ -41,7 +40,7 @@ class LogisticToNormal(FlowBijector):
         super().__init__(name=name)
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        eps = 2.0 * ROOT * backend.sinh(backend.arcsinh(x / (2.0 * B * ROOT**3)) / 3.0)
+        eps = 2.0 * ROOT * sinh(arcsinh(x / (2.0 * B * ROOT**3)) / 3.0)
         return eps, -sum_event(_log_slope(eps))
 
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:

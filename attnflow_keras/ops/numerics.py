@@ -27,6 +27,22 @@ def softplus(x: Tensor) -> Tensor:
     return ops.softplus(x)
 
 
+def sinh(x: Tensor) -> Tensor:
+    """Hyperbolic sine, also in LiteRT, which has none."""
+    if loops.for_litert():
+        grown = ops.exp(x)
+        return 0.5 * (grown - 1.0 / grown)
+    return backend.sinh(x)
+
+
+def arcsinh(x: Tensor) -> Tensor:
+    """Its inverse, likewise."""
+    if loops.for_litert():
+        size = ops.abs(x)
+        return ops.sign(x) * ops.log(size + ops.sqrt(ops.square(size) + 1.0))
+    return backend.arcsinh(x)
+
+
 # Where a flow's networks stop following their inputs, in standard deviations of training data.
 INPUT_BOUND = 5.0
 # Smallest scale of a coupling by a sigmoid.
