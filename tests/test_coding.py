@@ -218,11 +218,17 @@ def with_header(packed, **changes):
         ({"names": ["../x"] * 4}, "plain name"),
         ({"names": [1] * 4}, "names must be texts"),
         ({"names": ["x"]}, "1 names of 4 images"),
+        ({"names": ["x", "y", "z", "x"]}, "two images are named 'x'"),
     ],
 )
 def test_a_hostile_header_is_refused(packed, changes, reason):
     with pytest.raises(coding.CompressedError, match=reason):
         coding.read_header(with_header(packed, **changes))
+
+
+def test_a_path_is_no_content():
+    with pytest.raises(coding.CompressedError, match="data must be bytes.*; got str"):
+        coding.read_header("digits.afc")
 
 
 def test_damaged_words_never_give_wrong_images(flow, packed):
@@ -270,6 +276,9 @@ def test_a_folder_there_and_back(entry, images, tmp_path, monkeypatch):
     ]
     back = load_images(out, (4, 4, 1))
     np.testing.assert_array_equal(back, load_images(tmp_path / "in", (4, 4, 1)))
+    with pytest.raises(FileExistsError, match="out exists; --overwrite writes into it"):
+        run("decompress", file, "-o", out)
+    run("decompress", file, "-o", out, "--overwrite")
 
 
 def test_an_array_there_and_back(entry, images, tmp_path):
@@ -280,6 +289,8 @@ def test_an_array_there_and_back(entry, images, tmp_path):
     assert figures["bytes"] == file.stat().st_size
     assert figures["bits_per_dim"] == pytest.approx(8 * figures["bytes"] / images.size, abs=1e-4)
     run("decompress", file, "-o", out, "--entry", entry)
+    with pytest.raises(FileExistsError, match=r"out.npy exists; --overwrite replaces it"):
+        run("decompress", file, "-o", out, "--entry", entry)
     np.testing.assert_array_equal(np.load(out), images)
 
 

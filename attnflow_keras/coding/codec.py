@@ -172,8 +172,8 @@ def _check_made_by(header: Header, flow: Any, any_runtime: bool) -> None:
     if header.shape != tuple(flow.image_shape) or header.model != model_hash(flow):
         made = f"entry {header.entry['name']!r}" if header.entry else "another flow"
         raise CompressedError(
-            f"the images were compressed by {made}, of weights {header.model[:12]}...; got "
-            f"{flow.name!r}, of weights {model_hash(flow)[:12]}..."
+            f"the images were compressed by {made}, of weights {header.model}; got "
+            f"{flow.name!r}, of weights {model_hash(flow)}"
         )
     here = runtime_of(flow)
     other = [

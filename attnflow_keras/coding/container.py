@@ -88,6 +88,11 @@ def unpack(data: bytes) -> tuple[Header, np.ndarray]:
     Raises:
         CompressedError: something else, or damaged.
     """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise CompressedError(
+            f"data must be bytes, such as those of a file; got {type(data).__name__}"
+        )
+    data = bytes(data)
     if not data.startswith(MAGIC):
         raise CompressedError("no images compressed by attnflow")
     try:
@@ -135,9 +140,13 @@ def _checked(content: Any) -> Header:
         raise ValueError("what is said of model and runtime must be texts")
     if not isinstance(header.names, list) or len(header.names) not in (0, header.images):
         raise ValueError(f"{len(header.names)} names of {header.images} images")
+    seen: set[str] = set()
     for name in header.names:
         if not isinstance(name, str):
             raise ValueError("names must be texts")
+        if name in seen:
+            raise ValueError(f"two images are named {name!r:.80}")
+        seen.add(name)
         parts = name.split("/")
         if len(parts) > MOST_NAMES or not all(map(is_plain_name, parts)):
             raise ValueError(f"{name!r:.80} is no plain name")

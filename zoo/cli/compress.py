@@ -108,11 +108,17 @@ def decompress_command(
             "--any-runtime", help="Try it on another runtime too; the result is compared anyway."
         ),
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write into a folder or file that exists.")
+    ] = False,
 ) -> None:
     """Give back the images that attnflow compress was given, to the last bit of each pixel."""
     as_array = out.suffix.lower() == ".npy"
     (check_out if as_array else check_out_folder)(out)
     check_not_inputs([out], [file])
+    if out.exists() and not overwrite:
+        how = "replaces it" if as_array else "writes into it"
+        raise FileExistsError(f"{out} exists; --overwrite {how}")
     packed = read_bytes(file, LARGEST)
     with working("loading"):
         import_backend()

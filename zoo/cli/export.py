@@ -59,8 +59,8 @@ def export_command(
 ) -> None:
     """Export an entry for deployment; it is checked against Keras before it is kept.
 
-    Takes minutes for ONNX: the graphs of both directions are converted and optimized. TensorFlow
-    makes them, also of a flow that was trained with JAX, and whatever KERAS_BACKEND says.
+    Takes some 10 to 25 seconds of CPU time for ONNX, more for OpenVINO and LiteRT. TensorFlow
+    makes the graphs, also of a flow that was trained with JAX, and whatever KERAS_BACKEND says.
     """
     _use_tensorflow()
     check_choice("--to", to, FORMATS)
