@@ -89,7 +89,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
             freeze_steps: first steps in which the encoder of a flow that has one is frozen.
             noise_seed: seed of dequantization and dropout in ``fit``; the flow's own unless given.
             remat: gradient recomputation: the backward pass computes each layer again instead of
-                keeping its inner values (``keras.remat``). Less memory, about a third more time.
+                keeping its inner values (``keras.remat``). Less memory, more time.
             **kwargs: as in Keras.
 
         Raises:

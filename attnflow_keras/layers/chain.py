@@ -120,7 +120,7 @@ def calling(noise: StepNoise | None = None) -> Apply:
 
 def recomputing(noise: StepNoise | None = None) -> Apply:
     """As :func:`calling`, for a gradient that computes each layer again instead of keeping what is
-    inside it: less memory, about a third more time."""
+    inside it: less memory, more time."""
 
     def apply(layer: FlowLayer, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
         before = noise.copy() if noise is not None else None
