@@ -136,3 +136,18 @@ def test_a_curve_without_titles_is_damaged(tmp_path):
     (tmp_path / "curve.csv").write_text("a,b\n")
     with pytest.raises(ValueError, match=r"curve.csv is damaged at line 2: no column epoch"):
         read_curve(tmp_path / "curve.csv")
+
+
+def test_import_and_list_are_quick_and_without_tensorflow():
+    code = (
+        "import time; t = time.perf_counter()\n"
+        "import zoo, export, attnflow_keras, sys\n"
+        "names = zoo.list('*mnist*'); zoo.info(names[0])\n"
+        "print(time.perf_counter() - t)\n"
+        "assert not {'tensorflow', 'keras', 'tensorflow_probability'} & set(sys.modules)\n"
+    )
+    seconds = min(
+        float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
+        for _ in range(3)
+    )
+    assert seconds < 0.3
