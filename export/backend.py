@@ -1,4 +1,6 @@
-"""The backend of Keras that exports need."""
+"""What every export of a flow needs: a flow, Keras' TensorFlow backend, images to compare on."""
+
+from typing import Any
 
 from attnflow_keras.runtime.errors import ExportError
 
@@ -13,3 +15,13 @@ def check_backend() -> None:
             f"exporting needs Keras' TensorFlow backend, and this process runs on {name}: save the "
             "flow with zoo.save(flow, FOLDER), then 'attnflow export FOLDER --out OUT'"
         )
+
+
+def check_flow(flow: Any, images: Any, condition: Any) -> None:
+    """Raise unless this is a flow, with images and their conditions if it is conditional."""
+    from attnflow_keras.models import Flow
+
+    if not isinstance(flow, Flow):
+        raise ExportError(f"flow must be a Flow of attnflow_keras; got {type(flow).__name__}")
+    if flow.conditional and (images is None or condition is None):
+        raise ValueError("a conditional flow needs images and condition to compare on")

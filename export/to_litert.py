@@ -11,7 +11,7 @@ from attnflow_keras.core.files import check_free
 from attnflow_keras.ops import loops
 from attnflow_keras.runtime.errors import ExportError
 from export import fixtures
-from export.backend import check_backend
+from export.backend import check_backend, check_flow
 from export.graphs import Graph, graphs
 from export.partial import Progress, Run, partial_export
 from export.to_onnx import describe
@@ -47,12 +47,7 @@ def litert(
         FileExistsError: the folder exists and ``overwrite`` is False.
         ExportError: encode or log_prob does not convert or differs; nothing is written.
     """
-    from attnflow_keras.models import Flow
-
-    if not isinstance(flow, Flow):
-        raise ExportError(f"flow must be a Flow of attnflow_keras; got {type(flow).__name__}")
-    if flow.conditional and (images is None or condition is None):
-        raise ValueError("a conditional flow needs images and condition to compare on")
+    check_flow(flow, images, condition)
     check_backend()
     check_free(Path(folder), overwrite)
     flow = flow.clone(dtype="float32")

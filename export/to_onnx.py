@@ -14,7 +14,7 @@ from attnflow_keras.core.untrusted import is_plain_name
 from attnflow_keras.runtime import manifest
 from attnflow_keras.runtime.errors import ExportError
 from export import fixtures
-from export.backend import check_backend
+from export.backend import check_backend, check_flow
 from export.graphs import Graph, graphs
 
 OPSET = 18
@@ -69,13 +69,8 @@ def onnx(
         FileExistsError: the folder exists and ``overwrite`` is False.
         ExportError: an op or graph that doesn't convert, or that differs; nothing is written.
     """
-    from attnflow_keras.models import Flow
-
-    if not isinstance(flow, Flow):
-        raise ExportError(f"flow must be a Flow of attnflow_keras; got {type(flow).__name__}")
+    check_flow(flow, images, condition)
     check_choice("precision", precision, PRECISIONS)
-    if flow.conditional and (images is None or condition is None):
-        raise ValueError("a conditional flow needs images and condition to compare on")
     if not is_plain_name(flow.name):
         raise ValueError(
             f"the flow's name must be one plain name, without a path or quotes; got {flow.name!r}"
