@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from attnflow_keras.layers.multi_scale import MultiScale
 from tests.conftest import make_tiny_flow
 from tests.helpers import perturb
 
@@ -81,6 +82,18 @@ def test_encode_decode_and_log_prob_are_differentiable(tiny_images):
     of_image, *of_weights = tape.gradient(score, [x, *weights])
     assert np.abs(of_image).max() > 0
     assert all(g is not None for g in of_weights)
+
+
+@pytest.mark.compiled
+def test_scores_and_latents_are_one_trace(plain_flow, tiny_images, monkeypatch):
+    traces, encode = [], MultiScale.encode
+    monkeypatch.setattr(MultiScale, "encode", lambda *given: traces.append(given) or encode(*given))
+    x = plain_flow.dequantize(tiny_images[:5], seed=0)
+    density = plain_flow.log_prob(x)
+    latents, log_det = plain_flow.encode(x)
+    assert len(traces) == 1
+    normal = sum(np.sum(-0.5 * np.square(z) - 0.5 * np.log(2 * np.pi), (1, 2, 3)) for z in latents)
+    np.testing.assert_allclose(density, log_det + normal, rtol=1e-5)
 
 
 def test_as_distribution(tiny_flow, tiny_images):

@@ -39,7 +39,13 @@ class CompiledMethods:
         return CompiledMethods, ()
 
     def run(
-        self, name: str, function: Callable, inputs: Any, batch_size: int, progress: Any = None
+        self,
+        name: str,
+        function: Callable,
+        inputs: Any,
+        batch_size: int,
+        progress: Any = None,
+        keep: Callable | None = None,
     ) -> Any:
         """``function(*inputs)`` for inputs with a common first axis.
 
@@ -50,10 +56,11 @@ class CompiledMethods:
                 through which gradients flow.
             batch_size: maximum batch size.
             progress: called with the number of samples done after each batch.
+            keep: the part of a batch's results that is wanted; all if not given.
         """
         check_integer("batch_size", batch_size)
         if backend.is_traced(inputs):
-            return function(*inputs)
+            return keep(function(*inputs)) if keep else function(*inputs)
         n = tree.flatten(inputs)[0].shape[0]
         batch = min(batch_size, 2 ** math.ceil(math.log2(max(n, 1))))
         eager = backend.runs_eagerly()
@@ -68,6 +75,8 @@ class CompiledMethods:
                 part = tree.map_structure(lambda a: _fill(a, short), part)  # noqa: B023
             part = tree.map_structure(ops.convert_to_tensor, part)
             result = compiled(*part)
+            if keep:
+                result = keep(result)
             if short and fixed:
                 result = tree.map_structure(lambda a: a[: stop - start], result)  # noqa: B023
             results.append(result)

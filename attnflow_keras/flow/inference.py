@@ -26,7 +26,7 @@ class CompiledFlow(ImageModel):
     _compiled: CompiledMethods
     traced_encode: Any
     traced_decode: Any
-    traced_log_prob: Any
+    traced_log_prob_of: Any
     traced_condition: Any
 
     _kind: ConditionKind | None = None
@@ -72,7 +72,8 @@ class CompiledFlow(ImageModel):
     # --- primitives ----------------------------------------------------------------------
 
     def _encode(self, x: Any, condition: Any, batch_size: int) -> tuple[tuple, Tensor]:
-        return self._run("encode", self.traced_encode, self._cast(x), condition, batch_size)
+        x = self._cast(x)
+        return self._run("score", self._scored, x, condition, batch_size, keep=_first_two)
 
     def _decode(self, latents: tuple, condition: Any, batch_size: int) -> Tensor:
         latents = tuple(map(self._cast, latents))
@@ -80,7 +81,7 @@ class CompiledFlow(ImageModel):
 
     def _log_prob(self, x: Any, condition: Any, batch_size: int, progress: Any) -> Tensor:
         x = self._cast(x)
-        return self._run("log_prob", self.traced_log_prob, x, condition, batch_size, progress)
+        return self._run("score", self._scored, x, condition, batch_size, progress, _last)
 
     def _condition(self, condition: Any, batch_size: int) -> Any:
         run = self._compiled_methods.run
@@ -92,6 +93,11 @@ class CompiledFlow(ImageModel):
         return ops.repeat(part, n, axis=0)
 
     # --- helpers -------------------------------------------------------------------------
+
+    def _scored(self, x: Tensor, features: Any = None) -> tuple[tuple, Tensor, Tensor]:
+        """Latents, log-determinant and log-density: one trace, which takes seconds, for all."""
+        latents, log_det = self.traced_encode(x, features)
+        return latents, log_det, self.traced_log_prob_of(latents, log_det)
 
     def _features(self, condition: Any) -> Any:
         """Features of a condition, or those that were given."""
@@ -107,19 +113,29 @@ class CompiledFlow(ImageModel):
         condition: Any,
         batch_size: int,
         progress: Any = None,
+        keep: Any = None,
     ) -> Any:
         run = self._compiled_methods.run
         if condition is None:
-            return run(name, function, (x,), batch_size, progress)
+            return run(name, function, (x,), batch_size, progress, keep)
         if isinstance(condition, tuple):
-            return run(name, function, (x, condition), batch_size, progress)
+            return run(name, function, (x, condition), batch_size, progress, keep)
 
         # Features are made batch by batch: those of a whole test set may not fit in memory.
         def of_raw_condition(x: Any, condition: Any) -> Any:
             return function(x, self.traced_condition(condition))
 
-        return run(f"{name} of a condition", of_raw_condition, (x, condition), batch_size, progress)
+        name = f"{name} of a condition"
+        return run(name, of_raw_condition, (x, condition), batch_size, progress, keep)
 
     def _cast(self, x: Any) -> Any:
         dtype = self.variable_dtype
         return x.astype(dtype) if isinstance(x, np.ndarray) else ops.cast(x, dtype)
+
+
+def _first_two(results: tuple) -> tuple:
+    return results[:2]
+
+
+def _last(results: tuple) -> Any:
+    return results[-1]
