@@ -20,6 +20,7 @@ from export.web_runtime import VERSION, runtime_files
 
 TITLE = "{{title}}"
 PAGE = "index.html"
+CONTROL_FLOW = ("Loop", "If", "Scan")
 
 
 def web(
@@ -30,6 +31,7 @@ def web(
     class_names: Sequence[str] | None = None,
     examples: bool = True,
     overwrite: bool = False,
+    webgpu: bool = False,
 ) -> dict[str, Any]:
     """Write a static site for an export: a page that computes in the browser.
 
@@ -52,6 +54,9 @@ def web(
         examples: whether the page offers the few images that the export has recorded, which
             everyone who sees the site can read.
         overwrite: replace a folder that exists.
+        webgpu: use the visitor's GPU, where the browser gives access to it, for graphs without
+            loops or branches, which have no kernels there; the site is 13 MB larger. Needs
+            ``onnx`` to look at the graphs.
 
     Returns:
         ``task``, the size in ``bytes`` and the number of ``examples``.
@@ -71,7 +76,8 @@ def web(
     content = manifest.read(source)
     task = _task(content)
     names = _class_names(content, class_names)
-    files = runtime_files(runtime)
+    files = runtime_files(runtime, webgpu)
+    on_gpu = _without_control_flow(source, content) if webgpu else []
     with replacing_folder(target, overwrite) as part:
         for name, data in _page():
             if name == PAGE:
@@ -85,7 +91,7 @@ def web(
             _write(part / "model" / graph["file"], data)
         write_json(part / "model" / manifest.NAME, content)
         listed = _write_examples(source, part, content) if examples else {}
-        site = {"runtime": VERSION, "classes": names, "examples": listed}
+        site = {"runtime": VERSION, "classes": names, "examples": listed, "webgpu": on_gpu}
         write_json(part / "site.json", site)
         size = sum(path.stat().st_size for path in part.rglob("*") if path.is_file())
     count = listed["images"]["shape"][0] if listed else 0
@@ -128,6 +134,20 @@ def _class_names(content: dict[str, Any], given: Sequence[str] | None) -> list[s
     if condition.get("palette") == IGBP_PALETTE.tolist():
         return [name.capitalize() for name in IGBP_CLASSES]
     return [f"Class {i}" for i in range(count)]
+
+
+def _without_control_flow(source: Path, content: dict[str, Any]) -> list[str]:
+    """The graphs that run as a whole on a GPU; an ExportError if there are none."""
+    import onnx
+
+    def plain(file: str) -> bool:
+        graph = onnx.load_from_string(manifest.read_file(source, file, content)).graph
+        return not any(node.op_type in CONTROL_FLOW for node in graph.node)
+
+    names = [name for name, graph in content["graphs"].items() if plain(graph["file"])]
+    if not names:
+        raise ExportError(f"all graphs of {content['name']} have loops, which WebGPU can't run")
+    return names
 
 
 def _page() -> Iterator[tuple[str, bytes]]:

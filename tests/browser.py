@@ -14,9 +14,18 @@ import pytest
 from export import web_runtime
 
 CHROMIUM = "/usr/bin/chromium"
+NO_GPU = ("--disable-gpu",)
+# A GPU that the CPU plays, with its kernels but not its speed.
+SOFTWARE_GPU = (
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan,WebGPU",
+    "--use-vulkan=swiftshader",
+    "--disable-vulkan-surface",
+    "--ignore-gpu-blocklist",
+)
 OPTIONS = (
     "--no-sandbox",
-    "--disable-gpu",
     "--disable-background-networking",
     "--no-first-run",
     "--disable-component-update",
@@ -60,13 +69,13 @@ def served(folder):
 
 
 @contextlib.contextmanager
-def chromium():
+def chromium(gpu=NO_GPU):
     """A browser, or a skipped test."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
     if not Path(CHROMIUM).exists():
         pytest.skip(f"no browser at {CHROMIUM}")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, *gpu])
         try:
             yield browser
         finally:

@@ -53,7 +53,7 @@ async function start() {
     document.getElementById("about").textContent = describe(manifest);
     const client = new Client();
     const examples = await readExamples(site.examples);
-    await client.request("init", { manifest });
+    await client.request("init", { manifest, webgpu: site.webgpu ?? [] });
     const { show } = await import(PAGES[taskOf(manifest)]);
     const main = document.getElementById("main");
     main.append(...show({ manifest, client, examples, classes: site.classes }));

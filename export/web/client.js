@@ -21,6 +21,15 @@ export function showError(text) {
   byId("error").hidden = text === "";
 }
 
+/** Say, at the foot of the page, where a graph is computed from now on, and why. */
+function showDevice(graph, reason) {
+  const line = document.createElement("p");
+  line.dataset.gpu = reason === null ? "used" : "refused";
+  line.textContent =
+    reason === null ? `${graph} runs on the GPU (WebGPU).` : `${graph} runs on the CPU, not on the GPU: ${reason}.`;
+  document.querySelector("footer").append(line);
+}
+
 /** The worker, as a function that gives promises. */
 export class Client {
   constructor() {
@@ -75,8 +84,10 @@ export class Client {
     }
   }
 
-  #answer({ id, ready, text, done, all, result, error }) {
-    if (ready) {
+  #answer({ id, ready, graph, reason, text, done, all, result, error }) {
+    if (graph) {
+      showDevice(graph, reason);
+    } else if (ready) {
       this.waiting.get("ready")?.resolve();
       this.waiting.delete("ready");
     } else if (text) {

@@ -1,23 +1,31 @@
 // Loads the runtime and the model, and computes, beside the page. A request is answered by one
 // message with its id, and by messages about its progress before.
 
+import { checkedSession } from "./gpu.js";
 import { Model } from "./model.js";
 import { restore } from "./tiles.js";
-import * as ort from "./runtime/ort.wasm.min.mjs";
 
 const ERRORS = 3; // and nothing less goes to the console
 
 const at = (path) => new URL(path, import.meta.url).href;
 
-ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
-ort.env.wasm.wasmPaths = {
-  mjs: at("runtime/ort-wasm-simd-threaded.mjs"),
-  wasm: at("runtime/ort-wasm-simd-threaded.wasm"),
-};
-ort.env.logLevel = "error";
-
+let ort = null;
 let model = null;
+let onGpu = []; // names of graphs
 let loading = () => {};
+
+/** Load the runtime; the build with WebGPU computes on the CPU where there is no GPU. */
+async function startRuntime(graphsForGpu) {
+  const [module, binary] = graphsForGpu.length
+    ? ["ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify"]
+    : ["ort.wasm.min.mjs", "ort-wasm-simd-threaded"];
+  ort = await import(at(`runtime/${module}`));
+  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+  ort.env.wasm.wasmPaths = { mjs: at(`runtime/${binary}.mjs`), wasm: at(`runtime/${binary}.wasm`) };
+  ort.env.logLevel = "error";
+  const adapter = graphsForGpu.length ? await navigator.gpu?.requestAdapter().catch(() => null) : null;
+  onGpu = adapter ? graphsForGpu : [];
+}
 
 async function fetched(path, report) {
   const response = await fetch(at(path));
@@ -43,11 +51,22 @@ async function open(name) {
   const bytes = model.manifest.files[file].bytes;
   const data = await fetched(`model/${encodeURIComponent(file)}`, (received) => loading(`Loading the model: ${name}`, received, bytes));
   loading(`Preparing the model: ${name}`, 0, 0);
-  return ort.InferenceSession.create(data, { executionProviders: ["wasm"], logSeverityLevel: ERRORS });
+  const session = (...executionProviders) =>
+    ort.InferenceSession.create(data, { executionProviders, logSeverityLevel: ERRORS });
+  const cpu = await session("wasm");
+  if (!onGpu.includes(name)) {
+    return cpu;
+  }
+  return checkedSession(
+    cpu,
+    () => session("webgpu", "wasm"),
+    (reason) => self.postMessage({ graph: name, reason }),
+  );
 }
 
 const verbs = {
   init: async (given) => {
+    await startRuntime(given.webgpu);
     model = new Model(given.manifest, ort, open);
     return true;
   },

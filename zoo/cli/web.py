@@ -28,6 +28,10 @@ def web_command(
         bool,
         typer.Option(help="Offer the images that the export has recorded, which then are public."),
     ] = True,
+    webgpu: Annotated[
+        bool,
+        typer.Option("--webgpu", help="Use the visitor's GPU where that can be; 13 MB more."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -43,7 +47,7 @@ def web_command(
 
     names = None if class_names is None else [name.strip() for name in class_names.split(",")]
     with working(f"writing {out}"):
-        report = export.web(folder, out, runtime, title, names, examples, overwrite)
+        report = export.web(folder, out, runtime, title, names, examples, overwrite, webgpu)
     if as_json:
         print_json({"out": str(out), **report})
     else:
