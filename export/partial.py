@@ -66,8 +66,8 @@ def partial_export(
                     ) from error
                 missing[name] = str(error)[:MOST_TEXT]
         say("comparing with Keras")
-        image = content["image"]
-        session = PartialSession(runs, image["shape"], image["float_shape"])
+        session = PartialSession.of(content)
+        session.runs = runs
         report = fixtures.compare(session, recorded, decodes="decode" in runs)
         failed = fixtures.failures(report, "float32")
         if failed:
@@ -91,6 +91,15 @@ class PartialSession:
         self.runs = runs
         self.num_dims = int(np.prod(shape))
         self.float_dims = int(np.prod(float_shape))
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> "PartialSession":
+        """Without graphs, for the images of a manifest."""
+        return cls({}, content["image"]["shape"], content["image"]["float_shape"])
+
+    def add(self, name: str, open_graph: Any, folder: Path, content: dict[str, Any]) -> None:
+        """Open a graph of a folder."""
+        self.runs[name] = open_graph(folder, name, content)
 
     def encode(self, x: np.ndarray, condition: Any = None) -> tuple[tuple[np.ndarray, ...], Any]:
         """Latents and log-determinants."""

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.extras import install_command
 from attnflow_keras.core.files import check_free
 from attnflow_keras.ops import loops
+from attnflow_keras.runtime import manifest
 from attnflow_keras.runtime.errors import ExportError
 from export import fixtures
 from export.backend import check_backend, check_flow
@@ -65,6 +67,24 @@ def litert(
     content = {**describe(flow, described, "float32", source), "kind": "litert"}
     recorded = fixtures.record(flow, np.asarray(images), condition)
     return partial_export(folder, overwrite, list(found), convert, recorded, content, progress)
+
+
+def check_runtime() -> None:
+    """Raise ImportError unless TensorFlow is installed, whose interpreter runs the graphs."""
+    try:
+        import tensorflow  # noqa: F401
+    except ImportError as error:
+        message = f"LiteRT graphs run in TensorFlow's interpreter: {install_command('tf')}"
+        raise ImportError(message) from error
+
+
+def open_graph(folder: Path, name: str, content: dict[str, Any]) -> Run:
+    """What runs a graph of a folder that :func:`litert` wrote, with TensorFlow's interpreter.
+
+    Raises:
+        ExportError: a file that isn't that of the manifest.
+    """
+    return _runner(name, manifest.read_file(folder, content["graphs"][name]["file"], content))
 
 
 def _converted(flow: Any, graph: Graph) -> bytes:

@@ -37,7 +37,7 @@ def openvino(
         ExportError: encode or log_prob does not convert or differs; nothing is written.
         ImportError: OpenVINO is not installed.
     """
-    check_openvino()
+    check_runtime()
     check_free(Path(folder), overwrite)
     if isinstance(flow, str | Path):
         return _convert(Path(flow), folder, overwrite, options.get("progress"))
@@ -49,7 +49,7 @@ def openvino(
         return _convert(source, folder, overwrite, options.get("progress"))
 
 
-def check_openvino() -> None:
+def check_runtime() -> None:
     """Raise ImportError unless OpenVINO is installed."""
     try:
         import openvino  # noqa: F401
@@ -74,16 +74,7 @@ def _convert(source: Path, folder: str | Path, overwrite: bool, progress: Any) -
             raise ExportError(_reason(error)) from error
         path = part / f"{name}.xml"
         openvino.save_model(model, path, compress_to_fp16=False)
-        # Half precision is what some CPUs take unless asked not to.
-        compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        outputs = [value["name"] for value in graph["outputs"]]
-
-        def run(given: Any) -> Any:
-            inputs = {value["name"]: given[value["name"]] for value in graph["inputs"]}
-            found = compiled(inputs)
-            return {output: found[output] for output in outputs}
-
-        return run
+        return _runner(path, graph)
 
     graphs = {name: {**g, "file": f"{name}.xml"} for name, g in content["graphs"].items()}
     versions = {**content["versions"], "openvino": importlib.metadata.version("openvino")}
@@ -92,6 +83,27 @@ def _convert(source: Path, folder: str | Path, overwrite: bool, progress: Any) -
     recorded = fixtures.load(source)
     names = list(content["graphs"])
     return partial_export(folder, overwrite, names, convert, recorded, described, progress)
+
+
+def open_graph(folder: Path, name: str, content: dict[str, Any]) -> Run:
+    """What runs a graph of a folder that :func:`openvino` wrote, on the CPU."""
+    graph = content["graphs"][name]
+    return _runner(folder / graph["file"], graph)
+
+
+def _runner(path: Path, graph: dict[str, Any]) -> Run:
+    import openvino
+
+    # Half precision is what some CPUs take unless asked not to.
+    compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    outputs = [value["name"] for value in graph["outputs"]]
+
+    def run(given: Any) -> Any:
+        inputs = {value["name"]: given[value["name"]] for value in graph["inputs"]}
+        found = compiled(inputs)
+        return {output: found[output] for output in outputs}
+
+    return run
 
 
 def _reason(error: Exception) -> str:

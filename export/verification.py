@@ -1,10 +1,15 @@
 """Check an export on disk, without TensorFlow."""
 
+import importlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from attnflow_keras.runtime import Session, manifest
 from export import fixtures
+from export.partial import PartialSession
+
+# Runtimes beside onnxruntime that an export may be for.
+RUNNERS = {"openvino": "export.to_openvino", "litert": "export.to_litert"}
 
 
 class Check(NamedTuple):
@@ -40,7 +45,7 @@ def verify(folder: str | Path, providers: Any = "cpu") -> list[Check]:
     and that decode(encode(x)) is off by less than half a grey level.
 
     Args:
-        folder: a folder that ``export.onnx`` wrote.
+        folder: a folder that ``export.onnx``, ``export.openvino`` or ``export.litert`` wrote.
         providers: see ``attnflow_keras.runtime.Session``.
 
     Returns:
@@ -49,10 +54,11 @@ def verify(folder: str | Path, providers: Any = "cpu") -> list[Check]:
     Raises:
         FileNotFoundError: no such folder.
         ExportError: it has no readable manifest.
+        ImportError: the runtime that the export is for is not installed.
         ValueError: a provider that this onnxruntime doesn't have.
     """
     folder = Path(folder)
-    content = manifest.read(folder, check_files=False)
+    content = manifest.read(folder, check_files=False, kinds=(manifest.KIND, *RUNNERS))
     checks = [
         _attempt(f"sha256 of {name}", manifest.check_file, folder, name, content)
         for name in content["files"]
@@ -60,15 +66,28 @@ def verify(folder: str | Path, providers: Any = "cpu") -> list[Check]:
     if not all(check.ok for check in checks):
         # What is made of other files than those recorded tells nothing.
         return checks
-    session = Session(folder, providers, check_files=False)
-    for name, graph in content["graphs"].items():
-        checks.append(_attempt(f"onnx.checker {name}", _check_model, folder / graph["file"]))
-        checks.append(_attempt(f"load {name}", session.graph, name))
+    kind = content.get("kind", manifest.KIND)
+    session: Any
+    if kind == manifest.KIND:
+        session = Session(folder, providers, check_files=False)
+        for name, graph in content["graphs"].items():
+            checks.append(_attempt(f"onnx.checker {name}", _check_model, folder / graph["file"]))
+            checks.append(_attempt(f"load {name}", session.graph, name))
+    else:
+        session = PartialSession.of(content)
+        runner = importlib.import_module(RUNNERS[kind])
+        runner.check_runtime()
+        for name in content["graphs"]:
+            checks.append(
+                _attempt(f"load {name}", session.add, name, runner.open_graph, folder, content)
+            )
+        for name, reason in content["missing"].items():
+            checks.append(Check(f"load {name}", True, f"not in this export: {reason}", True))
     if not all(check.ok for check in checks):
         return checks
     try:
         manifest.check_file(folder, fixtures.NAME, content)
-        report = fixtures.compare(session, fixtures.load(folder))
+        report = fixtures.compare(session, fixtures.load(folder), "decode" in content["graphs"])
     except Exception as error:
         return [*checks, Check("fixtures", False, str(error))]
     limits = fixtures.LIMITS[content["precision"]]

@@ -1,6 +1,8 @@
 """Exports for OpenVINO and LiteRT: what converts agrees with Keras, the rest is named."""
 
+import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -86,7 +88,7 @@ def test_both_directions_agree_with_keras(made, glow):
 def test_what_reads_onnx_says_what_it_is(made, tmp_path):
     kind, folder, _ = made
     message = f"is an export for {kind}; what reads it here needs one for ONNX"
-    for read in (Session, export.verify, lambda f: export.web(f, tmp_path / "site")):
+    for read in (Session, lambda f: export.web(f, tmp_path / "site")):
         with pytest.raises(export.ExportError, match=message):
             read(folder)
 
@@ -172,3 +174,37 @@ def test_bad_input(glow, tmp_path):
     for name in FORMATS:
         with pytest.raises(FileExistsError):
             FORMATS[name][0](glow[0], tmp_path / "out")
+
+
+def test_verify_checks_them(made, glow, tmp_path):
+    kind, folder, _ = made
+    checks = {check.name: check for check in export.verify(folder)}
+    names = [f"load {name}" for name in ("encode", "decode", "log_prob")]
+    assert {*names, "log_prob", "latents", "image", "round_trip"} <= set(checks)
+    assert all(check.ok and not check.skipped for check in checks.values())
+
+    # A graph that is left out is named; one that computes something else is found.
+    altered = tmp_path / "altered"
+    shutil.copytree(folder, altered)
+    content = json.loads((altered / "manifest.json").read_text())
+    del content["graphs"]["decode"]
+    content["missing"] = {"decode": "no kernel for Loop"}
+    with np.load(altered / "fixtures.npz") as recorded:
+        arrays = dict(recorded)
+    arrays["log_prob"] = arrays["log_prob"] + 1
+    np.savez(altered / "fixtures.npz", **arrays)
+    data = (altered / "fixtures.npz").read_bytes()
+    content["files"]["fixtures.npz"]["sha256"] = hashlib.sha256(data).hexdigest()
+    (altered / "manifest.json").write_text(json.dumps(content))
+    checks = {check.name: check for check in export.verify(altered)}
+    assert checks["load decode"].skipped
+    assert checks["load decode"].detail == "not in this export: no kernel for Loop"
+    assert checks["log_prob"].state == "FAILS"
+    assert checks["latents"].state == "ok"
+    assert "image" not in checks
+
+    (altered / content["graphs"]["encode"]["file"]).write_bytes(b"other")
+    found = [check for check in export.verify(altered) if not check.ok]
+    assert [check.name for check in found] == [f"sha256 of {content['graphs']['encode']['file']}"]
+    with pytest.raises(export.ExportError, match=f"is an export for {kind}"):
+        Session(altered)

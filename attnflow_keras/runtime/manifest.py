@@ -32,12 +32,15 @@ def write(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     return full
 
 
-def read(folder: str | Path, check_files: bool = True) -> dict[str, Any]:
+def read(
+    folder: str | Path, check_files: bool = True, kinds: tuple[str, ...] = (KIND,)
+) -> dict[str, Any]:
     """The manifest of an export.
 
     Args:
         folder: a folder that ``export.onnx`` wrote.
         check_files: compare every file with its recorded sha256.
+        kinds: the runtimes that the caller has a use for.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -67,7 +70,7 @@ def read(folder: str | Path, check_files: bool = True) -> dict[str, Any]:
             "get a newer version of attnflow-keras"
         )
     kind = content.get("kind", KIND)
-    if kind != KIND:
+    if kind not in kinds:
         raise ExportError(
             f"{folder} is an export for {kind}; what reads it here needs one for ONNX: "
             "'attnflow export NAME --to onnx'"
