@@ -1,5 +1,6 @@
 """Lossless compression by causal flows."""
 
+import hashlib
 import json
 import struct
 
@@ -200,13 +201,17 @@ def with_header(packed, **changes):
     header, words = container.unpack(packed)
     content = {**json.loads(header.text), **changes}
     text = json.dumps({key: value for key, value in content.items() if value != "gone"}).encode()
-    return container.MAGIC + struct.pack("<I", len(text)) + text + words.tobytes()
+    head = container.MAGIC + struct.pack("<I", len(text)) + text
+    return head + hashlib.sha256(head).digest() + words.tobytes()
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"format": 2}, "format 2"),
+        ({"format": 1}, "format 1, this version reads 2"),
+        ({"format": 3}, "format 3"),
+        ({"words": 1}, "bytes after the header, which says 4"),
+        ({"words": -1}, "the coder's words"),
         ({"images": -1}, "positive integers"),
         ({"images": 1 << 31}, "more than"),
         ({"shape": [4, 4]}, "positive integers"),
@@ -241,9 +246,14 @@ def test_damaged_words_never_give_wrong_images(flow, packed):
     start = coding.read_header(packed).size
     with pytest.raises(coding.CompressedError, match=r"damaged|came back different"):
         coding.decompress(flow, packed[: start + 8])
-    for cut in (packed[: start - 5], packed[:7], packed[: start + 7], b""):
+    for cut in (packed[: start - 5], packed[:7], packed[: start + 7], b"", packed + bytes(4)):
         with pytest.raises(coding.CompressedError):
             coding.decompress(flow, cut)
+    # A letter of the header, such as one of the batch size or of a name.
+    damaged = bytearray(packed)
+    damaged[packed.index(b'"batch_size":5') + 13] ^= 0x01
+    with pytest.raises(coding.CompressedError, match="header is not as it was written"):
+        coding.decompress(flow, bytes(damaged))
 
 
 def run(*arguments):
@@ -299,6 +309,18 @@ def test_files_that_would_become_one_are_refused(entry, images, tmp_path):
         save_image(tmp_path / "in" / name, images[0])
     with pytest.raises(ValueError, match="several files named a"):
         run("compress", entry, tmp_path / "in", "-o", tmp_path / "x.afc")
+
+
+def test_colours_are_not_lost(entry, images, tmp_path):
+    save_image(tmp_path / "in" / "grey.png", np.repeat(images[0], 3, axis=-1))
+    run("compress", entry, tmp_path / "in", "-o", tmp_path / "x.afc", "--no-verify")
+    colour = np.repeat(images[0], 3, axis=-1)
+    colour[0, 0] = [1, 2, 3]
+    save_image(tmp_path / "in" / "colour.png", colour)
+    for data in (tmp_path / "in", tmp_path / "in" / "colour.png"):
+        with pytest.raises(ValueError, match=r"colour\.png has colours, which would be lost"):
+            run("compress", entry, data, "-o", tmp_path / "y.afc")
+    assert not (tmp_path / "y.afc").exists()
 
 
 def test_without_the_coder_it_says_what_to_install(flow, images, monkeypatch):

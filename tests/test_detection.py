@@ -219,7 +219,8 @@ def test_the_command(tiny_flow, tiny_images, tmp_path):
     figures = json.loads(run("detect", entry, tmp_path / "in", "-o", out, "--json"))
     assert figures["images"] == 5
     assert figures["score"] == "dose"
-    assert figures["flagged"] >= 2
+    assert figures["flagged"] == len(figures["flagged_files"]) >= 2
+    assert {"3.png", "4.png"} <= set(figures["flagged_files"])
     rows = out.read_text().splitlines()
     assert rows[0] == "index,likelihood,typicality,complexity,dose,flagged,file"
     assert [row.split(",")[-2:] for row in rows[4:]] == [["1", "3.png"], ["1", "4.png"]]
@@ -227,4 +228,6 @@ def test_the_command(tiny_flow, tiny_images, tmp_path):
         run("detect", entry, tmp_path / "in", "--against", tmp_path / "held-out.npy", "--json")
     )["auroc"]
     assert set(area) == set(detection.SCORES)
-    assert "typicality" in run("detect", entry, tmp_path / "in", "--score", "typicality")
+    text = run("detect", entry, tmp_path / "in", "--score", "typicality")
+    assert "flagged by typicality" in text
+    assert "  4.png\n" in text

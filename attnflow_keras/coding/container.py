@@ -1,8 +1,9 @@
-"""The format of compressed files: a header in JSON, then the words of the coder."""
+"""The format of compressed files: a header in JSON with its hash, then the words of the coder."""
 
+import hashlib
 import json
 import struct
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from attnflow_keras.core.checks import is_integer
 from attnflow_keras.core.untrusted import is_plain_name, one_line, parse_json
 
 MAGIC = b"AttnFlow\x01"
-FORMAT = 1
+FORMAT = 2
+HASH_BYTES = 32
 HEADER_BYTES = 1 << 24
 MOST_VALUES = 1 << 32  # of all images
 MOST_NAMES = 16  # components of a path
@@ -48,6 +50,7 @@ class Header:
         runtime: see :func:`attnflow_keras.coding.machine.runtime_of`.
         entry: name and ``sha256`` of the zoo's entry, where there is one.
         names: what the images are called, a path without ending each; empty for no names.
+        words: number of the coder's words of four bytes.
     """
 
     images: int
@@ -58,11 +61,12 @@ class Header:
     runtime: dict[str, str]
     entry: dict[str, str] | None = None
     names: list[str] = field(default_factory=list)
+    words: int = 0
 
     @property
     def size(self) -> int:
         """Bytes of the file that are not the coder's."""
-        return len(MAGIC) + 4 + len(self.text)
+        return len(MAGIC) + 4 + len(self.text) + HASH_BYTES
 
     @property
     def text(self) -> bytes:
@@ -78,8 +82,9 @@ class Header:
 
 def pack(header: Header, words: np.ndarray) -> bytes:
     """The content of a compressed file."""
-    text = header.text
-    return MAGIC + struct.pack("<I", len(text)) + text + words.astype("<u4").tobytes()
+    text = replace(header, words=len(words)).text
+    head = MAGIC + struct.pack("<I", len(text)) + text
+    return head + hashlib.sha256(head).digest() + words.astype("<u4").tobytes()
 
 
 def unpack(data: bytes) -> tuple[Header, np.ndarray]:
@@ -100,8 +105,14 @@ def unpack(data: bytes) -> tuple[Header, np.ndarray]:
         start = len(MAGIC) + 4
         if size > HEADER_BYTES or start + size > len(data):
             raise ValueError(f"its header has {size:,} bytes")
-        header = _checked(parse_json(data[start : start + size]))
-        words = np.frombuffer(data, "<u4", offset=start + size)
+        end = start + size
+        header = _checked(parse_json(data[start:end]))
+        if hashlib.sha256(data[:end]).digest() != data[end : end + HASH_BYTES]:
+            raise ValueError("its header is not as it was written")
+        rest = len(data) - end - HASH_BYTES
+        if rest != 4 * header.words:
+            raise ValueError(f"{rest:,} bytes after the header, which says {4 * header.words:,}")
+        words = np.frombuffer(data, "<u4", offset=end + HASH_BYTES)
     except (ValueError, KeyError, TypeError, struct.error) as error:
         raise CompressedError(f"compressed images are damaged: {one_line(error)}") from error
     return header, words
@@ -123,12 +134,14 @@ def _checked(content: Any) -> Header:
     if not isinstance(content, dict):
         raise ValueError("its header is no object")
     version = content.pop("format", None)
-    if not is_integer(version) or version > FORMAT:
-        raise ValueError(f"format {version!r:.20}, this version reads up to {FORMAT}")
+    if version != FORMAT:
+        raise ValueError(f"format {version!r:.20}, this version reads {FORMAT}")
     header = Header(**{**content, "shape": tuple(content["shape"])})
     counts = (header.images, header.batch_size, *header.shape)
     if len(header.shape) != 3 or not all(is_integer(n) and 0 < n < 1 << 32 for n in counts):
         raise ValueError("number, size and batches of the images must be positive integers")
+    if not is_integer(header.words) or header.words < 0:
+        raise ValueError("the number of the coder's words must be an integer of 0 or more")
     if header.values > MOST_VALUES:
         raise ValueError(f"{header.values:,} values, more than {MOST_VALUES:,}")
     texts = [header.model, header.digest]

@@ -51,6 +51,7 @@ def compress_command(
     check_out(out)
     check_not_inputs([out], [Path(data)])
     entry = info(name)
+    _check_keeps_colours(entry, data)
     images, condition = load_conditioned(entry, data, resize, background=background)
     names = _names(data, len(images))
     flow = load_flow(name)
@@ -129,6 +130,23 @@ def decompress_command(
         images = coding.decompress(flow, packed, any_runtime, report)
     _write(out, images, header.names, as_array)
     console.print(f"wrote {out}, {counted(len(images), 'image')}")
+
+
+def _check_keeps_colours(entry: Any, data: str) -> None:
+    """Raise ValueError for an image in colour where the entry's are grey: what is read is grey."""
+    if entry["config"]["image_shape"][-1] != 1 or not Path(data).exists():
+        return
+    from attnflow_keras.data.picture_files import Notes, find_pictures
+    from attnflow_keras.data.pictures import SUFFIXES, open_picture
+
+    path = Path(data)
+    is_picture = path.suffix.lower() in SUFFIXES
+    files = find_pictures(path, Notes(path)) if path.is_dir() else [path] if is_picture else []
+    for file in files:
+        if open_picture(file).coloured:
+            raise ValueError(
+                f"{file} has colours, which would be lost: the images of {entry['name']} are grey"
+            )
 
 
 def _names(data: str, count: int) -> list[str]:

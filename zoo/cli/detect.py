@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from attnflow_keras.core.files import write_json
+from attnflow_keras.core.untrusted import printable
 from attnflow_keras.core.wording import counted
 from zoo.cli.common import (
     DATA_HELP,
@@ -32,6 +33,7 @@ from zoo.registry import info, locate
 
 # Said here again because the library's list needs NumPy.
 SCORES = ("likelihood", "typicality", "complexity", "dose")
+SHOWN = 10  # flagged files, where no table is written
 
 
 def detect_command(
@@ -103,6 +105,9 @@ def detect_command(
     }
     if theirs is not None:
         figures["auroc"] = _areas(known, flow, theirs, scores, batch_size)
+    files = row_names(str(data), labels, len(images), unreadable.errors)
+    if len(set(files)) == len(files):
+        figures["flagged_files"] = [files[i] for i in flagged.nonzero()[0]]
     lines = notes if as_json or is_stdout(out) else console
     if as_json:
         print_json(figures)
@@ -111,10 +116,14 @@ def detect_command(
             f"{figures['flagged']} of {counted(len(images), 'image')} flagged by {score}, above "
             f"{figures['threshold']:.4g}, which {rate:.0%} of the entry's own images exceed"
         )
+        names = figures.get("flagged_files", []) if out is None else []
+        for file in names[:SHOWN]:
+            lines.print(f"  {printable(file)}", markup=False, highlight=False)
+        if len(names) > SHOWN:
+            lines.print(f"  and {len(names) - SHOWN} more; --out writes all")
         for key, area in figures.get("auroc", {}).items():
             lines.print(f"AUROC of {key:10} {area['value']:.3f} ± {area['standard_error']:.3f}")
     if out is not None:
-        files = row_names(str(data), labels, len(images), unreadable.errors)
         write_text(out, _table(scores, flagged, files), lines)
     report_unreadable(unreadable.errors, len(images))
 
