@@ -7,7 +7,7 @@ WORKERS ?= 2
 JAX_VENV := .venv-jax
 JAX_TESTS := tests/test_backends.py tests/test_layers.py
 
-.PHONY: setup demo web-demo test test-jax lint docs lock wheel gpu-pack clean
+.PHONY: setup demo web-demo test test-slow test-all test-jax lint docs lock wheel gpu-pack clean
 
 setup: $(VENV)/.ready
 
@@ -34,8 +34,17 @@ web-demo: setup
 	$(call site,cattnflow-imap-sr8-bluemarble,Satellite images from 8x8)
 	$(call site,cattnflow-imap-landcover-bluemarble,From land cover to satellite images)
 
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 40
+
+# All but the slow tests, which are listed in tests/slow.txt.
 test: setup
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 40
+	$(PYTEST) -m "not slow"
+
+test-slow: setup
+	$(PYTEST) -m slow
+
+test-all: setup
+	$(PYTEST)
 
 $(JAX_VENV)/.ready: requirements-jax.lock
 	$(PYTHON) -m venv $(JAX_VENV)

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The processes share the cores; threads of small operations wait for one another.
@@ -23,6 +24,15 @@ import zoo
 from attnflow_keras.data import mnist_sample
 from attnflow_keras.models import MARFlow
 from tests.helpers import perturb, run_eagerly
+
+SLOW = Path(__file__).parent / "slow.txt"
+
+
+def pytest_collection_modifyitems(items):
+    slow = set(SLOW.read_text().splitlines())
+    for item in items:
+        if item.nodeid in slow:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish():

@@ -1,9 +1,24 @@
-"""CPU seconds of the tests by file, and the most expensive tests: pytest -p tests.cpu_times."""
+"""CPU seconds of the tests by file, and the most expensive tests: pytest -p tests.cpu_times.
+
+With ``--slow-list tests/slow.txt --slow-seconds 5`` the tests that take longer are listed, for
+``make test`` to leave out.
+"""
 
 import resource
 from collections import Counter
+from pathlib import Path
 
 import pytest
+
+HEAD = """\
+# What "make test" leaves out and "make test-all" runs: tests of more than {seconds:g} CPU seconds.
+# Written by pytest -p tests.cpu_times --slow-list tests/slow.txt --slow-seconds {seconds:g}
+"""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow-list", type=Path, help="file to write")
+    parser.addoption("--slow-seconds", type=float, default=5.0)
 
 
 def cpu_seconds():
@@ -26,13 +41,22 @@ def pytest_collection_finish(session):
 
 
 def pytest_terminal_summary(terminalreporter):
-    files, tests = Counter(), Counter()
+    files, tests, calls = Counter(), Counter(), Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
             if hasattr(report, "cpu"):
                 files[report.nodeid.partition("::")[0]] += report.cpu
                 tests[f"{report.when:8} {report.nodeid}"] += report.cpu
+                # A setup may be that of other tests too, which then pay for it.
+                calls[report.nodeid] += report.cpu if report.when == "call" else 0
     terminalreporter.section("CPU seconds")
     for name, seconds in [*files.most_common(), *tests.most_common(40)]:
         terminalreporter.write_line(f"{seconds:8.2f} {name}")
     terminalreporter.write_line(f"{files.total():8.2f} in all, {cpu_seconds():.2f} of this process")
+    out = terminalreporter.config.getoption("--slow-list")
+    if out is not None:
+        seconds = terminalreporter.config.getoption("--slow-seconds")
+        slow = sorted(name for name, took in calls.items() if took > seconds)
+        out.write_text(HEAD.format(seconds=seconds) + "".join(f"{name}\n" for name in slow))
+        rest = files.total() - sum(calls[name] for name in slow)
+        terminalreporter.write_line(f"{len(slow)} slow tests; without them {rest:.0f} CPU seconds")
