@@ -122,6 +122,17 @@ class Conditionals:
         centres = (levels.astype("float32") + np.float32(0.5)) / np.float32(LEVELS)
         self._known[:, self._token, i] = centres - np.float32(0.5)
 
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with these of the n images, perhaps some of them several times.
+
+        Between two tokens: before :meth:`begin`.
+
+        Args:
+            rows: numbers of the images, ``(n,)``.
+        """
+        self._known = self._known[rows]
+        self._cache = tuple(ops.take(part, rows, axis=1) for part in self._cache)
+
 
 class Mixture:
     """CDF of a value that the flow maps by a mixture, in float64: ``Phi(g(logit F(x)))``.
