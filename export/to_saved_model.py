@@ -7,7 +7,7 @@ from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.files import check_free, replacing_folder
 from attnflow_keras.runtime.errors import ExportError
 from export import fixtures
-from export.backend import check_backend
+from export.backend import check_backend, check_exported
 from export.graphs import graphs
 
 
@@ -51,6 +51,7 @@ def saved_model(
             f"flow must be a Flow of attnflow_keras, not an exported folder; got "
             f"{type(flow).__name__}"
         )
+    check_exported(flow)
     check_integer("version", version)
     check_free(Path(folder), overwrite)
     flow = flow.clone(dtype="float32")

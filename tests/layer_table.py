@@ -7,6 +7,7 @@ arguments of ``FlowLayer``. Shapes are odd or not square where the layer allows 
 from attnflow_keras import backend, layers, priors
 from attnflow_keras.networks import (
     ActNormConvNet,
+    ContractiveConvNet,
     GatedAttentionNet,
     GatedConvNet,
     GlowConvNet,
@@ -90,6 +91,12 @@ def mixture(components=3, **k):
 def attending_mixture(**k):
     network = GatedAttentionNet(8, blocks=1, heads=2, dtype=k.get("dtype"))
     return layers.MixtureCoupling(network, 3, rescale=True, **k)
+
+
+def contractive(kernels=(3, 1, 3), **k):
+    # What is left out of the log-determinant is at most 18 * 0.3^21 / (21 * 0.7) = 1e-11.
+    network = ContractiveConvNet(5, 0.3, kernels, dtype=k.get("dtype"))
+    return layers.ContractiveResidual(network, terms=20, **k)
 
 
 def chain(**k):
@@ -176,12 +183,16 @@ LAYERS = {
     "conditional_conv_packed": (packed_conditional_conv, (4, 8, 5), 4),
     "affine_coupling_resized": (resized_affine, (4, 6, 5), 12),
     "affine_coupling_edges": (edge_affine, (3, 5, 4), 0),
+    "logit": (layers.Logit, (3, 5, 3), 0),
+    "logit_narrow": (lambda **k: layers.Logit(1e-6, **k), (3, 5, 3), 0),
     "mixture_coupling": (mixture, (3, 5, 4), 0),
     "mixture_coupling_single": (lambda **k: mixture(1, **k), (3, 3, 3), 0),
     "mixture_coupling_bins": (lambda **k: mixture(bins=(0, 255), spread=0.5, **k), (3, 3, 4), 0),
     "mixture_coupling_conditional": (mixture, (3, 5, 4), 2),
     "mixture_coupling_attending": (attending_mixture, (3, 5, 4), 2),
     "mixture_coupling_paper": (lambda **k: mixture(form="paper", rescale=True, **k), (3, 3, 4), 0),
+    "contractive_residual": (contractive, (3, 3, 2), 0),
+    "contractive_residual_dense": (lambda **k: contractive(kernels=(1, 1), **k), (1, 1, 9), 0),
     "imap": (imap(), (3, 5, 4), 0),
     "imap_spatial": (imap(mask="spatial"), (3, 3, 3), 0),
     "imap_channel": (imap(mask="channel", bias="channel"), (3, 3, 3), 0),

@@ -15,6 +15,7 @@ from attnflow_keras.models import (
     DualGlow,
     FullGlow,
     Glow,
+    ResidualFlow,
     SRFlow,
     TransformerCouplingFlow,
 )
@@ -26,6 +27,14 @@ SMALL_ENCODER = {"features": 4, "growth": 2, "blocks": 1, "stacked": (0,)}
 TWO_BLOCKS = {**SMALL_ENCODER, "blocks": 2, "stacked": (1,)}
 TWO_LEVELS = {"levels": 2, "steps": 1}
 GLOW = {**TWO_LEVELS, "width": 6}
+RESIDUAL = {
+    "levels": 2,
+    "blocks": 1,
+    "width": 6,
+    "dense_blocks": 1,
+    "dense_width": 5,
+    "lipschitz": 0.5,
+}
 TOKENS = {"patch": 2, "layers": 1, "width": 8, "heads": 2, "components": 3}
 CAUSAL = {**TOKENS, "group": 3}
 COUPLINGS = {**TOKENS, "couplings": 6}
@@ -68,6 +77,7 @@ MODELS = {
     "fullglow": (make_fullglow, label_maps),
     "cglow": (make_cglow, label_maps),
     "dualglow": (make_dualglow, label_maps),
+    "residual": (make(ResidualFlow, (4, 4, 2), RESIDUAL), None),
     "causal": (partial(make_causal, classes=3, dropout=0.2), classes),
     "coupling": (partial(make_coupling, couplings=4, classes=3), classes),
 }
@@ -80,6 +90,10 @@ VARIANTS = {
     "srflow_residual": (
         partial(make_srflow, image_shape=(8, 8, 3), residual=True, encoder_options=TWO_BLOCKS),
         small_images,
+    ),
+    "residual_split": (
+        make(ResidualFlow, (4, 4, 2), RESIDUAL, {"split": True, "dense_blocks": 0, "margin": None}),
+        None,
     ),
     "causal_alone": (make_causal, None),
     "causal_scale": (partial(make_causal, scale=2, **MAP), small_images),
@@ -94,11 +108,15 @@ VARIANTS = {
 }
 ALL = {**MODELS, **VARIANTS}
 
+# Left out of a log-determinant is at most 32 * 0.5^41 / (41 * 0.5) = 7e-13.
+EXACT_TRACES = {"probes": None, "terms": 40}
 # What to change for a whole Jacobian, where that of the tiny flow is too large.
 TINY = {
     "fullglow": {"image_shape": (10, 12, 3), "levels": 1},
     "cglow": {"image_shape": (8, 8, 3), "levels": 1},
     "dualglow": {"image_shape": (6, 8, 3), "levels": 1},
+    "residual": EXACT_TRACES,
+    "residual_split": EXACT_TRACES,
 }
 # What to change where a sequential inverse of the tiny flow takes too long.
 FEW_TOKENS = {"image_shape": (2, 2, 3), "patch": 1}

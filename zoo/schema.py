@@ -20,6 +20,10 @@ BOUNDS = {
     "transition_steps": 16,
     "layers": 64,
     "blocks": 64,
+    "dense_blocks": 64,
+    "terms": 256,
+    "certain_terms": 256,
+    "probes": 64,
     "depth": 64,
     "heads": 64,
     "components": 256,
@@ -253,7 +257,9 @@ def check_bounds(arguments: dict[str, Any]) -> None:
 
 def size(arguments: dict[str, Any]) -> tuple[int, int]:
     """Steps of all levels, and blocks in the networks of all these; at least that many weights."""
-    levels, steps = arguments.get("levels", 1), arguments.get("steps", 1)
+    # What Residual Flow calls its steps stands where others have none.
+    own = "blocks" if "dense_blocks" in arguments else "steps"
+    levels, steps = arguments.get("levels", 1), arguments.get(own, 1)
     total = sum(steps) if _are_counts(steps) else 0
     if _are_counts([levels, steps]):
         total = levels * steps

@@ -4,7 +4,9 @@ import attnflow_keras._quiet_import  # noqa: F401
 from attnflow_keras.bijectors.base import FlowBijector
 from attnflow_keras.bijectors.channel_autoregressive import ChannelAutoregressive
 from attnflow_keras.bijectors.channel_matmul import ChannelMatmul
+from attnflow_keras.bijectors.contractive_residual import ContractiveResidual
 from attnflow_keras.bijectors.logistic_to_normal import LogisticToNormal
+from attnflow_keras.bijectors.logit import Logit
 from attnflow_keras.bijectors.mixture_logistic_cdf import MixtureLogisticCDF
 from attnflow_keras.bijectors.sample_channel_matmul import SampleChannelMatmul
 from attnflow_keras.bijectors.shift_scale import ShiftScale
@@ -14,9 +16,11 @@ from attnflow_keras.bijectors.token_mixing import TokenMixing
 __all__ = [
     "ChannelAutoregressive",
     "ChannelMatmul",
+    "ContractiveResidual",
     "FlipHalves",
     "FlowBijector",
     "LogisticToNormal",
+    "Logit",
     "MixtureLogisticCDF",
     "SampleChannelMatmul",
     "ShiftScale",

@@ -98,6 +98,11 @@ class _FlowDistribution(tfd.TransformedDistribution):
     def prob(self, value: Any, name: str = "prob", **kwargs: Any) -> Tensor:
         return super().prob(self._checked(value), name=name, **kwargs)
 
+    def _log_prob(self, value: Tensor, **kwargs: Any) -> Tensor:
+        # TFP's own decodes the latents again, and takes the log-determinant of what that gives.
+        latents, log_det = self.bijector.inverse_and_log_det(value)
+        return self.distribution.log_prob(latents) + log_det
+
     def _checked(self, value: Any) -> Any:
         value = value if hasattr(value, "dtype") else ops.convert_to_tensor(value)
         if checks.is_uint8(value):

@@ -70,6 +70,9 @@ class Flow(
         **kwargs: arguments of ``keras.Model``, such as ``dtype`` and ``name``.
     """
 
+    # Why the flow is not exported to other runtimes; None where it is.
+    not_exported: str | None = None
+
     # Whether the flow takes a condition; a conditional model overrides these.
     conditional = False
     condition_shape: tuple[int, ...] | None = None  # of one raw condition, for exports

@@ -10,11 +10,13 @@ from attnflow_keras.layers.condition_shift import ConditionShift
 from attnflow_keras.layers.condition_slice import ConditionSlice
 from attnflow_keras.layers.conditional_actnorm import ConditionalActNorm
 from attnflow_keras.layers.conditional_conv import ConditionalConv1x1
+from attnflow_keras.layers.contractive_residual import ContractiveResidual
 from attnflow_keras.layers.coupling import Coupling, NetworkCoupling
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.imap import IMapAttention
 from attnflow_keras.layers.invertible_conv import InvertibleConv1x1
 from attnflow_keras.layers.itrans import ITransAttention
+from attnflow_keras.layers.logit import Logit
 from attnflow_keras.layers.mixture_coupling import MixtureCoupling
 from attnflow_keras.layers.multi_scale import MultiScale
 from attnflow_keras.layers.squeeze import FlipHalves, Squeeze
@@ -30,12 +32,14 @@ __all__ = [
     "ConditionSlice",
     "ConditionalActNorm",
     "ConditionalConv1x1",
+    "ContractiveResidual",
     "Coupling",
     "FlipHalves",
     "FlowLayer",
     "IMapAttention",
     "ITransAttention",
     "InvertibleConv1x1",
+    "Logit",
     "MixtureCoupling",
     "MultiScale",
     "NetworkCoupling",

@@ -8,6 +8,7 @@ from attnflow_keras.models.dualglow import DualGlow
 from attnflow_keras.models.fullglow import FullGlow
 from attnflow_keras.models.glow import Glow
 from attnflow_keras.models.marflow import MARFlow
+from attnflow_keras.models.residual_flow import ResidualFlow
 from attnflow_keras.models.srflow import SRFlow
 from attnflow_keras.models.transformer_coupling_flow import TransformerCouplingFlow
 
@@ -19,6 +20,7 @@ __all__ = [
     "FullGlow",
     "Glow",
     "MARFlow",
+    "ResidualFlow",
     "SRFlow",
     "TransformerCouplingFlow",
 ]

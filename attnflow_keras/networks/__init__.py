@@ -5,6 +5,8 @@ from attnflow_keras.networks.actnorm_conv import ActNormConvNet
 from attnflow_keras.networks.causal_transformer import CausalTransformer
 from attnflow_keras.networks.condition_map import ConditionMap
 from attnflow_keras.networks.conditioner import Conditioner
+from attnflow_keras.networks.contractive import ContractiveNet
+from attnflow_keras.networks.contractive_conv import ContractiveConvNet
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.gated_attention import GatedAttentionNet
 from attnflow_keras.networks.gated_conv import GatedConvNet
@@ -23,6 +25,8 @@ __all__ = [
     "CausalTransformer",
     "ConditionMap",
     "Conditioner",
+    "ContractiveConvNet",
+    "ContractiveNet",
     "ConvLSTM",
     "GatedAttentionNet",
     "GatedConvNet",

@@ -48,7 +48,7 @@ class StepNoise:
         self.seed = seed
         self.step = step
         self.share = share
-        #: How many masks have been drawn.
+        #: How many masks, signs and numbers have been drawn.
         self.masks = 0
 
     def copy(self) -> "StepNoise":
@@ -67,10 +67,21 @@ class StepNoise:
 
         Each call is a draw of its own.
         """
-        self.masks += 1
-        seed = FixedSeed(self.seed + STRIDE * self.masks, self.step)
-        kept = ops.greater_equal(self._uniform(shape, seed), rate)
+        kept = ops.greater_equal(self._uniform(shape, self._next()), rate)
         return ops.cast(kept, dtype) / (1.0 - rate)
+
+    def signs(self, shape: tuple[Any, ...], dtype: str) -> Tensor:
+        """1 or -1, each with probability 1/2. Each call is a draw of its own."""
+        drawn = self._uniform(shape, self._next())
+        return 2.0 * ops.cast(ops.less(drawn, 0.5), dtype) - 1.0
+
+    def number(self) -> Tensor:
+        """One uniform float32 in [0, 1), for all images. Each call is a draw of its own."""
+        return keras.random.uniform((), seed=self._next(), dtype="float32")
+
+    def _next(self) -> FixedSeed:
+        self.masks += 1
+        return FixedSeed(self.seed + STRIDE * self.masks, self.step)
 
     def _uniform(self, shape: tuple[Any, ...], seed: FixedSeed) -> Tensor:
         """Uniform float32 in [0, 1); the first axis is that of the images."""

@@ -1,0 +1,36 @@
+"""The logit of float images, at the front of a flow."""
+
+from typing import Any
+
+import keras
+
+from attnflow_keras import bijectors
+from attnflow_keras.core.checks import check_number
+from attnflow_keras.core.recorded import records_arguments
+from attnflow_keras.layers.flow_layer import FlowLayer
+
+
+@keras.saving.register_keras_serializable(package="attnflow_keras")
+@records_arguments
+class Logit(FlowLayer):
+    """``logit(margin + (1 - 2 margin) (x + 1/2))`` of float images (RealNVP, arXiv:1605.08803).
+
+    It gives grey levels at the ends of the range, of which a dark background is one, as much
+    room as those in the middle. What lies outside [-1/2, 1/2] goes on along a straight line.
+
+    >>> layer = layers.Logit(margin=0.05)
+    >>> y, log_det = layer(np.full((2, 4, 4, 1), 0.5, "float32"))
+    >>> round(float(y[0, 0, 0, 0]), 3)
+    2.944
+
+    Args:
+        margin: what is left of [0, 1] at each end, in (0, 1/2).
+        **kwargs: arguments of :class:`FlowLayer`.
+    """
+
+    def __init__(self, margin: float = 0.05, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.margin = check_number("margin", margin, "(0, 0.5)")
+
+    def bijector(self, condition: Any = None) -> bijectors.Logit:
+        return bijectors.Logit(self.margin)
