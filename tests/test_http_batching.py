@@ -1,9 +1,13 @@
 """Requests that share batches, what is counted of them, and how the server starts and ends."""
 
 import asyncio
+import signal
 import socket
+import subprocess
+import sys
 import threading
 
+import httpx
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -183,3 +187,49 @@ def test_answers_do_not_wait_for_acknowledgements():
 def test_no_export(tmp_path):
     result = CliRunner().invoke(app, ["serve", str(tmp_path)])
     assert "is not an export" in str(result.exception)
+
+
+SLOW = """
+import signal, sys, time
+from attnflow_keras.runtime import Session
+from zoo.cli.app import main
+
+# A suite in the background may have been started without Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+run = Session.run
+
+def slow(*arguments, **options):
+    print("at work", flush=True)
+    time.sleep(4)  # longer than other commands have after Ctrl-C
+    return run(*arguments, **options)
+
+Session.run = slow
+sys.argv[1:] = ["serve", sys.argv[1], "--port", "0"]
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(("given", "status"), [("SIGINT", 130), ("SIGTERM", -15)])
+def test_requests_in_flight_are_answered_before_it_ends(given, status, small_export):
+    command = [sys.executable, "-c", SLOW, str(small_export)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    answers = []
+    with subprocess.Popen(command, **pipes) as process:
+        try:
+            address = process.stdout.readline().partition(" at ")[2].partition(",")[0]
+
+            def ask():
+                answers.append(httpx.post(f"{address}/sample", json={"n": 1}, timeout=60))
+
+            client = threading.Thread(target=ask)
+            client.start()
+            assert process.stdout.readline() == "at work\n"
+            process.send_signal(getattr(signal, given))
+            client.join()
+            error = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
+    assert answers[0].status_code == 200
+    assert process.returncode == status
+    assert ("interrupted; the server has stopped" in error) == (given == "SIGINT")

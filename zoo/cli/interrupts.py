@@ -20,6 +20,7 @@ STATUS = 130
 
 _words: list[Callable[[], str]] = []
 _said = threading.Event()
+_patient = threading.Event()
 
 
 @contextmanager
@@ -39,6 +40,16 @@ def on_interrupt(words: Callable[[], str]) -> Iterator[None]:
         raise
     finally:
         _words.remove(words)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Let the main thread take its time after Ctrl-C in this block, which answers it by itself."""
+    _patient.set()
+    try:
+        yield
+    finally:
+        _patient.clear()
 
 
 def say() -> None:
@@ -72,7 +83,9 @@ def watched() -> Iterator[None]:
 def _wait(near: socket.socket, over: threading.Event) -> None:
     with near:
         while received := near.recv(1):
-            if received[0] == signal.SIGINT and not over.wait(GRACE):
+            if received[0] != signal.SIGINT or _patient.is_set():
+                continue
+            if not over.wait(GRACE):
                 say()
                 notes.show_cursor(True)
                 # Nothing is half-written under its name: files are written beside and renamed.

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from attnflow_keras.core.extras import install_command
+from zoo.cli.interrupts import on_interrupt, patient
 
 
 def serve_command(
@@ -33,21 +34,23 @@ def serve_command(
     """Serve an export over HTTP with onnxruntime: score, sample, restore, translate.
 
     GET /docs is the reference, /model what clients need to know, /metrics for Prometheus, /healthz
-    for probes. Ctrl-C or SIGTERM ends it after the requests in flight.
+    for probes. Ctrl-C or SIGTERM ends it after the requests in flight, a second Ctrl-C at once.
     """
     try:
         from attnflow_keras.serving.server import serve
     except ImportError as error:
         raise ImportError(f"serve needs {error.name}: {install_command('serve')}") from error
-    serve(
-        folder,
-        host,
-        port,
-        provider,
-        threads,
-        images=images,
-        batch=batch,
-        requests=requests,
-        connections=connections,
-        connections_per_client=connections_per_client,
-    )
+    # uvicorn takes Ctrl-C, and returns when requests in flight have been answered.
+    with on_interrupt(lambda: "the server has stopped"), patient():
+        serve(
+            folder,
+            host,
+            port,
+            provider,
+            threads,
+            images=images,
+            batch=batch,
+            requests=requests,
+            connections=connections,
+            connections_per_client=connections_per_client,
+        )
