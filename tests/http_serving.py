@@ -1,4 +1,4 @@
-"""A server of the HTTP example in a thread, and what its tests share."""
+"""A server of the HTTP server in a thread, and what its tests share."""
 
 import base64
 import io

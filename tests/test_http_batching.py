@@ -1,6 +1,7 @@
 """Requests that share batches, what is counted of them, and how the server starts and ends."""
 
 import asyncio
+import re
 import signal
 import socket
 import subprocess
@@ -149,7 +150,19 @@ def test_the_reference_shows_bodies_and_examples(client):
     body = paths["/score"]["post"]["requestBody"]["content"]["multipart/form-data"]
     assert set(body["schema"]["properties"]) == {"images", "conditions"}
     assert "503" in paths["/score"]["post"]["responses"]
-    assert client.get("/docs").status_code == 200
+    found = client.get("/docs")
+    assert found.headers["content-type"].startswith("text/html")
+    for path in paths:
+        assert f" {path}</h2>" in found.text
+    assert "&quot;temperature&quot;: 0.8" in found.text  # the example
+    assert "at least 0, 0 if not given" in found.text  # the seed of scores
+
+
+def test_the_reference_loads_nothing_from_elsewhere(client):
+    found = client.get("/docs").text
+    assert re.findall(r"""(?:src|href)\s*=\s*["']?([^"'>]*)""", found) == ["openapi.json"]
+    assert not [sign for sign in ("//", "@import", "url(", "<script") if sign in found]
+    refused(client.get("/redoc"), 404, "path", "GET /redoc", "/docs")
 
 
 def test_a_label_of_an_export_without_classes(client):

@@ -1,4 +1,4 @@
-"""Requests that the HTTP example refuses, and the limits it keeps."""
+"""Requests that the HTTP server refuses, and the limits it keeps."""
 
 import io
 import socket
@@ -134,7 +134,18 @@ def test_jpegs_are_refused(client):
 
 def test_unknown_paths_and_methods(client):
     refused(client.get("/"), 404, "path", "GET /", "/docs")
-    refused(client.get("/sample"), 405, "path", "GET /sample", "/docs")
+    response = client.get("/sample")
+    refused(response, 405, "path", "GET /sample", "/docs")
+    assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("path", ["/health", "/healthz", "/metrics", "/model", "/docs"])
+def test_head_is_get_without_a_body(client, path):
+    response = client.head(path)
+    assert response.status_code == 200
+    assert response.content == b""
+    if path != "/metrics":  # which has changed since
+        assert response.headers["content-length"] == str(len(client.get(path).content))
 
 
 def test_an_error_of_the_server_tells_nothing_of_it(session):

@@ -136,6 +136,7 @@ def test_a_background_is_laid_behind_transparent_pixels(client, session, tiny_im
     np.testing.assert_array_equal(listed(response), tiny_images[:1])
     response = client.post("/score?background=whitish", files=files(tiny_images[:1]))
     refused(response, 422, "background", "'whitish'", "background must be a colour: white, #rrggbb")
+    assert response.json()["error"]["expected"].startswith("background must be")
 
 
 SCRIPT = """

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from attnflow_keras import __version__
 from attnflow_keras.core import noise
@@ -14,11 +14,12 @@ from attnflow_keras.core.exactness import EXACT, level_errors
 from attnflow_keras.core.noise import NotFiniteError
 from attnflow_keras.runtime import Session
 from attnflow_keras.serving.batching import Arrays, Batcher
-from attnflow_keras.serving.limits import Limits, Refusal, guard
+from attnflow_keras.serving.limits import HeadAsGet, Limits, Refusal, guard
 from attnflow_keras.serving.metrics import Measured, Metrics
 from attnflow_keras.serving.options import Restore, RoundTrip, Sample, Score
 from attnflow_keras.serving.pictures import picture_response
 from attnflow_keras.serving.reference import FILES, IMAGES, JSON, SCORES
+from attnflow_keras.serving.reference_page import page
 from attnflow_keras.serving.uploads import (
     at_most,
     fields,
@@ -45,13 +46,21 @@ def make_app(session: Session, limits: Limits = Limits()) -> FastAPI:  # noqa: B
         )
     for name in session.manifest["graphs"]:
         session.graph(name)
-    api = FastAPI(title=session.manifest["name"], version=__version__, description=ABOUT)
+    # FastAPI's own pages load their scripts from servers of others.
+    api = FastAPI(
+        title=session.manifest["name"],
+        version=__version__,
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+    )
     metrics = Metrics()
     guard(api, limits)
     _add_status(api, session, limits, metrics)
     _add_work(api, session, limits, Batcher(session, limits, metrics))
     paths = frozenset(route.path for route in api.routes)  # type: ignore[attr-defined]
     api.add_middleware(Measured, metrics=metrics, paths=paths)
+    api.add_middleware(HeadAsGet)
     return api
 
 
@@ -64,6 +73,10 @@ def _add_status(api: FastAPI, session: Session, limits: Limits, metrics: Metrics
     async def health() -> dict[str, str]:
         """Whether requests are served; answered while others are at work too."""
         return {"status": "ready"}
+
+    @api.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+    async def reference() -> str:
+        return page(api.openapi())
 
     @api.get("/metrics", response_class=PlainTextResponse)
     async def figures() -> Response:

@@ -92,6 +92,19 @@ class BodyLimit:
         await self.app(scope, counted, send)
 
 
+class HeadAsGet:
+    """Middleware that answers HEAD as GET: uvicorn leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope.get("method") == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self.app(scope, receive, send)
+
+
 def guard(api: FastAPI, limits: Limits) -> None:
     """Bound the bodies of an application, and give all its errors their form."""
     api.add_middleware(BodyLimit, most=limits.body_bytes)
@@ -109,7 +122,8 @@ def refusal_of(error: Any, place: tuple[str, ...] = ()) -> Refusal:
     where = [str(part) for part in error["loc"] if part not in place]
     field = ".".join(where) or "body"
     got = error["msg"] if malformed else repr(error["input"])
-    expected = "a JSON object" if malformed else error["msg"]
+    # Of a check of ours pydantic says so first.
+    expected = "a JSON object" if malformed else error["msg"].removeprefix("Value error, ")
     return Refusal(400 if malformed else 422, field, got, expected)
 
 
@@ -123,7 +137,10 @@ async def _refused(request: Request, error: Any) -> Response:
 
 async def _unknown(request: Request, error: Any) -> Response:
     got = f"{request.method} {request.url.path}"
-    return Refusal(error.status_code, "path", got, "a path and method that /docs lists").response()
+    expected = "a path and method that /docs lists"
+    # Those of 405 name the methods that there are.
+    headers = error.headers or {}
+    return Refusal(error.status_code, "path", got, expected, **headers).response()
 
 
 async def _not_finite(request: Request, error: Exception) -> Response:
