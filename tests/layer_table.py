@@ -200,6 +200,8 @@ LAYERS = {
     "imap_conditional": (imap(bias="channel"), (3, 5, 4), 2),
     "imap_channel_alternating": (imap(mask="channel_alternating"), (3, 3, 4), 0),
     "imap_space": (imap(pool="space", mask="random"), (3, 3, 4), 0),
+    "imap_none": (imap(pool="none", mask="channel"), (3, 3, 4), 0),
+    "imap_none_conditional": (imap(pool="none", bias="channel"), (3, 4, 4), 2),
     "imap_space_conditional": (imap(pool="space", bias="channel"), (3, 4, 4), 2),
     "imap_paper": (imap(form="paper"), (3, 5, 4), 0),
     "imap_paper_space": (imap(form="paper", pool="space", mask="channel"), (3, 3, 4), 0),

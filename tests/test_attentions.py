@@ -191,7 +191,7 @@ def test_averaged_heads_mix_by_the_mean_of_their_matrices():
     ("kind", "options", "message"),
     [
         (IMapAttention, {"form": "exact"}, "form must be one of stable, paper; got 'exact'"),
-        (IMapAttention, {"pool": "time"}, "pool must be one of channel, space; got 'time'"),
+        (IMapAttention, {"pool": "time"}, "pool must be one of channel, space, none; got 'time'"),
         (ITransAttention, {"form": "exact"}, "form must be one of stable, paper"),
         (ITransAttention, {"combine": "sum"}, "combine must be one of feature, mean; got 'sum'"),
         (ITransAttention, {"expansion": 0}, "expansion must be an integer of at least 1; got 0"),

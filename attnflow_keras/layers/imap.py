@@ -19,7 +19,7 @@ from attnflow_keras.ops.step_noise import StepNoise
 Tensor = Any
 
 BIASES = ("element", "channel")
-POOLS = ("channel", "space")
+POOLS = ("channel", "space", "none")
 FORMS = ("stable", "paper")
 
 
@@ -58,7 +58,9 @@ class IMapAttention(Coupling):
         form: ``"stable"`` or ``"paper"``.
         pool: what the attention is averaged over: ``"channel"``, which gives a map of weights,
             each made from its own position alone, or ``"space"`` (the paper's footnote 5), a
-            weight a channel, which links all positions.
+            weight a channel, which links all positions. ``"none"`` gives each element a weight
+            of its own: no attention, but a coupling that scales, of the same mask and parameters,
+            to compare with.
         floor: ``lo``, the least attention weight, in (0, 1); of no effect in the paper's form.
         bias: ``"element"``, one ``b`` per identity element (fixes the map's size), or
             ``"channel"``, one a channel.
@@ -124,11 +126,13 @@ class IMapAttention(Coupling):
         return MaskSplit(self.mask_for(shape))
 
     def attention(self, identity: Tensor, condition: Tensor | None) -> Tensor:
-        """Attention logits ``a``, ``(n, h, w, 1)`` or, pooled over space, ``(n, 1, 1, c)``."""
+        """Logits ``a``, by pool ``(n, h, w, 1)``, ``(n, 1, 1, c)`` or ``(n, h, w, c)``."""
         inputs = identity if condition is None else ops.concatenate([identity, condition], axis=-1)
         mapped = ops.matmul(inputs, self.kernel) + self.offset
         if self.form == "stable":
             mapped = backend.tanh(mapped)
+        if self.pool == "none":
+            return mapped
         return backend.mean(mapped, axis=-1 if self.pool == "channel" else (1, 2), keepdims=True)
 
     def transformed_bijector(

@@ -27,6 +27,7 @@ from zoo.cli import (
     listing,
     prepare,
     push,
+    reproduce,
     restore,
     sample,
     score,
@@ -80,6 +81,7 @@ app.command("compress")(compress.compress_command)
 app.command("decompress")(compress.decompress_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("train")(train.train_command)
+app.command("reproduce")(reproduce.reproduce_command)
 app.command("prepare-celeba")(prepare.prepare_celeba_command)
 app.command("prepare-cityscapes")(prepare.prepare_cityscapes_command)
 app.command("doctor")(doctor.doctor_command)

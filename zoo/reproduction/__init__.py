@@ -1,0 +1,18 @@
+"""The paper's tables beside rows of our own: what is trained, how it is kept, what is written."""
+
+from zoo.reproduction.report import write_report
+from zoo.reproduction.runs import Plan, plan, train_rows
+from zoo.reproduction.table import Definition, Paper, Row, Table
+from zoo.reproduction.tables import TABLES
+
+__all__ = [
+    "TABLES",
+    "Definition",
+    "Paper",
+    "Plan",
+    "Row",
+    "Table",
+    "plan",
+    "train_rows",
+    "write_report",
+]

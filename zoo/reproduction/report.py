@@ -1,0 +1,163 @@
+"""A page and a CSV of a table: the paper's figures, and ours with their errors."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attnflow_keras.core.files import write_file
+from zoo.reproduction.runs import Plan
+from zoo.reproduction.table import Row, Table
+
+COLUMNS = (
+    "row", "seed", "bits_per_dim", "standard_error_images", "split", "images", "dims",
+    "parameters", "images_seen", "seconds", "machine",
+)  # fmt: skip
+
+
+class Run(NamedTuple):
+    """What is known of one training."""
+
+    row: str
+    seed: int
+    metadata: dict[str, Any]
+
+    @property
+    def metric(self) -> dict[str, Any]:
+        """Bits per dimension on the test split."""
+        found = self.metadata["metrics"]
+        return dict(next(m for m in found if str(m["split"]).endswith("test")))
+
+
+def write_report(table: Table, plans: Sequence[Plan], budget: str, out: Path) -> Path:
+    """Write ``<table>-<budget>.md`` and ``.csv`` of the trainings that are finished.
+
+    Args:
+        table: the table.
+        plans: all trainings of it.
+        budget: ``"small"`` or ``"paper"``.
+        out: folder to write into.
+
+    Returns:
+        The page.
+    """
+    runs = [
+        Run(made.row.name, made.seed, metadata)
+        for made in plans
+        if (metadata := made.result) is not None
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows(_values(run) for run in runs)
+    stem = out / f"{table.name}-{budget}"
+    write_file(stem.with_suffix(".csv"), text.getvalue())
+    page = stem.with_suffix(".md")
+    write_file(page, "\n".join(_page(table, runs, budget, len(plans))) + "\n")
+    return page
+
+
+def _values(run: Run) -> list[Any]:
+    metric, training = run.metric, run.metadata["training"]
+    return [
+        run.row, run.seed, metric["value"], metric["standard_error"], metric["split"],
+        metric["items"], metric["dims"], run.metadata["parameters"], training["images"],
+        training["seconds"], training["machine"],
+    ]  # fmt: skip
+
+
+def _page(table: Table, runs: list[Run], budget: str, planned: int) -> list[str]:
+    by_row = {row.name: [run for run in runs if run.row == row.name] for row in table.rows}
+    lines = [
+        f"# {table.title}, {budget} budget",
+        "",
+        f"Written by `attnflow reproduce {table.name} --budget {budget}`; {len(runs)} of {planned} "
+        "trainings are finished.",
+        "",
+        table.about,
+        "",
+        "## Ours",
+        "",
+        "Bits per dimension of the whole test split, which was scored once for each training; mean "
+        "over seeds ± standard error over seeds. Images: standard error over test images, of one "
+        f"training. Difference: to `{table.baseline}` with the same seed, mean ± standard error "
+        "over seeds; negative is better.",
+        "",
+        "| row | method | seeds | bits/dim | images | difference | parameters | images seen "
+        "| seconds a training |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(_ours(row, by_row[row.name], by_row[table.baseline]) for row in table.rows
+          if by_row[row.name]),
+    ]  # fmt: skip
+    if not runs:
+        lines.append("| nothing is trained yet | | | | | | | | |")
+    notes = [f"- `{row.name}`: {row.note}" for row in table.rows if row.note]
+    machines = sorted({run.metadata["training"]["machine"] for run in runs})
+    if machines:
+        lines += ["", f"Machine: {'; '.join(machines)}."]
+    lines += ["", *notes] if notes else []
+    printed = [
+        _printed(row, name, paper) for row in table.rows for name, paper in row.printed.items()
+    ]
+    if printed:
+        lines += [
+            "",
+            "## The paper's",
+            "",
+            "One training each, in the paper's own convention; bits of a whole image make them "
+            "comparable where the convention is known.",
+            "",
+            "| row | paper's row | bits/dim | dimensions | bits an image | parameters | note |",
+            "|---|---|---|---|---|---|---|",
+            *printed,
+        ]
+    return lines
+
+
+def _ours(row: Row, runs: list[Run], baseline: list[Run]) -> str:
+    values = [run.metric["value"] for run in runs]
+    first = runs[0]
+    before = {run.seed: run.metric["value"] for run in baseline}
+    pairs = [
+        run.metric["value"] - before[run.seed]
+        for run in runs
+        if run.seed in before and run not in baseline
+    ]
+    seconds = np.mean([run.metadata["training"]["seconds"] for run in runs])
+    cells = [
+        f"`{row.name}`",
+        row.method,
+        str(len(runs)),
+        _with_error(values),
+        f"± {first.metric['standard_error']:.4f}",
+        _with_error(pairs, "+") if pairs else "",
+        f"{first.metadata['parameters']:,}",
+        f"{first.metadata['training']['images']:,}",
+        f"{seconds:,.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _printed(row: Row, name: str, paper: Any) -> str:
+    cells = [
+        f"`{row.name}`",
+        name,
+        "" if paper.value is None else f"{paper.value:g}",
+        "not known" if paper.dims is None and paper.value is not None else f"{paper.dims or ''}",
+        "" if paper.bits_per_image is None else f"{paper.bits_per_image:,.0f}",
+        "" if paper.parameters is None else f"{paper.parameters:g} M",
+        paper.note,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _with_error(values: Sequence[float], sign: str = "") -> str:
+    """Mean and its standard error over seeds, which one seed does not tell."""
+    mean = f"{np.mean(values):{sign}.4f}"
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {np.std(values, ddof=1) / math.sqrt(len(values)):.4f}"
