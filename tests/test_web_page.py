@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import export
 from attnflow_keras.data import save_image
@@ -79,6 +80,18 @@ def test_page_samples_scores_and_morphs(
         assert "as they are" in page.locator("#score").inner_text()
         save_image(tmp_path / "large.png", digits[0])
         choose(page, 0, tmp_path / "large.png", "text=28x28 pixels, resized to 8x8")
+        red = np.zeros((8, 8, 4), "uint8")
+        red[..., 0] = red[..., 3] = 255
+        Image.fromarray(red[..., :3]).save(tmp_path / "red.png")
+        choose(page, 0, tmp_path / "red.png", "text=red.png: 8x8 pixels, colours turned to grey.")
+        assert (pixels(page.locator("#score canvas")) == 76).all()
+        red[:4] = 0
+        Image.fromarray(red).save(tmp_path / "clear.png")
+        line = "text=8x8 pixels, colours turned to grey, white behind transparent pixels."
+        choose(page, 0, tmp_path / "clear.png", line)
+        [shown] = pixels(page.locator("#score canvas"))
+        assert (shown[:4] == 255).all()
+        assert (shown[4:] == 76).all()
 
         page.locator("input[type=file]").nth(1).set_input_files(paths[0])
         choose(page, 2, paths[1], "#morph:visible")
@@ -186,6 +199,18 @@ def test_page_paints(browser, runtime, tmp_path):
             page.keyboard.press(key)
         page.get_by_label("Class 1").focus()
         assert drawn()[3, 8] == 1
+        wanted = np.random.default_rng(0).integers(0, len(PALETTE), (16, 16)).astype("uint8")
+        other = PALETTE[wanted].astype("uint8")
+        other[:8] ^= 1
+        for name, array, how in (
+            ("colours", PALETTE[wanted].astype("uint8"), "classes by their colours"),
+            ("classes", wanted, "grey levels taken as classes"),
+            ("other", other, "50 % of it has colours of no class, which became the nearest"),
+        ):
+            Image.fromarray(array).save(tmp_path / f"{name}.png")
+            line = f"text={name}.png: 16x16 pixels, as they are; {how}."
+            choose(page, 0, tmp_path / f"{name}.png", line)
+            np.testing.assert_array_equal(drawn(), wanted)
         page.get_by_label("Photos follow the map").check()
         page.get_by_role("spinbutton", name="Seed").fill("5")
         page.get_by_role("button", name="Fill all").click()

@@ -48,8 +48,16 @@ export function show({ manifest, client, examples, classes }) {
     }
   };
 
-  const use = (classes) => map.set(classes);
-  const toClasses = (bitmap) => nearest(levelsOf(bitmap, [height, width, 3], { smooth: false }).levels, palette);
+  const told = element("p", { class: "note", id: "map-note", "aria-live": "polite" });
+  const use = (classes, note = "") => {
+    map.set(classes);
+    told.replaceChildren(note);
+  };
+  const read = (bitmap, name) => {
+    const { levels, note } = levelsOf(bitmap, [height, width, 3], { smooth: false });
+    const { classes, how } = classesOf(levels, palette);
+    use(classes, `${name}: ${note}; ${how}.`);
+  };
   const canvas = element("div", { class: "canvas" }, map.canvas);
   return [
     panel(
@@ -66,9 +74,10 @@ export function show({ manifest, client, examples, classes }) {
         examples.condition,
         "Example",
         (levels, label) => canvasOf(coloured(levels, palette), [height, width, 3], label),
-        use,
+        (levels) => use(levels),
       ),
-      picker("Drop a label map in these colours here, or choose one", (bitmap) => use(toClasses(bitmap))),
+      picker("Drop a label map here, in these colours or with classes as grey levels, or choose one", read),
+      told,
     ),
   ];
 }
@@ -114,9 +123,32 @@ export function coloured(classes, palette) {
   return levels;
 }
 
-/** The classes of the nearest colours of the palette. */
-export function nearest(levels, palette) {
+/**
+ * The classes that a picture shows.
+ *
+ * @param {Uint8Array} levels red, green and blue of each pixel
+ * @param {number[][]} palette colour of each class
+ * @returns {{classes: Uint8Array, how: string}} how says what was taken for what
+ */
+export function classesOf(levels, palette) {
+  const { classes, other } = nearest(levels, palette);
+  if (other === 0) {
+    return { classes, how: "classes by their colours" };
+  }
+  // Label maps are often kept so, and other commands take them.
+  const grey = Uint8Array.from(classes, (_, i) => levels[3 * i]);
+  const fits = (label, i) => label < palette.length && label === levels[3 * i + 1] && label === levels[3 * i + 2];
+  if (grey.every(fits)) {
+    return { classes: grey, how: "grey levels taken as classes" };
+  }
+  const share = Math.ceil((100 * other) / classes.length);
+  return { classes, how: `${share} % of it has colours of no class, which became the nearest` };
+}
+
+/** The classes of the nearest colours of the palette, and how many pixels have another colour. */
+function nearest(levels, palette) {
   const classes = new Uint8Array(levels.length / 3);
+  let other = 0;
   for (let i = 0; i < classes.length; i++) {
     let least = Infinity;
     palette.forEach((colour, label) => {
@@ -126,6 +158,7 @@ export function nearest(levels, palette) {
         classes[i] = label;
       }
     });
+    other += least > 0;
   }
-  return classes;
+  return { classes, other };
 }

@@ -45,33 +45,48 @@ export async function readFile(file) {
 export function levelsOf(bitmap, [height, width, channels], { smooth = true } = {}) {
   const canvas = element("canvas", { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "white"; // behind what is transparent
-  context.fillRect(0, 0, width, height);
   context.imageSmoothingEnabled = smooth;
   context.imageSmoothingQuality = "high";
   const zoom = Math.max(width / bitmap.width, height / bitmap.height);
   const [across, down] = [width / zoom, height / zoom]; // the middle part of the picture's shape
   const corner = [(bitmap.width - across) / 2, (bitmap.height - down) / 2];
   context.drawImage(bitmap, ...corner, across, down, 0, 0, width, height);
+  const transparent = context.getImageData(0, 0, width, height).data.some((level, i) => i % 4 === 3 && level < 255);
+  context.globalCompositeOperation = "destination-over";
+  context.fillStyle = "white"; // behind what is transparent
+  context.fillRect(0, 0, width, height);
   const { data } = context.getImageData(0, 0, width, height);
+  let coloured = false;
   const levels = new Uint8Array(height * width * channels);
   for (let i = 0; i < height * width; i++) {
     const [red, green, blue] = data.subarray(4 * i, 4 * i + 3);
     if (channels === 3) {
       levels.set([red, green, blue], 3 * i);
     } else {
+      coloured ||= red !== green || green !== blue;
       levels[i] = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16; // luma, as Pillow has it
     }
   }
-  const resized = zoom !== 1;
   const cut = bitmap.width - across > 1 || bitmap.height - down > 1;
   const from = `${bitmap.width}x${bitmap.height}`;
-  let note = `${from} pixels, as they are`;
-  if (resized) {
-    note = `${cut ? "the middle of " : ""}${from} pixels, resized to ${width}x${height}`;
+  const done = [];
+  let part = `${from} pixels`;
+  if (zoom !== 1) {
+    part = `${cut ? "the middle of " : ""}${from} pixels`;
+    done.push(`resized to ${width}x${height}`);
   } else if (cut) {
-    note = `the middle ${width}x${height} of ${from} pixels`;
+    part = `the middle ${width}x${height} of ${from} pixels`;
   }
+  if (coloured) {
+    done.push("colours turned to grey");
+  }
+  if (transparent) {
+    done.push("white behind transparent pixels");
+  }
+  if (!cut && !done.length) {
+    done.push("as they are");
+  }
+  const note = [part, ...done].join(", ");
   return { levels, note };
 }
 
