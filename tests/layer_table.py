@@ -221,6 +221,8 @@ LAYERS = {
         0,
     ),
     "itrans_paper_16_cells": (itrans(form="paper", grid=(4, 4)), (8, 4, 2), 0),
+    "split_columns": (layers.SplitColumns, (3, 6, 2), 0),
+    "split_columns_merge": (lambda **k: layers.SplitColumns(merge=True, **k), (3, 2, 4), 0),
     "transformer_coupling": (transformer_coupling(), (4, 6, 1), 0),
     "transformer_coupling_mixture": (
         transformer_coupling(kind="pixels", transform="mixture", bins=(0, 255), spread=0.5),

@@ -13,6 +13,7 @@ from attnflow_keras.models import (
     CausalFlow,
     CGlow,
     DualGlow,
+    FlowPlusPlus,
     FullGlow,
     Glow,
     ResidualFlow,
@@ -34,6 +35,14 @@ RESIDUAL = {
     "dense_blocks": 1,
     "dense_width": 5,
     "lipschitz": 0.5,
+}
+PLUS = {
+    "width": 8,
+    "blocks": 1,
+    "heads": 2,
+    "components": 3,
+    "couplings": (2, 1, 1),
+    "dequantization": "uniform",
 }
 TOKENS = {"patch": 2, "layers": 1, "width": 8, "heads": 2, "components": 3}
 CAUSAL = {**TOKENS, "group": 3}
@@ -78,6 +87,7 @@ MODELS = {
     "cglow": (make_cglow, label_maps),
     "dualglow": (make_dualglow, label_maps),
     "residual": (make(ResidualFlow, (4, 4, 2), RESIDUAL), None),
+    "flow_plus_plus": (make(FlowPlusPlus, (4, 4, 2), PLUS), None),
     "causal": (partial(make_causal, classes=3, dropout=0.2), classes),
     "coupling": (partial(make_coupling, couplings=4, classes=3), classes),
 }

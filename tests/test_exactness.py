@@ -90,7 +90,13 @@ def test_every_model_has_a_bound_and_states_it(name):
     kind = getattr(models, name)
     assert kind.absent["input_bound"] is None
     # Mixtures, layers over patches and contractions have other bounds of their scales.
-    if name not in ("MARFlow", "CausalFlow", "TransformerCouplingFlow", "ResidualFlow"):
+    if name not in (
+        "MARFlow",
+        "CausalFlow",
+        "TransformerCouplingFlow",
+        "ResidualFlow",
+        "FlowPlusPlus",
+    ):
         assert kind.absent["scale_floor"] == 0.0
 
 

@@ -10,6 +10,7 @@ from attnflow_keras.bijectors.logit import Logit
 from attnflow_keras.bijectors.mixture_logistic_cdf import MixtureLogisticCDF
 from attnflow_keras.bijectors.sample_channel_matmul import SampleChannelMatmul
 from attnflow_keras.bijectors.shift_scale import ShiftScale
+from attnflow_keras.bijectors.split_columns import SplitColumns
 from attnflow_keras.bijectors.squeeze import FlipHalves, Squeeze
 from attnflow_keras.bijectors.token_mixing import TokenMixing
 
@@ -24,6 +25,7 @@ __all__ = [
     "MixtureLogisticCDF",
     "SampleChannelMatmul",
     "ShiftScale",
+    "SplitColumns",
     "Squeeze",
     "TokenMixing",
 ]

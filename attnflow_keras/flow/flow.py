@@ -152,6 +152,12 @@ class Flow(
         """Noise of a training step, in grey levels, from the uniform one that scores use."""
         return u
 
+    def traced_dequantized(
+        self, image: Tensor, u: Tensor, noise: StepNoise | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Float images of grey levels with noise u, and what it adds to their log-probability."""
+        return checks.float_images(image, u, self.variable_dtype), 0.0
+
     def training_features(self, features: Any, noise: StepNoise) -> Any:
         """The condition's features as a training step uses them; a schedule may change them."""
         return features
@@ -212,8 +218,8 @@ class Flow(
             u = noise.dequantization(ops.shape(image), self.variable_dtype)
         if training:
             u = self.training_noise(u)
-        x = checks.float_images(image, u, self.variable_dtype)
-        log_prob = self.traced_log_prob(x, features, dropout)
+        x, gained = self.traced_dequantized(image, u, dropout)
+        log_prob = self.traced_log_prob(x, features, dropout) + gained
         return log_prob - self.float_dims * math.log(256.0)
 
     def traced_zero_latent_error(self, inputs: Any, training: bool) -> Tensor:

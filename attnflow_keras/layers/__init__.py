@@ -19,6 +19,7 @@ from attnflow_keras.layers.itrans import ITransAttention
 from attnflow_keras.layers.logit import Logit
 from attnflow_keras.layers.mixture_coupling import MixtureCoupling
 from attnflow_keras.layers.multi_scale import MultiScale
+from attnflow_keras.layers.split_columns import SplitColumns
 from attnflow_keras.layers.squeeze import FlipHalves, Squeeze
 from attnflow_keras.layers.transformer_coupling import TransformerCoupling
 
@@ -43,6 +44,7 @@ __all__ = [
     "MixtureCoupling",
     "MultiScale",
     "NetworkCoupling",
+    "SplitColumns",
     "Squeeze",
     "TransformerCoupling",
 ]

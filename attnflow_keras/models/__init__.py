@@ -5,6 +5,7 @@ from attnflow_keras.flow.flow import Flow
 from attnflow_keras.models.causal_flow import CausalFlow
 from attnflow_keras.models.cglow import CGlow
 from attnflow_keras.models.dualglow import DualGlow
+from attnflow_keras.models.flow_plus_plus import FlowPlusPlus
 from attnflow_keras.models.fullglow import FullGlow
 from attnflow_keras.models.glow import Glow
 from attnflow_keras.models.marflow import MARFlow
@@ -17,6 +18,7 @@ __all__ = [
     "CausalFlow",
     "DualGlow",
     "Flow",
+    "FlowPlusPlus",
     "FullGlow",
     "Glow",
     "MARFlow",
