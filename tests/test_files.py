@@ -1,11 +1,13 @@
 """Files and folders are whole or not there, whatever stands at their place or cuts them short."""
 
+import errno
 import os
 import resource
 import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from attnflow_keras.core.files import (
     NEW,
     OLD,
     PART,
+    check_free,
     open_regular,
     replacing_folder,
     restore_folder,
@@ -115,6 +118,31 @@ def test_a_full_disk_leaves_what_was_there(tmp_path):
         signal.signal(signal.SIGXFSZ, ignored)
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file"]
+
+
+def test_a_full_disk_in_a_folder_names_it(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    said = pytest.raises(OSError, match="No space left on device: '.*folder'")
+    with said, replacing_folder(tmp_path / "folder"):
+        raise full
+    assert names(tmp_path) == []
+
+
+def test_the_current_folder_and_those_above_it_are_not_replaced(tmp_path, monkeypatch):
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "mine").write_text("kept")
+    (tmp_path / "link").symlink_to(inner)
+    monkeypatch.chdir(inner)
+    refused = partial(pytest.raises, FileExistsError, match="is the current folder or above it")
+    for folder in (".", "..", str(inner), str(tmp_path / "link"), "/"):
+        with refused():
+            check_free(Path(folder), True)
+        with refused(), replacing_folder(folder, overwrite=True):
+            raise AssertionError
+        with pytest.raises(FileExistsError, match="exists; pass overwrite=True"):
+            check_free(Path(folder), False)
+    assert (inner / "mine").read_text() == "kept"
 
 
 KILLED = """

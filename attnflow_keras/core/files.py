@@ -45,7 +45,7 @@ def write_file(path: str | Path, content: bytes | str) -> None:
             the same file.
     """
     data = content.encode() if isinstance(content, str) else content
-    try:
+    with _naming(path):
         descriptor = _descriptor(path)
         if descriptor is not None:
             sys.stdout.flush()
@@ -55,11 +55,6 @@ def write_file(path: str | Path, content: bytes | str) -> None:
             _write_into(Path(path), data)
         else:
             _replace(followed(path), data)
-    except OSError as error:
-        if error.errno is None or error.filename is not None:
-            raise
-        # What fails while it writes names no file.
-        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _write_into(path: Path, data: bytes) -> None:
@@ -132,8 +127,9 @@ def replacing_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Pa
         overwrite: whether a folder that exists may be replaced.
 
     Raises:
-        FileExistsError: the folder exists and ``overwrite`` is False, or it is a file.
-        OSError: another process is writing the same folder.
+        FileExistsError: the folder exists and ``overwrite`` is False, it is a file, or it holds
+            the current folder.
+        OSError: another process is writing the same folder, or there is no room.
     """
     folder = followed(folder).absolute()
     check_free(folder, overwrite)
@@ -141,7 +137,8 @@ def replacing_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Pa
     part, new, old = (_beside(folder, suffix) for suffix in (PART, NEW, OLD))
     with _claimed_folder(part, folder):
         try:
-            yield part
+            with _naming(folder):
+                yield part
             part.chmod(0o755)
             for left in (new, old):
                 shutil.rmtree(left, ignore_errors=True)
@@ -149,6 +146,17 @@ def replacing_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Pa
             _swap(folder, new, old)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """Let errors of the system name a path: what fails while it writes names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _swap(folder: Path, new: Path, old: Path) -> None:
@@ -173,22 +181,40 @@ def restore_folder(folder: str | Path) -> None:
     where there is nothing to finish, or no permission to do so.
     """
     folder = followed(folder).absolute()
+    if folder.exists():
+        return
     new = _beside(folder, NEW)
-    if new.is_dir() and not folder.exists():
+    if new.is_dir():
         with contextlib.suppress(OSError):
             new.rename(folder)
             shutil.rmtree(_beside(folder, OLD), ignore_errors=True)
 
 
 def check_free(folder: Path, overwrite: bool) -> None:
-    """Raise FileExistsError unless the folder may be written; before work that takes long."""
-    restore_folder(folder)
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file; give the name of a folder")
-    if folder.exists() and not overwrite:
+    """Raise FileExistsError unless the folder may be written; before work that takes long.
+
+    The current folder and those above it, the root of the file system among them, are not
+    replaced: what else they hold would go.
+    """
+    check_no_file(folder)
+    if not folder.exists():
+        return
+    if not overwrite:
         raise FileExistsError(
             f"the folder {folder} exists; pass overwrite=True (--overwrite) to replace it"
         )
+    here = Path.cwd()
+    if folder.resolve() in (here, *here.parents):
+        raise FileExistsError(
+            f"{folder} is the current folder or above it and is not replaced; name another"
+        )
+
+
+def check_no_file(folder: Path) -> None:
+    """Raise FileExistsError for a file where a folder is meant."""
+    restore_folder(folder)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; give the name of a folder")
 
 
 def sha256(path: Path) -> str:

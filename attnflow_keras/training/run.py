@@ -9,7 +9,7 @@ import numpy as np
 
 from attnflow_keras.core.checks import check_flag
 from attnflow_keras.core.extras import install_command
-from attnflow_keras.core.files import check_free
+from attnflow_keras.core.files import check_no_file
 from attnflow_keras.models import Flow
 from attnflow_keras.training.callbacks import (
     CHECKPOINT,
@@ -80,7 +80,7 @@ def train(
     folder = Path(folder)
     logs = _tensorboard(tensorboard, folder)
     _check(flow, recipe, images, validation)
-    check_free(folder, overwrite=True)
+    check_no_file(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         same_run(folder / SETTINGS, flow, recipe, images)
