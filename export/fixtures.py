@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.runtime import manifest
+from attnflow_keras.runtime.errors import ExportError
+
 NAME = "fixtures.npz"
 COUNT = 4
 MOST_BYTES = 500_000_000
@@ -71,6 +74,19 @@ def load(folder: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{folder / NAME} holds {size:,} bytes, more than {MOST_BYTES:,}")
     with np.load(folder / NAME, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
+
+
+def read(folder: Path, content: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The fixtures of an export, compared with the hash in its manifest.
+
+    Raises:
+        ExportError: they are missing, altered or can't be read.
+    """
+    manifest.check_file(folder, NAME, content)
+    try:
+        return load(folder)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ExportError(f"can't read {folder / NAME}: {error}") from error
 
 
 def compare(

@@ -80,7 +80,7 @@ def _convert(source: Path, folder: str | Path, overwrite: bool, progress: Any) -
     versions = {**content["versions"], "openvino": importlib.metadata.version("openvino")}
     described = {**content, "kind": "openvino", "graphs": graphs, "versions": versions}
     described.pop("files")
-    recorded = fixtures.load(source)
+    recorded = fixtures.read(source, content)
     names = list(content["graphs"])
     return partial_export(folder, overwrite, names, convert, recorded, described, progress)
 

@@ -1,7 +1,6 @@
 """Write a static site that runs an export in the browser."""
 
 import html
-import zipfile
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -130,6 +129,8 @@ def _class_names(content: dict[str, Any], given: Sequence[str] | None) -> list[s
             raise ValueError(
                 f"class_names must be as many as there are classes, {count}; got {len(given)}"
             )
+        if not all(str(name).strip() for name in given):
+            raise ValueError(f"class_names must not be empty; got {list(given)}")
         return [printable(str(name)) for name in given]
     if condition.get("palette") == IGBP_PALETTE.tolist():
         return [name.capitalize() for name in IGBP_CLASSES]
@@ -168,11 +169,7 @@ def _write_examples(source: Path, part: Path, content: dict[str, Any]) -> dict[s
     listed = {}
     if fixtures.NAME not in content["files"]:
         return {}
-    manifest.check_file(source, fixtures.NAME, content)
-    try:
-        recorded = fixtures.load(source)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ExportError(f"can't read {source / fixtures.NAME}: {error}") from error
+    recorded = fixtures.read(source, content)
     wanted = {"images": content["image"]["shape"]}
     if content["condition"] and content["condition"]["shape"]:
         wanted["condition"] = content["condition"]["shape"]

@@ -42,6 +42,22 @@ def change(folder, where, value):
     path.write_text(json.dumps(content))
 
 
+@pytest.mark.parametrize("reasons", [{"decode": "no"}, {"encode": "no"}, {"decode": 3}, ["decode"]])
+@pytest.mark.parametrize("kind", [None, "litert"])
+def test_a_graph_may_be_missing_only_where_it_does_not_convert(copy, kind, reasons):
+    for name in reasons:
+        change(copy, ("graphs", name), None)
+    change(copy, ("missing",), reasons)
+    if kind:
+        change(copy, ("kind",), kind)
+    content = json.loads((copy / manifest.NAME).read_text())
+    if kind and reasons == {"decode": "no"}:
+        manifest_schema.check(content)
+        return
+    with pytest.raises(ValueError, match="missing must be"):
+        manifest_schema.check(content)
+
+
 def listed(folder, name, data):
     """Write a file, and its hash into the manifest."""
     (folder / name).write_bytes(data)
@@ -212,3 +228,14 @@ def test_what_exports_write_fits(small_export):
     condition = {"shape": [8, 8], "dtype": "uint8", "classes": 3, "palette": palette}
     graphs = {**content["graphs"], "condition": content["graphs"]["encode"]}
     manifest_schema.check({**content, "condition": condition, "graphs": graphs})
+
+
+def test_fixtures_that_are_no_archive(copy, tmp_path):
+    listed(copy, fixtures.NAME, b"no archive")
+    content = manifest.read(copy)
+    with pytest.raises(export.ExportError, match=r"can't read .*fixtures.npz: File is not a zip"):
+        fixtures.read(copy, content)
+    assert "can't read" in export.verify(copy)[-1].detail
+    pytest.importorskip("openvino")
+    with pytest.raises(export.ExportError, match="can't read"):
+        export.openvino(copy, tmp_path / "openvino")

@@ -16,8 +16,7 @@ from attnflow_keras.runtime.errors import ExportError
 
 FORMAT = 1
 NAME = "manifest.json"
-# Of the exports that this package runs; others name the runtime that they are for.
-KIND = "onnx"
+KIND = manifest_schema.KIND
 
 
 def write(folder: Path, content: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from attnflow_keras.core.completion import ORDERS
 from attnflow_keras.core.preprocess import Preprocess
 from attnflow_keras.core.untrusted import is_plain_name
 
+# Of the exports that this package runs; others name the runtime that they are for.
+KIND = "onnx"
 PRECISIONS = ("float32", "float16")
 GRAPHS = ("encode", "decode", "log_prob")
 # Numbers in one image, latent or condition: 1 GB as float32.
@@ -46,8 +48,12 @@ def check(content: dict[str, Any]) -> None:
     if condition is not None:
         _check_condition(_dict("condition", condition))
     graphs = _dict("graphs", content.get("graphs"))
-    # Of exports for other runtimes some graph may be missing, which then stands with its reason.
     missing = _dict("missing", content.get("missing", {}))
+    if missing:
+        # Of exports for other runtimes the inverse may be, which then stands with its reason.
+        told = content.get("kind", KIND) != KIND and set(missing) == {"decode"}
+        told = told and isinstance(missing["decode"], str)
+        _need(told, "missing", "a reason for decode, in an export for other runtimes", missing)
     expected = ({*GRAPHS} if condition is None else {*GRAPHS, "condition"}) - set(missing)
     _need(set(graphs) == expected, "graphs", ", ".join(sorted(expected)), ", ".join(graphs))
     for name, graph in graphs.items():
