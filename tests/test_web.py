@@ -99,6 +99,16 @@ def test_unsound_exports_are_refused(small_export, tmp_path, changes, message):
     assert not (tmp_path / "site").exists()
 
 
+def test_names_of_classes_are_words(runtime, tmp_path):
+    folder = made_by_hand(tmp_path / "export", classes=3)
+    for names, message in (
+        (["a", " ", "c"], "must not be empty"),
+        (["a"], "must be as many as there are"),
+    ):
+        with pytest.raises(ValueError, match=f"class_names {message}"):
+            export.web(folder, tmp_path / "site", runtime, class_names=names)
+
+
 def test_altered_and_missing_exports_are_refused(small_export, tmp_path):
     folder = copied(small_export, tmp_path)
     (folder / "decode.onnx").write_bytes(b"other")

@@ -1,6 +1,7 @@
 """The web page in Chromium, against the figures of Session."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -227,6 +228,8 @@ def test_page_paints(browser, runtime, tmp_path):
         ("format", "This export has format 2, and this page reads up to 1"),
         ("simd", "This browser has no WebAssembly SIMD"),
         ("model", "The site is incomplete: model/decode.onnx is missing (404)."),
+        ("part", "The site is damaged: model/decode.onnx has 100 bytes, not "),
+        ("wasm", "The site is incomplete: runtime/ort-wasm-simd-threaded.wasm is missing (404)."),
     ],
 )
 def test_page_says_in_one_line_what_is_wrong(browser, small_site, tmp_path, break_it, line):
@@ -238,11 +241,15 @@ def test_page_says_in_one_line_what_is_wrong(browser, small_site, tmp_path, brea
         path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
     elif break_it == "simd":
         page.add_init_script("WebAssembly.validate = () => false;")
+    elif break_it == "part":
+        os.truncate(folder / "model" / "decode.onnx", 100)
+    elif break_it == "wasm":
+        (folder / "runtime" / "ort-wasm-simd-threaded.wasm").unlink()
     else:
         (folder / "model" / "decode.onnx").unlink()
     with served(folder) as address:
         page.goto(address)
-        if break_it == "model":
+        if break_it in ("model", "part", "wasm"):
             page.wait_for_selector("body[data-ready]")
             page.get_by_role("button", name="Sample", exact=True).click()
         page.wait_for_selector("#error:visible")

@@ -49,11 +49,24 @@ async function fetched(path, report) {
 async function open(name) {
   const { file } = model.manifest.graphs[name];
   const bytes = model.manifest.files[file].bytes;
-  const data = await fetched(`model/${encodeURIComponent(file)}`, (received) => loading(`Loading the model: ${name}`, received, bytes));
+  const path = `model/${encodeURIComponent(file)}`;
+  const data = await fetched(path, (received) => loading(`Loading the model: ${name}`, received, bytes));
+  if (data.byteLength !== bytes) {
+    throw new Error(`The site is damaged: ${path} has ${data.byteLength} bytes, not ${bytes}.`);
+  }
   loading(`Preparing the model: ${name}`, 0, 0);
   const session = (...executionProviders) =>
     ort.InferenceSession.create(data, { executionProviders, logSeverityLevel: ERRORS });
-  const cpu = await session("wasm");
+  const cpu = await session("wasm").catch(async (error) => {
+    // The runtime loads its own files with the first graph.
+    for (const part of Object.values(ort.env.wasm.wasmPaths)) {
+      const response = await fetch(part, { method: "HEAD" });
+      if (!response.ok) {
+        throw new Error(`The site is incomplete: ${part.split("/").slice(-2).join("/")} is missing (${response.status}).`);
+      }
+    }
+    throw error;
+  });
   if (!onGpu.includes(name)) {
     return cpu;
   }
