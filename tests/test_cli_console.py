@@ -89,6 +89,24 @@ def test_the_command_line_runs_in_ascii():
     assert b"1.147 +/- 0.003" in done.stdout
 
 
+def test_ctrl_c_while_the_commands_are_imported_is_answered_in_one_line():
+    code = """
+import sys
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from zoo.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr == "\ninterrupted; no file is left half-written\n"
+
+
 def test_a_narrow_list_has_whole_rows_with_task_data_and_size(monkeypatch):
     out = narrow(monkeypatch)
     invoke("list")

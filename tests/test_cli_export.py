@@ -11,7 +11,7 @@ import export
 import zoo
 from tests.conftest import make_plain_flow
 from tests.helpers import perturb
-from zoo.cli import app
+from zoo.cli.app import app
 
 RUNNER = CliRunner()
 

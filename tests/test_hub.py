@@ -121,3 +121,9 @@ def test_a_pinned_entry():
     assert zoo.info(f"marflow-mnist@sha256:{digits}")["name"] == "marflow-mnist"
     with pytest.raises(ZooError, match="has other weights than deadbeef: their sha256 is"):
         zoo.load("marflow-mnist@sha256:deadbeef")
+
+
+@pytest.mark.parametrize("version", ["@v1", "@sha256:zz", "@sha256:0123"])
+def test_a_version_of_an_entry_is_named_by_digits_of_its_hash(version):
+    with pytest.raises(ZooError, match="marflow-mnist@sha256: and 8 to 64 hexadecimal digits"):
+        zoo.info(f"marflow-mnist{version}")

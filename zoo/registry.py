@@ -182,6 +182,11 @@ def locate(name: str | Path) -> Path:
         return folder
     if "/" in text or text.startswith((".", "~")):
         raise ZooError(f"no folder {text}")
+    if "@" in text:
+        raise ZooError(
+            f"a version is named by {text.partition('@')[0]}@sha256: and 8 to 64 hexadecimal "
+            f"digits of its weights' hash; got {text!r}"
+        )
     near = difflib.get_close_matches(text, list_entries(), n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise ZooError(

@@ -22,6 +22,9 @@ PACKAGES = (
     "tf2onnx",
     "onnxruntime",
     "onnxruntime-gpu",
+    "openvino",
+    "fastapi",
+    "uvicorn",
     "huggingface_hub",
 )
 VARIABLES = ("KERAS_BACKEND", "ATTNFLOW_DATA", "ATTNFLOW_ZOO", "HF_HUB_OFFLINE", "HF_ENDPOINT")
