@@ -7,6 +7,7 @@ arguments of ``FlowLayer``. Shapes are odd or not square where the layer allows 
 from attnflow_keras import backend, layers, priors
 from attnflow_keras.networks import (
     ActNormConvNet,
+    ContractiveAttention,
     ContractiveConvNet,
     GatedAttentionNet,
     GatedConvNet,
@@ -96,6 +97,11 @@ def attending_mixture(**k):
 def contractive(kernels=(3, 1, 3), **k):
     # What is left out of the log-determinant is at most 18 * 0.3^21 / (21 * 0.7) = 1e-11.
     network = ContractiveConvNet(5, 0.3, kernels, dtype=k.get("dtype"))
+    return layers.ContractiveResidual(network, terms=20, **k)
+
+
+def contractive_attention(kind, **k):
+    network = ContractiveAttention(kind, 0.3, width=3, dtype=k.get("dtype"))
     return layers.ContractiveResidual(network, terms=20, **k)
 
 
@@ -192,6 +198,12 @@ LAYERS = {
     "mixture_coupling_attending": (attending_mixture, (3, 5, 4), 2),
     "mixture_coupling_paper": (lambda **k: mixture(form="paper", rescale=True, **k), (3, 3, 4), 0),
     "contractive_residual": (contractive, (3, 3, 2), 0),
+    "contractive_residual_dot": (lambda **k: contractive_attention("dot", **k), (2, 3, 3), 0),
+    "contractive_residual_concat": (
+        lambda **k: contractive_attention("concat", **k),
+        (3, 2, 3),
+        0,
+    ),
     "contractive_residual_dense": (lambda **k: contractive(kernels=(1, 1), **k), (1, 1, 9), 0),
     "imap": (imap(), (3, 5, 4), 0),
     "imap_spatial": (imap(mask="spatial"), (3, 3, 3), 0),

@@ -36,6 +36,7 @@ RESIDUAL = {
     "dense_width": 5,
     "lipschitz": 0.5,
 }
+SPLIT = {"split": True, "dense_blocks": 0, "margin": None, "attention": "concat"}
 PLUS = {
     "width": 8,
     "blocks": 1,
@@ -102,7 +103,7 @@ VARIANTS = {
         small_images,
     ),
     "residual_split": (
-        make(ResidualFlow, (4, 4, 2), RESIDUAL, {"split": True, "dense_blocks": 0, "margin": None}),
+        make(ResidualFlow, (4, 4, 2), RESIDUAL, SPLIT),
         None,
     ),
     "causal_alone": (make_causal, None),

@@ -9,7 +9,7 @@ from keras import ops
 
 from attnflow_keras.layers import ContractiveResidual
 from attnflow_keras.models import ResidualFlow
-from attnflow_keras.networks import ContractiveConvNet, GatedConvNet
+from attnflow_keras.networks import ContractiveAttention, ContractiveConvNet, GatedConvNet
 from attnflow_keras.ops.image_signs import ImageSigns
 from attnflow_keras.ops.operator_norm import operator_norm_bound
 from attnflow_keras.ops.step_noise import StepNoise
@@ -97,6 +97,44 @@ def test_the_branch_is_a_contraction_and_knows_its_jacobian():
     ):
         expected = np.reshape(expected, (3, -1))
         np.testing.assert_allclose(np.reshape(found, (3, -1)), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 3.0])
+@pytest.mark.parametrize("kind", ["dot", "concat"])
+@pytest.mark.float64
+def test_attention_is_a_contraction_and_knows_its_jacobian(kind, sharpness):
+    network = ContractiveAttention(kind, LIPSCHITZ, 3, sharpness, dtype="float64")
+    network.build((None, *SHAPE))
+    found = []
+    for seed, scale in enumerate((0.1, 1.0, 10.0)):
+        perturb(network, scale, seed)
+        branch = network.branch()
+        for size in (0.1, 1.0, 10.0):
+            x = size * batch(SHAPE, n=3, seed=seed)
+            matrices = jacobian(branch, x)
+            found.append(np.linalg.norm(matrices, 2, axis=(1, 2)).max())
+            v = batch(SHAPE, n=3, seed=4)
+            linear = branch.linear_at(ops.convert_to_tensor(x))
+            for one, expected in (
+                (linear.apply(v), np.einsum("nij,nj->ni", matrices, v.reshape(3, -1))),
+                (linear.transposed(v), np.einsum("nji,nj->ni", matrices, v.reshape(3, -1))),
+                (linear.tiled(2).apply(np.tile(v, (2, 1, 1, 1)))[3:], linear.apply(v)),
+            ):
+                expected = np.reshape(expected, (3, -1))
+                np.testing.assert_allclose(np.reshape(one, (3, -1)), expected, atol=1e-10)
+    assert max(found) <= LIPSCHITZ
+    assert max(found) > 0.01 * LIPSCHITZ
+
+
+def test_what_a_position_gets_by_attention_follows_from_the_others():
+    network = ContractiveAttention("dot")
+    network.build((None, *SHAPE))
+    x = batch(SHAPE, n=1, dtype="float32")
+    other = x.copy()
+    other[0, 0, 0] += 1.0
+    branch = network.branch()
+    moved = np.asarray(branch(fresh(other))) - np.asarray(branch(fresh(x)))
+    assert np.abs(moved[0, 2, 3]).max() > 1e-5
 
 
 @pytest.mark.parametrize("terms", [1, 3, 8, 25])
@@ -287,6 +325,9 @@ def test_bad_arguments_give_one_clear_error():
         (lambda: ContractiveConvNet(4, 1.0), "lipschitz must be a number in .0, 1.; got 1.0"),
         (lambda: ContractiveConvNet(0), "width must be an integer of at least 1; got 0"),
         (lambda: ContractiveConvNet(4, kernels=(2,)), "kernels must be odd"),
+        (lambda: ContractiveAttention("softmax"), "kind must be one of dot, concat; got 's"),
+        (lambda: ContractiveAttention(sharpness=0), "sharpness must be a positive number; got 0"),
+        (lambda: ResidualFlow((4, 4, 1), attention="imap"), "must be one of None, dot, concat"),
         (lambda: ContractiveConvNet(4, kernels=()), "kernels must name at least one"),
         (lambda: ContractiveResidual(GatedConvNet(4)), "branch must be .*got GatedConvNet"),
         (lambda: ContractiveResidual(network, terms=0), "terms must be an integer of at least 1"),

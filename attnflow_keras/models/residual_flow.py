@@ -5,12 +5,13 @@ from typing import Any
 import keras
 
 from attnflow_keras import layers
-from attnflow_keras.core.checks import check_flag, check_integer
+from attnflow_keras.core.checks import check_choice, check_flag, check_integer
 from attnflow_keras.core.recorded import plain
 from attnflow_keras.flow.arguments import counts_by_level
 from attnflow_keras.flow.flow import Flow
 from attnflow_keras.layers.chain import calling
-from attnflow_keras.networks import ContractiveConvNet
+from attnflow_keras.networks import ContractiveAttention, ContractiveConvNet, ContractiveNet
+from attnflow_keras.networks.contractive_attention import KINDS
 from attnflow_keras.ops.image_signs import ImageSigns
 from attnflow_keras.ops.step_noise import StepNoise
 from attnflow_keras.priors import StandardPrior
@@ -28,7 +29,8 @@ class ResidualFlow(Flow):
     Level 1 works on the image, each further one squeezes the map first. A level has ``blocks``
     times actnorm and a :class:`ContractiveResidual` of convolutions; after the last come
     ``dense_blocks`` whose branches see all values of a map at once. No channels leave before
-    the end unless ``split``.
+    the end unless ``split``. With ``attention`` one more layer stands at the end of level 1, where
+    Zha et al. have their invertible attention: a :class:`ContractiveAttention`.
 
     **Every score is an estimate.** log p holds the log-determinants of the residual layers: power
     series that are cut after ``terms`` terms, with traces from ``probes`` random vectors. The
@@ -51,6 +53,8 @@ class ResidualFlow(Flow):
         width: hidden channels of the convolutions, likewise.
         dense_blocks: residual layers over all values at the top.
         dense_width: their hidden channels.
+        attention: ``"dot"`` (Zha's iDP) or ``"concat"`` (iCon), in a form that is provably a
+            contraction; None for none.
         lipschitz: upper bound of the branches' Lipschitz constants.
         margin: of the logit at the front, see :class:`Logit`; 1e-6 on MNIST, else 0.05. None
             for no logit.
@@ -77,6 +81,7 @@ class ResidualFlow(Flow):
         dense_blocks: int = 4,
         dense_width: int = 128,
         *,
+        attention: str | None = None,
         lipschitz: float = 0.98**3,
         margin: float | None = 0.05,
         split: bool = False,
@@ -113,6 +118,7 @@ class ResidualFlow(Flow):
             "width": plain(width),
             "dense_blocks": dense_blocks,
             "dense_width": check_integer("dense_width", dense_width),
+            "attention": check_choice("attention", attention, (None, *KINDS)),
             "lipschitz": lipschitz,
             "margin": margin,
             "split": split,
@@ -138,7 +144,12 @@ class ResidualFlow(Flow):
                 parts["logit"] = layers.Logit(config["margin"], dtype=policy)
             for block in range(blocks[level]):
                 number = 1000 * level + block
-                parts[f"block_{block + 1}"] = self._block(widths[level], (3, 1, 3), number)
+                parts[f"block_{block + 1}"] = self._block(self._convs(widths[level]), number)
+            if not level and config["attention"]:
+                network = ContractiveAttention(
+                    config["attention"], config["lipschitz"], dtype=policy
+                )
+                parts["attention"] = self._block(network, 999)
             last = level == count - 1
             if last and config["dense_blocks"]:
                 side = self.float_shape[0] // 2**level
@@ -146,15 +157,18 @@ class ResidualFlow(Flow):
                     parts["flatten"] = layers.Squeeze(side, dtype=policy)
                 for block in range(config["dense_blocks"]):
                     number = 1000 * count + block
-                    width = config["dense_width"]
-                    parts[f"dense_{block + 1}"] = self._block(width, (1, 1, 1), number)
+                    network = self._convs(config["dense_width"], (1, 1, 1))
+                    parts[f"dense_{block + 1}"] = self._block(network, number)
             prior = StandardPrior(dtype=policy) if last or config["split"] else None
             levels.append((layers.Chain(parts, dtype=policy), prior))
         return levels
 
-    def _block(self, width: int, kernels: tuple[int, ...], number: int) -> layers.Chain:
+    def _convs(self, width: int, kernels: tuple[int, ...] = (3, 1, 3)) -> ContractiveNet:
+        bound = self._config["lipschitz"]
+        return ContractiveConvNet(width, bound, kernels, dtype=self.dtype_policy)
+
+    def _block(self, network: ContractiveNet, number: int) -> layers.Chain:
         policy = self.dtype_policy
-        network = ContractiveConvNet(width, self._config["lipschitz"], kernels, dtype=policy)
         series = {name: self._config[name] for name in SERIES}
         residual = layers.ContractiveResidual(
             network, **series, seed=self.seed + number, dtype=policy

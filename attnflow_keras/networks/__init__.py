@@ -6,6 +6,7 @@ from attnflow_keras.networks.causal_transformer import CausalTransformer
 from attnflow_keras.networks.condition_map import ConditionMap
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.networks.contractive import ContractiveNet
+from attnflow_keras.networks.contractive_attention import ContractiveAttention
 from attnflow_keras.networks.contractive_conv import ContractiveConvNet
 from attnflow_keras.networks.conv_lstm import ConvLSTM
 from attnflow_keras.networks.gated_attention import GatedAttentionNet
@@ -25,6 +26,7 @@ __all__ = [
     "CausalTransformer",
     "ConditionMap",
     "Conditioner",
+    "ContractiveAttention",
     "ContractiveConvNet",
     "ContractiveNet",
     "ConvLSTM",
