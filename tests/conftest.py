@@ -159,13 +159,17 @@ def export_of_one_step(export_once, tiny_images):
 
 
 def exported_flow(export_once, images, name, **changes):
+    flow = flow_to_export(images, **changes)
+    folder = export_once(name, flow, images=images)
+    return flow, folder, json.loads((folder / "manifest.json").read_text())["parity"]
+
+
+def flow_to_export(images, **changes):
     # The same in every process and every run: how a score rounds depends on the weights.
     keras.utils.set_random_seed(0)
     flow = make_tiny_flow(**changes)
     flow.adapt(images)
-    perturb(flow, 0.05)
-    folder = export_once(name, flow, images=images)
-    return flow, folder, json.loads((folder / "manifest.json").read_text())["parity"]
+    return perturb(flow, 0.05)
 
 
 @pytest.fixture(scope="session")
@@ -177,11 +181,11 @@ def small_export(export_once, tiny_images):
 
 
 @pytest.fixture(scope="session")
-def make_pair(export_once, exported, tiny_images):
+def make_pair(request, export_once, tiny_images):
     """Makes a flow and a session of its export, of a kind in ``tests.verb_pairs.KINDS``."""
     from tests.verb_pairs import make_pair, unconditional
 
-    made = {"unconditional": unconditional(*exported[:2], tiny_images[:16])}
+    made = {"unconditional": unconditional(request, tiny_images[:16])}
 
     def make(kind):
         if kind not in made:

@@ -48,10 +48,10 @@ def test_order_sees_every_image_once_a_pass_and_resumes():
 class Spy(OrderedImages):
     steps: ClassVar[list[int]] = []
 
-    def batch(self, step):
+    def batch(self, step, *part):
         if self.batch_size == RECIPE.batch_size:
             self.steps.append(step)
-        return super().batch(step)
+        return super().batch(step, *part)
 
 
 def test_fit_sees_the_steps_in_order(tiny_images, tmp_path, monkeypatch):

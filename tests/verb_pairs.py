@@ -1,4 +1,7 @@
-"""Keras flows and sessions of their exports, whose public methods are to agree."""
+"""Keras flows and sessions of their exports, whose public methods are to agree.
+
+Exports are TensorFlow's: on JAX a clone, compiled anew, stands in for the session.
+"""
 
 from typing import NamedTuple
 
@@ -6,7 +9,7 @@ import keras
 import numpy as np
 
 from export.runtime import Session
-from tests.helpers import perturb
+from tests.helpers import JAX, perturb
 from tests.model_table import LABELS, PALETTE, make_causal, make_coupling, make_srflow
 
 COLOURS = np.array(PALETTE, "uint8")
@@ -49,7 +52,14 @@ class Pair(NamedTuple):
         return self.images[part], given
 
 
-def unconditional(flow, folder, images):
+def unconditional(request, images):
+    """The flow that other tests export too."""
+    if JAX:
+        from tests.conftest import flow_to_export
+
+        flow = flow_to_export(images, steps=2)
+        return Pair("unconditional", flow, flow.clone(), images, None)
+    flow, folder, _ = request.getfixturevalue("exported")
     return Pair("unconditional", flow, Session(folder, "cpu"), images, None)
 
 
@@ -62,6 +72,8 @@ def make_pair(kind, export_once):
     images = noise_images(rng, 16, *flow.image_shape)
     flow.adapt({"image": images, "condition": condition})
     perturb(flow, 0.03)
+    if JAX:
+        return Pair(kind, flow, flow.clone(), images, condition)
     folder = export_once(f"verbs {kind}", flow, images=images, condition=condition)
     return Pair(kind, flow, Session(folder, "cpu"), images, condition)
 

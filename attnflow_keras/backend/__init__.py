@@ -15,7 +15,7 @@ The modules ``on_tensorflow`` and ``on_jax`` define the same names. Import these
   of Keras, exact in float64 too.
 - ``step_in(optimizer, variables)``: the step number inside a training step, if it is an argument.
 - ``replicas()``: replicas that work on one batch together.
-- ``prepare_devices()``: set up the devices; says on which one a training runs.
+- ``devices``: the module ``jax_devices`` or ``tensorflow_devices``, see ``training/devices.py``.
 """
 
 import keras
@@ -50,4 +50,4 @@ sinh, arcsinh = _backend.sinh, _backend.arcsinh
 LayerNormalization = _backend.LayerNormalization
 step_in = _backend.step_in
 replicas = _backend.replicas
-prepare_devices = _backend.prepare_devices
+devices = _backend.devices

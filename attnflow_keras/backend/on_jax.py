@@ -1,6 +1,5 @@
 """The names of this package on JAX."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +10,10 @@ from keras import ops, tree
 from tensorflow_probability.substrates.jax import bijectors as tfb
 from tensorflow_probability.substrates.jax import distributions as tfd
 
+from attnflow_keras.backend import jax_devices as devices
 from attnflow_keras.core.start_values import weights_by_numpy
 
-__all__ = ["tfb", "tfd"]
+__all__ = ["devices", "tfb", "tfd"]
 
 Tensor = Any
 
@@ -42,20 +42,21 @@ def jit_compile(wanted: Any) -> Any:
 
 
 def compile_function(
-    function: Callable, inputs: Any, batch: int, jit: bool, variables: list[Any]
+    function: Callable, inputs: Any, batch: int, jit: bool, model: Any
 ) -> Callable:
-    """A compiled function of tensors that reads variables.
+    """A compiled function of tensors that reads a model's variables, on its devices.
 
     The variables' values are arguments of what is compiled: ``jax.jit`` of the function itself
     would keep those of the first call for ever.
     """
+    variables = [] if model is None else model.variables
 
-    @jax.jit
     def run(values: list[Any], *inputs: Any) -> Any:
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             return function(*inputs)
 
-    return lambda *inputs: run([variable.value for variable in variables], *inputs)
+    compiled = devices.shared(run, model)
+    return lambda *inputs: compiled([variable.value for variable in variables], *inputs)
 
 
 def runs_eagerly() -> bool:
@@ -122,12 +123,3 @@ def step_in(optimizer: Any, variables: list[Any]) -> Tensor | None:
 def replicas() -> int:
     """One: JAX cuts a batch within the operations of one program."""
     return 1
-
-
-def prepare_devices() -> str:
-    """What JAX computes on, for people."""
-    devices = jax.devices()
-    if devices[0].platform == "cpu":
-        return f"{len(devices)} CPU devices" if len(devices) > 1 else f"{os.cpu_count()} CPU cores"
-    idle = f", the first of {len(devices)}" if len(devices) > 1 else ""
-    return f"{devices[0].platform.upper()} {devices[0].device_kind}{idle}"

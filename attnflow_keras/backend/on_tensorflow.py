@@ -1,7 +1,6 @@
 """The names of this package on TensorFlow, which is imported where a function needs it."""
 
 import contextlib
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,9 @@ from keras import ops, tree
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
-__all__ = ["tfb", "tfd"]
+from attnflow_keras.backend import tensorflow_devices as devices
+
+__all__ = ["devices", "tfb", "tfd"]
 
 Tensor = Any
 
@@ -34,10 +35,13 @@ def jit_compile(wanted: Any) -> Any:
 
 
 def compile_function(
-    function: Callable, inputs: Any, batch: int, jit: bool, variables: list[Any]
+    function: Callable, inputs: Any, batch: int, jit: bool, model: Any
 ) -> Callable:
     """A graph of a function of tensors; for any batch, or with XLA for one of this size."""
     import tensorflow as tf
+
+    if batch % devices.devices_of(model) == 0 and devices.devices_of(model) > 1:
+        return devices.shared(function, model, jit)
 
     signature = tree.map_structure(
         lambda a: tf.TensorSpec(
@@ -108,21 +112,3 @@ def replicas() -> int:
     import tensorflow as tf
 
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
-
-
-def prepare_devices() -> str:
-    """Let TensorFlow take GPU memory as it needs it; the first GPU's name, or the CPU's cores."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        try:
-            tf.config.experimental.set_memory_growth(gpu, True)
-        except (RuntimeError, ValueError):
-            # It is in use already, or somebody split it into logical devices: theirs to decide.
-            continue
-    if not gpus:
-        return f"{os.cpu_count()} CPU cores"
-    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name)
-    idle = f", the first of {len(gpus)}" if len(gpus) > 1 else ""
-    return f"GPU {name}{idle}"

@@ -40,7 +40,7 @@ class Networks:
 
     def __init__(self, flow: Any) -> None:
         self.layer = causal_layer(flow)
-        self._variables = flow.variables
+        self._flow = flow
         self._compiled: Any = None
 
     def parameters(self, *inputs: Any) -> tuple[Any, Any]:
@@ -54,7 +54,7 @@ class Networks:
             return self._parameters(*inputs)
         if self._compiled is None:
             self._compiled = backend.compile_function(
-                self._parameters, inputs, 1, False, self._variables
+                self._parameters, inputs, 1, False, self._flow
             )
         return self._compiled(*inputs)
 

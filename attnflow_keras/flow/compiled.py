@@ -19,7 +19,8 @@ class CompiledMethods:
 
     Without XLA one trace serves every batch size. With XLA (``jit=True``) a function is
     compiled for a fixed batch, and a smaller last batch is filled up to it and cut back; JAX
-    always does so. Inside somebody else's graph the function is inlined there.
+    always does so, and so does a model on several devices, which share the batch. Inside
+    somebody else's graph the function is inlined there.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class CompiledMethods:
             function: from tensors to a nest of tensors with the same first axis.
             inputs: tuple of nests of arrays or tensors; NumPy arrays, or backend tensors,
                 through which gradients flow.
-            batch_size: maximum batch size.
+            batch_size: maximum batch size, but for rounding up to a multiple of the devices.
             progress: called with the number of samples done after each batch.
             keep: the part of a batch's results that is wanted; all if not given.
         """
@@ -63,8 +64,10 @@ class CompiledMethods:
             return keep(function(*inputs)) if keep else function(*inputs)
         n = tree.flatten(inputs)[0].shape[0]
         batch = min(batch_size, 2 ** math.ceil(math.log2(max(n, 1))))
+        devices = backend.devices.devices_of(self.owner)
+        batch = devices * math.ceil(batch / devices)
         eager = backend.runs_eagerly()
-        fixed = self.jit or backend.FIXED_BATCH
+        fixed = self.jit or backend.FIXED_BATCH or devices > 1
         compiled = function if eager else self._function(name, function, inputs, batch)
         results = []
         for start in range(0, max(n, 1), batch):
@@ -93,9 +96,8 @@ class CompiledMethods:
         )
         key = (name, self.jit, batch if self.jit else None, signature)
         if key not in self._cache:
-            variables = [] if self.owner is None else self.owner.variables
             self._cache[key] = backend.compile_function(
-                function, inputs, batch, self.jit, variables
+                function, inputs, batch, self.jit, self.owner
             )
         return self._cache[key]
 

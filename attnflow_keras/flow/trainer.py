@@ -16,7 +16,7 @@ from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow import loaders
 from attnflow_keras.flow.batches import CheckedBatches, is_end
 from attnflow_keras.flow.peek import first_batch
-from attnflow_keras.flow.training_data import TrainingData
+from attnflow_keras.flow.training_data import BATCH_SIZE, TrainingData
 from attnflow_keras.flow.training_settings import TrainingSettings
 from attnflow_keras.ops import replicas
 from attnflow_keras.ops.numerics import LN2
@@ -109,7 +109,10 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
         kwargs["jit_compile"] = backend.jit_compile(kwargs.get("jit_compile"))
         settings = TrainingSettings(zero_latent_weight, freeze_steps, noise_seed, remat)
         self._settings = settings.check(self)
-        super().compile(optimizer=optimizer, **kwargs)
+        backend.devices.check_compile(self, optimizer, kwargs["jit_compile"])
+        with backend.devices.step_scope(self):
+            super().compile(optimizer=optimizer, **kwargs)
+        backend.devices.prepare_optimizer(self)
 
     @property
     def metrics(self) -> list[Any]:
@@ -205,7 +208,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
             self.adapt(first_batch(x, ADAPT_IMAGES))
         validation = options.get("validation_data")
         if validation is not None:
-            options["validation_data"] = self._checked_validation(validation, held_out)
+            options["validation_data"] = self._checked_validation(validation, held_out, options)
         if self.optimizer is not None and not self.optimizer.built:
             # Else the step is traced twice: once to create the optimizer's variables.
             self.optimizer.build(self.trainable_variables)
@@ -214,7 +217,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
             options["callbacks"] = [keras.callbacks.TerminateOnNaN(), *(callbacks or [])]
         if not isinstance(x, dict | np.ndarray | keras.utils.PyDataset):
             options.setdefault("shuffle", False)  # of which Keras warns where it can't
-        with self._reading(train=checked, test=held_out):
+        with self._reading(train=checked, test=held_out), backend.devices.step_scope(self):
             return super().fit(**{**options, "x": checked.wrap(x)})
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -223,20 +226,22 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
             return super().evaluate(x, *args, **kwargs)
         options = _named(super().evaluate, x, *args, **kwargs)
         checked, x = self._checked_source(x, options.pop("sample_weight", None), options)
-        with self._reading(test=checked):
+        with self._reading(test=checked), backend.devices.step_scope(self):
             return super().evaluate(**{**options, "x": checked.wrap(self._with_noise(x))})
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Log-probabilities ``(n,)``; uint8 arrays get the noise of seed 0, as in log_prob."""
         options = _named(super().predict, x, *args, **kwargs)
         self._check_data(x)
-        x = self._with_noise(loaders.as_arrays(x))
+        x = loaders.as_arrays(x)
+        self._check_shares(x, options.get("batch_size") or BATCH_SIZE)
+        x = self._with_noise(x)
         checked = CheckedBatches(self._check_batch, self._shape_of)
         counter = _Batches()
         callbacks = options.get("callbacks")
         if callbacks is None or isinstance(callbacks, list | tuple):
             options["callbacks"] = [counter, *(callbacks or [])]
-        with checked.plain_errors():
+        with checked.plain_errors(), backend.devices.step_scope(self):
             result = super().predict(**{**options, "x": checked.wrap(x)})
         # Keras takes an early end for that of the data.
         steps = options.get("steps")

@@ -1,16 +1,20 @@
 """What a flow is trained and scored on: checks, weights and noise of the data."""
 
+import math
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops, tree
 
+from attnflow_keras import backend
 from attnflow_keras.core import noise
 from attnflow_keras.core.wording import counted
 from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow import loaders
 from attnflow_keras.flow.batches import CheckedBatches
+
+BATCH_SIZE = 32  # Keras' own
 
 WEIGHTED = (
     "With sample_weight, loss is divided by the number of images, bits_per_dim by the sum of their "
@@ -34,6 +38,8 @@ class TrainingData:
         """Check arrays, put weights where they belong, and explain the loss that they give."""
         x = loaders.as_arrays(x)
         self._check_data(x)
+        size = options.get("batch_size") or BATCH_SIZE
+        self._check_shares(x, size, options.get("validation_split") or 0.0)
         x = self._with_weight(x, weight)
         spec = getattr(x, "element_spec", None)
         weighted = weight is not None or (isinstance(spec, tuple) and len(spec) == 3)
@@ -41,7 +47,11 @@ class TrainingData:
             print(WEIGHTED)
         return CheckedBatches(self._check_batch, self._shape_of), x
 
-    def _checked_validation(self, data: Any, checked: CheckedBatches) -> Any:
+    def _checked_validation(
+        self, data: Any, checked: CheckedBatches, options: dict[str, Any]
+    ) -> Any:
+        size = options.get("validation_batch_size") or options.get("batch_size") or BATCH_SIZE
+        self._check_shares(data[0] if isinstance(data, list | tuple) else data, size)
         if isinstance(data, list | tuple):
             x, y, weight = (*data, None, None)[:3]
             self._check_data(x, weight)
@@ -67,6 +77,30 @@ class TrainingData:
     def _check_batch(self, batch: Any) -> None:
         x, _, weight = keras.utils.unpack_x_y_sample_weight(batch)
         self._check_inputs(x, weight)
+        self._check_shares(x, None)
+
+    def _check_shares(self, x: Any, batch_size: int | None, split: float = 0.0) -> None:
+        """Raise ValueError where devices could not share out the batches of these arrays evenly.
+
+        Args:
+            x: arrays, or one batch of them; other sources are not looked at.
+            batch_size: images of a batch, None if this is one.
+            split: fraction of the arrays that is held out.
+        """
+        unit = backend.devices.batch_unit(self)
+        arrays = isinstance(x, dict | np.ndarray) or ops.is_tensor(x)
+        total = checks.unpack(x)["image"].shape[0] if arrays else None
+        if unit == 1 or total is None:
+            return
+        seen = math.floor(total * (1.0 - split))
+        for count in (seen, total - seen):
+            batch = count if batch_size is None else min(count, batch_size)
+            if batch and (batch % unit or count % batch % unit):
+                rest = batch if batch % unit else count % batch
+                raise ValueError(
+                    f"batches must be multiples of {unit} images, which so many devices share; got "
+                    f"a batch of {rest}. Give a batch_size and a number of images that are"
+                )
 
     def _check_inputs(self, x: Any, weight: Any = None) -> None:
         """Raise ValueError unless these are images, conditions and weights to learn from."""

@@ -44,6 +44,13 @@ class SharedSteps:
     def predict_step(self, *args: Any) -> Any:
         return super().predict_step(*self._sharing(args))  # type: ignore[misc]
 
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: these models are built.
+
+        Keras would use up a batch for it, averaged over the replicas, which fails where their
+        shares differ.
+        """
+
     def _sharing(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         # Before the model is called: replicas wait here for one another, and waiting inside of
         # the call would mix the losses that their layers add.

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from attnflow_keras import backend
 from attnflow_keras.core import weights_file
 from attnflow_keras.core.files import write_file
 from attnflow_keras.training.recipe import Recipe
@@ -93,6 +94,8 @@ class Curve(keras.callbacks.Callback):
                 **{name: round(float(logs.get(name, math.nan)), 5) for name in self.values},
             }
         )
+        if not backend.devices.writes():
+            return
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, (*COLUMNS, *self.values))
         writer.writeheader()
@@ -139,9 +142,12 @@ def _number(key: Any, value: Any) -> float:
 
 
 def save_weights(model: keras.Model, path: Path, epoch: int) -> None:
-    """Write a weights file that names its epoch, complete or absent."""
+    """Write a weights file that names its epoch, complete or absent; once of several processes."""
     # The optimizer's own count is not the epoch: loss scaling skips steps that overflow.
-    weights_file.save_weights(model, path, {"epoch": epoch})
+    content = weights_file.weights_bytes(model, {"epoch": epoch})
+    # All processes get here, for Keras computes where it reads weights.
+    if backend.devices.writes():
+        write_file(path, content)
 
 
 def saved_epoch(path: Path) -> int | None:

@@ -1,15 +1,83 @@
-"""The device that a training runs on."""
+"""The devices that a flow is trained and run on."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from attnflow_keras.core.wording import counted
+
+ALL = "all"
 
 
-def prepare_devices() -> str:
+def prepare_devices(count: int = 1) -> str:
     """Let TensorFlow, where it is the backend, take GPU memory as it needs it.
 
     Call it before anything is computed. Without this TensorFlow takes all memory of every GPU at
     once. Where there is no GPU, nothing is changed.
 
+    Args:
+        count: how many devices are used.
+
     Returns:
-        What a training runs on, for people: the first GPU, or else the CPU.
+        What a training runs on, for people: the GPUs, or else the CPU.
     """
     from attnflow_keras import backend
 
-    return backend.prepare_devices()
+    return backend.devices.prepare_devices(count)
+
+
+def check_devices(name: str, wanted: int | str) -> int:
+    """The number of devices that a user asks for.
+
+    Args:
+        name: the argument's name, for the error.
+        wanted: the number, or ``"all"``.
+
+    Raises:
+        ValueError: neither, or more than there are.
+    """
+    from attnflow_keras import backend
+
+    names, processes = backend.devices.device_names(), backend.devices.process()[1]
+    if wanted == ALL:
+        return len(names)
+    if processes > 1 and wanted != len(names):
+        raise ValueError(
+            f"{name} must be {ALL!r} where {processes} processes train together; got {wanted!r}"
+        )
+    number = isinstance(wanted, int) and not isinstance(wanted, bool)
+    if not number or not 1 <= int(wanted) <= len(names):
+        kind = names[0].partition(":")[0].upper()
+        raise ValueError(
+            f"{name} must be {ALL!r} or a number from 1 to {len(names)}, as there "
+            f"{'is' if len(names) == 1 else 'are'} {counted(len(names), kind + ' device')}; got "
+            f"{wanted!r}"
+        )
+    return int(wanted)
+
+
+@contextlib.contextmanager
+def on_devices(wanted: int | str = ALL) -> Iterator[int]:
+    """Flows that are built or loaded in this block are on several devices, and stay there.
+
+    ``fit``, ``evaluate``, scores and samples of such a flow share each batch among them, within
+    the block and after it. A training step equals that of one device with the whole batch.
+
+    >>> with training.on_devices("all") as count:
+    ...     flow = models.Glow((8, 8, 1), levels=1, steps=1, width=8)
+    >>> count >= 1
+    True
+
+    Args:
+        wanted: how many of the backend's devices, or ``"all"``. A flow that is on one of several
+            leaves the others idle.
+
+    Raises:
+        ValueError: a wrong number.
+    """
+    from attnflow_keras import backend
+
+    count = check_devices("devices", wanted)
+    scope: Any = backend.devices.device_scope(count) if count > 1 else contextlib.nullcontext()
+    with scope:
+        yield count

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from attnflow_keras import backend
 from attnflow_keras.training.callbacks import Curve, save_weights, saved_epoch
 
 BEST = "best.weights.h5"
@@ -76,6 +77,7 @@ class EarlyStopping(keras.callbacks.Callback):
         """
         if standing(self.curve.rows)[0] is None:
             raise FloatingPointError(f"{self.curve.path} has no finite val_bits_per_dim")
+        backend.devices.wait_for_all("best weights")
         copy = self._uncompiled(flow)
         copy.load_weights(self.path)
         flow.set_weights(copy.get_weights())

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import keras
 
 from attnflow_keras.training.callbacks import Checkpoint, Curve, LastStep, load_checkpoint
-from attnflow_keras.training.order import batches
 from attnflow_keras.training.recipe import Recipe
+from attnflow_keras.training.sharing import own_batches, validation_batch
 
 
 class Phase(NamedTuple):
@@ -69,13 +69,13 @@ def run_phase(
     short = [LastStep(recipe)] if recipe.last_step % recipe.steps_per_epoch else []
     first = first_step + epoch * recipe.steps_per_epoch
     model.fit(
-        iter(batches(images, recipe.batch_size, recipe.seed, first, recipe.augment)),
+        iter(own_batches(images, recipe, first)),
         shuffle=False,
         steps_per_epoch=recipe.steps_per_epoch,
         epochs=recipe.epochs,
         initial_epoch=epoch,
         validation_data=validation,
-        validation_batch_size=64,
+        validation_batch_size=validation_batch(model, 64),
         callbacks=[*short, curve, checkpoint, *(callbacks or [])],
         verbose=verbose,
     )

@@ -90,7 +90,7 @@ def pretrain(
     rate = keras.optimizers.schedules.CosineDecay(recipe.pretrain_rate, recipe.pretrain_steps)
     model.compile(
         optimizer=keras.optimizers.Adam(rate, beta_2=0.99),
-        jit_compile=backend.jit_compile(recipe.jit),
+        jit_compile=backend.jit_compile(recipe.jit and backend.devices.can_jit(model)),
     )
     run_phase(
         model,

@@ -1,5 +1,6 @@
 """One training run that can be killed at any time and resumes exactly from its checkpoint."""
 
+import contextlib
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from attnflow_keras import backend
 from attnflow_keras.core.checks import check_flag
 from attnflow_keras.core.extras import install_command
 from attnflow_keras.core.files import check_no_file
@@ -24,6 +26,7 @@ from attnflow_keras.training.order import Source, batches
 from attnflow_keras.training.pretrain import pretrain
 from attnflow_keras.training.recipe import Recipe
 from attnflow_keras.training.settings import SETTINGS, same_run
+from attnflow_keras.training.sharing import check_shares, own_batches, own_part, validation_batch
 from attnflow_keras.training.zero_latent import train_zero_latent
 
 TENSORBOARD = "tensorboard"
@@ -49,6 +52,9 @@ def train(
     of an encoder comes before, see ``pretrain_steps``, and of the zero-temperature sample after,
     see ``zero_latent_steps``.
 
+    A flow on several devices (``on_devices``) is trained on them, step by step as on one. Of
+    several processes each reads its own part of every batch, and the first one writes the files.
+
     Args:
         flow: the flow, built under the recipe's precision; its optimizer is replaced by the
             recipe's.
@@ -68,9 +74,9 @@ def train(
         The flow.
 
     Raises:
-        ValueError: an argument of the wrong kind, a folder that holds a run with other settings
-            or images or that another training uses, a flow of another precision than the
-            recipe's, or patience without validation images.
+        ValueError: an argument of the wrong kind, a batch size that the devices can't share, a
+            folder that holds a run with other settings or images or that another training uses,
+            a flow of another precision than the recipe's, or patience without validation images.
         FileExistsError: ``folder`` is a file.
         ImportError: ``tensorboard`` without that package.
         FloatingPointError: the loss became NaN or Inf; the last good checkpoint stays.
@@ -82,11 +88,11 @@ def train(
     _check(flow, recipe, images, validation)
     check_no_file(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
+    alone = locked(folder) if backend.devices.writes() else contextlib.nullcontext()
+    with alone, backend.devices.step_scope(flow):
         same_run(folder / SETTINGS, flow, recipe, images)
         if validation is not None:
-            count = recipe.validation_images
-            validation = keras.tree.map_structure(lambda part: part[:count], validation)
+            validation = own_part(flow, validation, recipe.validation_images)
         return _train(flow, recipe, images, validation, folder, verbose, logs, callbacks or [])
 
 
@@ -107,7 +113,7 @@ def _train(
         freeze_steps=recipe.freeze_steps,
         noise_seed=recipe.seed,
         remat=recipe.remat,
-        jit_compile=recipe.jit,
+        jit_compile=recipe.jit and backend.devices.can_jit(flow),
     )
     # Before fit traces a step: Keras would take the loss scale at the start for a constant.
     flow.optimizer.build(flow.trainable_variables)
@@ -129,9 +135,7 @@ def _train(
     # The order matters, see Curve and EarlyStopping.
     own = [*averaging, curve, checkpoint, *([stopping] if stopping else []), *logs]
     if epoch < recipe.epochs and not (stopping and stopping.is_over):
-        stream = batches(
-            images, recipe.batch_size, recipe.seed, epoch * recipe.steps_per_epoch, recipe.augment
-        )
+        stream = own_batches(images, recipe, epoch * recipe.steps_per_epoch)
         flow.fit(
             iter(stream),
             shuffle=False,
@@ -139,7 +143,7 @@ def _train(
             epochs=recipe.epochs,
             initial_epoch=epoch,
             validation_data=validation,
-            validation_batch_size=250,
+            validation_batch_size=validation_batch(flow, 250),
             callbacks=[*short, *own, *callbacks],
             verbose=verbose,
         )
@@ -187,6 +191,7 @@ def _check(flow: Any, recipe: Any, images: Any, validation: Any) -> None:
             f"under {flow.dtype_policy.name!r}. Build it with dtype={recipe.precision!r}, or give "
             f"Recipe(precision={flow.dtype_policy.name!r})"
         )
+    check_shares(flow, recipe)
     if recipe.patience is not None and validation is None:
         raise ValueError(
             f"patience needs validation images to score; got patience={recipe.patience} and "

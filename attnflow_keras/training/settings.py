@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras import backend
 from attnflow_keras.core.files import write_file
 from attnflow_keras.core.renamed import with_current_names
 from attnflow_keras.core.untrusted import read_json
@@ -40,7 +41,8 @@ def same_run(path: Path, flow: Flow, recipe: Recipe, images: Any) -> None:
         before = _read(path)
         _check_settings(path.parent, settings, before, type(flow))
         _check_images(path.parent, settings["images"], before.get("images"))
-    write_file(path, json.dumps(settings, indent=2, sort_keys=True))
+    if backend.devices.writes():
+        write_file(path, json.dumps(settings, indent=2, sort_keys=True))
 
 
 def fingerprint(images: Any) -> dict[str, Any]:

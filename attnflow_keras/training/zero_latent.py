@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from attnflow_keras import backend
 from attnflow_keras.training.phase import Phase, phase_recipe, run_phase
 from attnflow_keras.training.recipe import Recipe
 
@@ -49,7 +50,8 @@ def train_zero_latent(
         FloatingPointError: the loss became NaN or Inf.
     """
     rate = keras.optimizers.schedules.CosineDecay(recipe.zero_latent_rate, recipe.zero_latent_steps)
-    common = {"jit_compile": recipe.jit, "noise_seed": recipe.seed, "remat": recipe.remat}
+    jit = recipe.jit and backend.devices.can_jit(flow)
+    common = {"jit_compile": jit, "noise_seed": recipe.seed, "remat": recipe.remat}
     flow.compile(
         keras.optimizers.Adam(rate, global_clipnorm=recipe.clipnorm),
         zero_latent_weight=recipe.zero_latent_weight,

@@ -1,8 +1,9 @@
 """What the commands share: arguments, and reading the user's data."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from attnflow_keras.core import checks
 from attnflow_keras.core.files import followed, is_special, write_file
 from attnflow_keras.core.policies import POLICIES
 from attnflow_keras.core.untrusted import printable
-from zoo.cli.console import notes, working
+from zoo.cli.console import console, notes, working
 from zoo.registry import info
 from zoo.tasks import Task, task_of, those
 from zoo.tasks.base import Reading
@@ -57,6 +58,15 @@ Background = Annotated[
         "--background",
         help="Colour behind transparent pixels: white, black, #rrggbb. Without it, images that "
         "have some are refused. Label maps must be opaque.",
+    ),
+]
+
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        "--devices",
+        metavar="N|all",
+        help="How many devices share each batch: a number, or all of them. Default: one device.",
     ),
 ]
 
@@ -164,31 +174,62 @@ def _check_folder(path: Path, folder: Path) -> None:
         raise PermissionError(f"--out: can't write {path}, since {folder} is read-only to you")
 
 
-def load_flow(name: str, **options: Any) -> Any:
-    """``zoo.load`` with a message about what takes the time."""
+def load_flow(name: str, devices: str | None = None, **options: Any) -> Any:
+    """``zoo.load``, on so many devices, with a message about what takes the time."""
     import zoo
     from zoo.registry import locate
 
     locate(name)
-    with working(f"loading {name}"):
-        import_backend()
+    with working(f"loading {name}"), on_devices(devices):
         return zoo.load(name, **options)
 
 
-def import_backend() -> str:
-    """Import Keras and its backend, and let TensorFlow take the memory of GPUs as it needs it.
+@contextlib.contextmanager
+def on_devices(wanted: str | None, distributed: bool = False) -> Iterator[str]:
+    """Import the backend; flows loaded in the block are on the devices of ``--devices``.
 
-    Returns:
-        The device that it computes on. Empty where the backend is not installed.
+    TensorFlow takes the memory of GPUs as it needs it.
+
+    Args:
+        wanted: a number or ``"all"``; None for one device.
+        distributed: whether this is one of several processes.
+
+    Yields:
+        The devices, for people. Empty where the backend is not installed.
+
+    Raises:
+        ValueError: a wrong number of devices.
     """
     import attnflow_keras._quiet_import  # noqa: F401
 
     try:
-        from attnflow_keras.training.devices import prepare_devices
-
-        return prepare_devices()
+        from attnflow_keras import backend
+        from attnflow_keras.training import devices
     except ImportError:
-        return ""  # zoo.load says what to install
+        yield ""  # zoo.load says what to install
+        return
+    if distributed:
+        backend.devices.join_processes()
+        # Only the first of them talks.
+        console.quiet = notes.quiet = not backend.devices.writes()
+    name = devices.prepare_devices()
+    if wanted is None and not distributed:
+        yield name
+        return
+    given = wanted or devices.ALL
+    count = devices.check_devices("--devices", int(given) if given.isdecimal() else given)
+    with devices.on_devices(count):
+        yield devices.prepare_devices(count)
+
+
+def import_backend() -> str:
+    """Import Keras and its backend, which takes the memory of GPUs as it needs it.
+
+    Returns:
+        The device that it computes on. Empty where the backend is not installed.
+    """
+    with on_devices(None) as device:
+        return device
 
 
 def entry_for(command: str, name: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import typer
 
 from attnflow_keras.core.wording import counted
 from zoo.cli.common import (
+    Devices,
     Name,
     check_choice,
     check_out,
@@ -45,6 +46,7 @@ def sample_command(
             "--class", help="Class of the images, for an entry for classes. Default: all in turn."
         ),
     ] = None,
+    devices: Devices = None,
 ) -> None:
     """Sample images and write them as one image file, or one by one."""
     from attnflow_keras.data import image_grid, save_image
@@ -58,7 +60,7 @@ def sample_command(
         check_out_folder(out)
     else:
         check_out(out, FORMATS)
-    flow = load_flow(name)
+    flow = load_flow(name, devices)
     with working(f"sampling {counted(n, 'image')}"):
         images = flow.sample(n, condition, temperature=temperature, seed=seed)
     if separate:

@@ -10,6 +10,7 @@ import typer
 from zoo.cli.common import (
     DATA_HELP,
     Background,
+    Devices,
     Json,
     Labels,
     Name,
@@ -55,6 +56,7 @@ def score_command(
             "float32 as a rule."
         ),
     ] = None,
+    devices: Devices = None,
     as_json: Json = False,
 ) -> None:
     """Bits per dimension of images: lower is more probable under the model.
@@ -76,7 +78,7 @@ def score_command(
     # The data first: a wrong path should not wait for TensorFlow.
     unreadable = Unreadable()
     images, condition = load_conditioned(info(name), data, resize, labels, background, unreadable)
-    flow = load_flow(name, dtype=precision)
+    flow = load_flow(name, devices, dtype=precision)
     flow.jit = jit
     first = "compiling with XLA, may take minutes" if jit else "scoring"
     with working(first, draws * len(images)) as report:

@@ -1,5 +1,6 @@
 """``attnflow train``."""
 
+import contextlib
 import dataclasses
 import inspect
 from pathlib import Path
@@ -10,14 +11,15 @@ import typer
 from attnflow_keras.training.recipe import Recipe
 from zoo.cli.common import (
     Background,
+    Devices,
     Json,
     Labels,
     Name,
     Resize,
     check_takes_labels,
-    import_backend,
+    on_devices,
 )
-from zoo.cli.console import print_json, results_as_json, working
+from zoo.cli.console import console, print_json, results_as_json, working
 from zoo.errors import ZooError
 from zoo.registry import info
 from zoo.tasks import task_of
@@ -115,6 +117,14 @@ def train_command(
     data_license: Annotated[
         str | None, typer.Option(help="Licence of your images, for the card.")
     ] = None,
+    devices: Devices = None,
+    distributed: Annotated[
+        bool,
+        typer.Option(
+            "--distributed",
+            help="This is one of several processes, on several machines, that train together.",
+        ),
+    ] = False,
     as_json: Json = False,
     **settings: Any,
 ) -> None:
@@ -156,33 +166,33 @@ def train_command(
     folder = out or Path("runs") / entry["name"]
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--out must be a folder; {folder} is a file")
-    with working("importing Keras"):
-        device = import_backend()
-    from attnflow_keras.training.run import check_tensorboard
-    from zoo.cli.train_run import Job, run
-
-    if tensorboard:
-        check_tensorboard("--tensorboard")
     command = ["attnflow", "train", name, *_flags(given), *(["--fine-tune"] if fine_tune else [])]
     command += ["--labels", str(labels)] if labels is not None else []
-    with results_as_json(as_json):
-        run(
-            Job(
-                name=name,
-                entry=entry,
-                recipe=recipe,
-                folder=folder,
-                fine_tune=fine_tune,
-                other_data=data is not None,
-                command=command,
-                device=device,
-                tensorboard=tensorboard,
-                labels=labels,
-                license=license_,
-                data_license=data_license,
-            )
+    command += ["--devices", devices] if devices is not None else []
+    with results_as_json(as_json), contextlib.ExitStack() as stack:
+        with working("importing Keras"):
+            device = stack.enter_context(on_devices(devices, distributed))
+        from attnflow_keras.training.run import check_tensorboard
+        from zoo.cli.train_run import Job, run
+
+        if tensorboard:
+            check_tensorboard("--tensorboard")
+        job = Job(
+            name=name,
+            entry=entry,
+            recipe=recipe,
+            folder=folder,
+            fine_tune=fine_tune,
+            other_data=data is not None,
+            command=command,
+            tensorboard=tensorboard,
+            labels=labels,
+            license=license_,
+            data_license=data_license,
+            device=device,
         )
-    if as_json:
+        run(job)
+    if as_json and not console.quiet:
         print_json(info(str(folder / "entry")))
 
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 import zoo
+from attnflow_keras import backend
 from attnflow_keras.core.untrusted import plain_name
 from attnflow_keras.data import data_set, is_data_set
 from attnflow_keras.metrics import evaluate_bits_per_dim
@@ -98,6 +99,7 @@ def run(job: Job) -> None:
                 callbacks=[progress],
                 tensorboard=job.tensorboard,
             )
+        backend.devices.wait_for_all("curve")
         rows = read_curve(folder / CURVE)
         kept = {}
         if recipe.patience is not None:
@@ -116,7 +118,10 @@ def run(job: Job) -> None:
     curves += [ENCODER_CURVE] if recipe.pretrain_steps else []
     curves += [ZERO_LATENT_CURVE] if recipe.zero_latent_steps else []
     extra = {name: (folder / name).read_text() for name in curves}
-    zoo.save(flow, folder / "entry", metadata, overwrite=True, extra=extra)
+    if backend.devices.writes():
+        with backend.devices.alone(flow) as own:
+            zoo.save(own, folder / "entry", metadata, overwrite=True, extra=extra)
+    backend.devices.wait_for_all("entry")
     for metric in metrics:
         console.print(metric_line(metric))
     console.print(f"wrote {folder / 'entry'}")
