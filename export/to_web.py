@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.core.conditions import ClassKind, LabelKind, PictureKind, from_description
+from attnflow_keras.core.extras import install_command
 from attnflow_keras.core.files import check_free, replacing_folder, write_json
 from attnflow_keras.core.untrusted import printable
 from attnflow_keras.data.bluemarble import IGBP_CLASSES, IGBP_PALETTE
@@ -63,6 +64,7 @@ def web(
     Raises:
         FileExistsError: the folder exists and ``overwrite`` is False.
         ExportError: no sound export, one that the page has no controls for, or no runtime.
+        ImportError: ``webgpu`` without the package ``onnx``.
         ValueError: another number of class names than there are classes, or a site that would
             replace the export.
     """
@@ -139,7 +141,10 @@ def _class_names(content: dict[str, Any], given: Sequence[str] | None) -> list[s
 
 def _without_control_flow(source: Path, content: dict[str, Any]) -> list[str]:
     """The graphs that run as a whole on a GPU; an ExportError if there are none."""
-    import onnx
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError(f"webgpu needs onnx: {install_command('export')}") from error
 
     def plain(file: str) -> bool:
         graph = onnx.load_from_string(manifest.read_file(source, file, content)).graph

@@ -109,6 +109,13 @@ def test_names_of_classes_are_words(runtime, tmp_path):
             export.web(folder, tmp_path / "site", runtime, class_names=names)
 
 
+def test_webgpu_without_onnx(small_export, runtime, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match="webgpu needs onnx: pip install 'onnx"):
+        export.web(small_export, tmp_path / "site", runtime, webgpu=True)
+    assert not (tmp_path / "site").exists()
+
+
 def test_altered_and_missing_exports_are_refused(small_export, tmp_path):
     folder = copied(small_export, tmp_path)
     (folder / "decode.onnx").write_bytes(b"other")
