@@ -64,6 +64,9 @@ class Plan:
         entry, config = info(name), read_config(locate(name), name)
         title = f"{self.row.name}-{self.seed}"
         given = {**config["config"], "name": title}
+        if self.definition.model is not None:
+            config = {**config, "class": self.definition.model}
+            given = {"image_shape": given["image_shape"], "name": title}
         for key, value in self.definition.config.items():
             before = given.get(key)
             if isinstance(before, dict) and isinstance(value, dict):

@@ -46,11 +46,13 @@ class Definition:
         entry: the entry, whose configuration and recipe are the start.
         config: arguments of its model that differ; of a dict, the keys that do.
         recipe: settings of its recipe that differ.
+        model: another model, for which ``config`` has all arguments but the image's shape.
     """
 
     entry: str
     config: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
+    model: str | None = None
 
 
 @dataclass(frozen=True)
