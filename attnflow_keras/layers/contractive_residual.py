@@ -99,10 +99,10 @@ class ContractiveResidual(FlowLayer):
     def transform(
         self, x: Tensor, condition: Any, inverse: bool, noise: Any = None
     ) -> tuple[Tensor, Tensor]:
-        bijector = self.bijector(condition, noise)
+        bijector = self._bijector(noise)
         return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
 
-    def bijector(self, condition: Any = None, noise: Any = None) -> Bijector:
+    def _bijector(self, noise: Any) -> Bijector:
         """The layer's map; ``noise`` is that of a training step, or :class:`ImageSigns`."""
 
         def log_det(branch: Any, x: Tensor) -> Tensor:

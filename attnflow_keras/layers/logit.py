@@ -32,5 +32,6 @@ class Logit(FlowLayer):
         super().__init__(**kwargs)
         self.margin = check_number("margin", margin, "(0, 0.5)")
 
-    def bijector(self, condition: Any = None) -> bijectors.Logit:
-        return bijectors.Logit(self.margin)
+    def transform(self, x: Any, condition: Any, inverse: bool) -> tuple[Any, Any]:
+        bijector = bijectors.Logit(self.margin)
+        return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
