@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 # A second environment, with JAX and without TensorFlow.
 JAX_VENV := .venv-jax
-JAX_TESTS := tests/test_backends.py tests/test_layers.py
+JAX_TESTS := $(addprefix tests/test_,backends.py layers.py verbs.py jacobi.py replicas.py \
+	several_devices.py several_processes.py)
 
 .PHONY: setup demo web-demo test test-slow test-all test-jax lint docs lock wheel gpu-pack clean
 
@@ -51,7 +52,9 @@ $(JAX_VENV)/.ready: requirements-jax.lock
 	$(JAX_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-jax.lock
 	touch $@
 
-test-jax: $(JAX_VENV)/.ready
+setup-jax: $(JAX_VENV)/.ready
+
+test-jax: setup-jax
 	KERAS_BACKEND=jax $(JAX_VENV)/bin/python -m pytest $(JAX_TESTS)
 
 lint: setup

@@ -1,7 +1,10 @@
 """attnflow export, verify and bench."""
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +12,13 @@ from typer.testing import CliRunner
 
 import export
 import zoo
+from export.runtime import Session
 from tests.conftest import make_plain_flow
 from tests.helpers import perturb
 from zoo.cli.app import app
 
 RUNNER = CliRunner()
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +126,27 @@ def test_figures_as_json(exported):
     given = ["score", str(root / "entry"), str(root / "images.npy"), "--json"]
     metric = json.loads(RUNNER.invoke(app, given).stdout)
     assert (metric["items"], metric["dims"]) == (8, 64)
+
+
+def test_a_flow_trained_on_jax_is_exported(tiny_images, tmp_path):
+    """``attnflow train`` on JAX wrote the folder, whose flow gave these figures there."""
+    entry = ROOT / "tests" / "data" / "trained-on-jax"
+    expected = np.load(f"{entry}-expected.npz")
+    np.save(tmp_path / "images.npy", tiny_images[:8])
+    command = ["export", str(entry), "-o", str(tmp_path / "onnx")]
+    command += ["--images", str(tmp_path / "images.npy")]
+    # As in the shell that trained it.
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo.cli", *command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    session = Session(tmp_path / "onnx", "cpu")
+    np.testing.assert_allclose(session.bits_per_dim(tiny_images[:8]), expected["bits"], atol=1e-4)
+    drawn = session.sample(4, temperature=0.8, seed=0)
+    assert np.abs(drawn.astype(int) - expected["drawn"]).max() <= 1
+    assert drawn.std() > 10

@@ -19,7 +19,7 @@ from tests.helpers import JAX
 pytestmark = pytest.mark.skipif(not JAX, reason="about JAX")
 
 SIZES = ["--steps", "40", "--steps-per-epoch", "4", "--batch-size", "16", "--augment", "shift"]
-LONG = 240  # seconds
+LONG = 600  # seconds
 
 
 def start(folder, out, number=None, port=None):
