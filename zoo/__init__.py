@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
 
         return detector
     if name == "push":
-        from zoo.hub import push
+        from zoo.publishing import push
 
         return push
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")

@@ -4,7 +4,6 @@ from typing import Any
 
 import keras
 
-from attnflow_keras.training.recipe import Recipe
 from attnflow_keras.training.schedules import ConstantThenLinear
 
 # Where the rate is halved, as fractions of the steps (SRFlow).
@@ -13,7 +12,11 @@ HALVINGS = (0.5, 0.75, 0.9, 0.95)
 NOT_DECAYED = ["bias", "gamma", "beta", "positions", "embeddings", "scale", "shift", "mean"]
 
 
-def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+# A Recipe, which has this as a method.
+Settings = Any
+
+
+def make_optimizer(recipe: Settings) -> keras.optimizers.Optimizer:
     """A new optimizer with warm-up, schedule, clipping and averaged weights."""
     options: dict[str, Any] = {
         "beta_2": recipe.beta_2,
@@ -32,7 +35,7 @@ def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     return optimizer
 
 
-def _schedule(recipe: Recipe) -> keras.optimizers.schedules.LearningRateSchedule:
+def _schedule(recipe: Settings) -> keras.optimizers.schedules.LearningRateSchedule:
     rate, steps = recipe.learning_rate, recipe.steps
     if recipe.schedule == "linear":
         return ConstantThenLinear(rate, steps)

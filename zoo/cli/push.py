@@ -6,7 +6,7 @@ import typer
 
 from zoo.cli.common import Json, Name
 from zoo.cli.console import console, print_json, working
-from zoo.hub import push
+from zoo.publishing import push
 
 
 def push_command(
