@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import attention, memory, systems, throughput
+from benchmarks import attention, memory, throughput
 from benchmarks.tables import with_other_rows
 from benchmarks.throughput import EXACT
 
@@ -35,12 +35,6 @@ def test_help_needs_no_tensorflow():
         (memory, "--batch -2", "argument --batch: must be an integer of at least 1; got '-2'"),
         (memory, "--batch 2.5", "argument --batch: must be an integer of at least 1; got '2.5'"),
         (memory, "--precision half", "argument --precision: invalid choice: 'half'"),
-        (systems, "glow", "argument system: invalid choice: 'glow'"),
-        (
-            systems,
-            "marflow --steps 0",
-            "argument --steps: must be an integer of at least 1; got '0'",
-        ),
         (attention, "--entries nothing", "argument --entries: no entry 'nothing'"),
         (attention, "--seed -1", "argument --seed: must be an integer of at least 0; got '-1'"),
         (attention, "--dataset letters", "argument --dataset: invalid choice: 'letters'"),
