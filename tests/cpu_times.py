@@ -1,7 +1,8 @@
 """CPU seconds of the tests by file, and the most expensive tests: pytest -p tests.cpu_times.
 
 With ``--slow-list tests/slow.txt --slow-seconds 5`` the tests that take longer are listed, for
-``make test`` to leave out.
+``make test`` to leave out. A second run, with ``-m "not slow"``, adds those which then pay for what
+the slow ones had made.
 """
 
 import resource
@@ -56,7 +57,10 @@ def pytest_terminal_summary(terminalreporter):
     out = terminalreporter.config.getoption("--slow-list")
     if out is not None:
         seconds = terminalreporter.config.getoption("--slow-seconds")
-        slow = sorted(name for name, took in calls.items() if took > seconds)
-        out.write_text(HEAD.format(seconds=seconds) + "".join(f"{name}\n" for name in slow))
+        slow = {name for name, took in calls.items() if took > seconds}
+        if terminalreporter.config.getoption("markexpr") == "not slow":
+            # What they had made for others too is paid by others now: these come in addition.
+            slow |= {line for line in out.read_text().splitlines() if not line.startswith("#")}
+        out.write_text(HEAD.format(seconds=seconds) + "".join(f"{name}\n" for name in sorted(slow)))
         rest = files.total() - sum(calls[name] for name in slow)
         terminalreporter.write_line(f"{len(slow)} slow tests; without them {rest:.0f} CPU seconds")
