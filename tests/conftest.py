@@ -28,10 +28,16 @@ from tests.helpers import perturb, run_eagerly
 SLOW = Path(__file__).parent / "slow.txt"
 
 
+# Of tests that run for every pretrained entry, "make test" takes these.
+ENTRIES = {"attnflow-imap-mnist", "srflow-sr8-bluemarble", "fullglow-landcover-bluemarble"}
+
+
 def pytest_collection_modifyitems(items):
     slow = set(SLOW.read_text().splitlines())
+    others = set(zoo.list(pretrained=True)) - ENTRIES
     for item in items:
-        if item.nodeid in slow:
+        given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if item.nodeid in slow or any(isinstance(v, str) and v in others for v in given):
             item.add_marker(pytest.mark.slow)
 
 
