@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from zoo.reproduction.table import Definition, Paper, Row, Table
+from zoo.reproduction.table import SCALE, Definition, Paper, Row, Table
 
 # Two levels of few steps, and a training of some minutes on two cores.
 SHORT: dict[str, Any] = {
@@ -18,16 +18,10 @@ SHORT: dict[str, Any] = {
     "freeze_steps": 0,
     "zero_latent_steps": 0,
 }
-SCALE: dict[str, Any] = {"attention": "imap", "attention_options": {"pool": "none"}}
 
 
-def restorer(entry: str, **config: Any) -> Definition:
-    """A flow for 8x super-resolution of satellite pictures."""
-    return Definition(entry, config, SHORT)
-
-
-def translator(entry: str, **config: Any) -> Definition:
-    """A flow from land-cover maps to satellite pictures."""
+def short(entry: str, **config: Any) -> Definition:
+    """An entry's flow with these changes, trained briefly."""
     return Definition(entry, config, SHORT)
 
 
@@ -42,7 +36,7 @@ learned without a choice of temperature. The small budget trains on Blue Marble.
         Row(
             "none",
             "SRFlow (baseline)",
-            restorer("srflow-sr8-bluemarble"),
+            short("srflow-sr8-bluemarble"),
             Definition("srflow-2x8-celeba"),
             {"T4.4, L=2 K=8": Paper(None, None, 13.25)},
         ),
@@ -53,12 +47,12 @@ learned without a choice of temperature. The small budget trains on Blue Marble.
         Row(
             "scale",
             "scale coupling of the same mask and size",
-            restorer("cattnflow-imap-sr8-bluemarble", **SCALE),
+            short("cattnflow-imap-sr8-bluemarble", **SCALE),
         ),
         Row(
             "imap",
             "iMap",
-            restorer("cattnflow-imap-sr8-bluemarble"),
+            short("cattnflow-imap-sr8-bluemarble"),
             Definition("cattnflow-imap-2x8-celeba"),
             {"T4.7": Paper(None, None, 13.30)},
         ),
@@ -69,7 +63,7 @@ learned without a choice of temperature. The small budget trains on Blue Marble.
         Row(
             "itrans",
             "iTrans",
-            restorer("cattnflow-itrans-sr8-bluemarble"),
+            short("cattnflow-itrans-sr8-bluemarble"),
             Definition("cattnflow-itrans-2x8-celeba"),
             {"T4.8": Paper(None, None, 13.93)},
         ),
@@ -77,7 +71,7 @@ learned without a choice of temperature. The small budget trains on Blue Marble.
             "itrans-1x1", "iTrans, L=1, K=1", None, Definition("cattnflow-itrans-1x1-celeba"),
             {"T4.6": Paper(None, None, 6.630)},
         ),
-        Row("causal", "causal attention", restorer("cattnflow-causal-sr8-bluemarble")),
+        Row("causal", "causal attention", short("cattnflow-causal-sr8-bluemarble")),
     ),
     "none",
 )  # fmt: skip
@@ -93,7 +87,7 @@ maps.""",
         Row(
             "none",
             "Full-Glow (baseline)",
-            translator("fullglow-landcover-bluemarble"),
+            short("fullglow-landcover-bluemarble"),
             Definition("fullglow-2x8-cityscapes"),
             note="The paper's Full-Glow is four times as large.",
         ),
@@ -107,26 +101,26 @@ maps.""",
         Row(
             "scale",
             "scale coupling of the same mask and size",
-            translator("cattnflow-imap-landcover-bluemarble", **SCALE),
+            short("cattnflow-imap-landcover-bluemarble", **SCALE),
         ),
         Row(
             "imap",
             "iMap",
-            translator("cattnflow-imap-landcover-bluemarble"),
+            short("cattnflow-imap-landcover-bluemarble"),
             Definition("cattnflow-imap-2x8-cityscapes"),
             {"T5.5": Paper(2.310, 196608, 34.68)},
         ),
         Row(
             "itrans",
             "iTrans",
-            translator("cattnflow-itrans-landcover-bluemarble"),
+            short("cattnflow-itrans-landcover-bluemarble"),
             Definition("cattnflow-itrans-2x8-cityscapes"),
             {"T5.6": Paper(2.314, 196608, 34.70)},
         ),
         Row(
             "cglow",
             "C-Glow",
-            translator("cglow-landcover-bluemarble"),
+            short("cglow-landcover-bluemarble"),
             Definition("cglow-v2-cityscapes"),
             {"T5.2, v2": Paper(2.363, 196608)},
         ),
@@ -137,11 +131,11 @@ maps.""",
         Row(
             "dualglow",
             "Dual-Glow",
-            translator("dualglow-landcover-bluemarble"),
+            short("dualglow-landcover-bluemarble"),
             Definition("dualglow-cityscapes"),
             {"T5.3": Paper(2.585, 196608)},
         ),
-        Row("causal", "causal attention", translator("cattnflow-causal-landcover-bluemarble")),
+        Row("causal", "causal attention", short("cattnflow-causal-landcover-bluemarble")),
     ),
     "none",
 )  # fmt: skip

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 BUDGETS = ("small", "paper")
+# In the place of iMap, a coupling of its mask and size that scales each element by itself.
+SCALE: dict[str, Any] = {"attention": "imap", "attention_options": {"pool": "none"}}
 
 
 @dataclass(frozen=True)

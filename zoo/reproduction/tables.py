@@ -8,7 +8,7 @@ rows of a table see the same images in the same order, for a seed, in the same n
 from typing import Any
 
 from zoo.reproduction.conditional import TABLE_4, TABLE_5
-from zoo.reproduction.table import Definition, Paper, Row, Table
+from zoo.reproduction.table import SCALE, Definition, Paper, Row, Table
 
 # A mARFlow of 0.2 million parameters, and a training of some minutes on two cores.
 SMALL: dict[str, Any] = {"steps": [2, 4], "width": [16, 32], "components": [4, 4]}
@@ -22,7 +22,6 @@ SHORT: dict[str, Any] = {
     "augment": None,
     "patience": None,
 }
-SCALE: dict[str, Any] = {"attention": "imap", "attention_options": {"pool": "none"}}
 
 ABOUT_MNIST = """\
 The paper's rows differ in size as well as in attention, count bits in two conventions, and were
