@@ -164,10 +164,12 @@ def test_impossible_levels_still_come_back():
 
 
 def test_what_is_refused_is_named(flow, images):
-    with pytest.raises(ValueError, match=r"flow must be a causal flow of one block.*MARFlow.*bits"):
-        coding.compress(make_tiny_flow(), images)
-    with pytest.raises(ValueError, match="causal flow of one block"):
+    with pytest.raises(ValueError, match=r"flow must be a causal flow of one block.*CausalFlow"):
         coding.compress(make(blocks=2), images)
+    with pytest.raises(ValueError, match=r"such as attnflow-coupling-mnist; got MARFlow"):
+        coding.compress(make_tiny_flow(), images)
+    with pytest.raises(ValueError, match=r"causal flow of one block.*got MARFlow"):
+        Networks(make_tiny_flow())
     with pytest.raises(ValueError, match="must take no condition"):
         coding.compress(make(classes=3), images)
     with pytest.raises(ValueError, match=r"images must be uint8 \(n, 4, 4, 1\); got float32"):
@@ -208,8 +210,9 @@ def with_header(packed, **changes):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"format": 1}, "format 1, this version reads 2"),
-        ({"format": 3}, "format 3"),
+        ({"format": 1}, "format 1, this version reads 2 and 3"),
+        ({"format": 4}, "format 4"),
+        ({"method": 1}, "must be texts"),
         ({"words": 1}, "bytes after the header, which says 4"),
         ({"words": -1}, "the coder's words"),
         ({"images": -1}, "positive integers"),
@@ -229,6 +232,16 @@ def with_header(packed, **changes):
 def test_a_hostile_header_is_refused(packed, changes, reason):
     with pytest.raises(coding.CompressedError, match=reason):
         coding.read_header(with_header(packed, **changes))
+
+
+def test_files_of_an_earlier_format_are_read(flow, images, packed):
+    earlier = with_header(packed, format=2, method="gone")
+    np.testing.assert_array_equal(coding.decompress(flow, earlier), images)
+
+
+def test_another_method_is_refused(flow, packed):
+    with pytest.raises(coding.CompressedError, match="coded by 'stages'; .* codes by 'values'"):
+        coding.decompress(flow, with_header(packed, method="stages"))
 
 
 def test_a_path_is_no_content():

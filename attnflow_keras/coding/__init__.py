@@ -1,4 +1,4 @@
-"""Lossless compression of images by a causal flow; needs the extra ``compress``."""
+"""Lossless compression of images by a flow; needs the extra ``compress``."""
 
 import attnflow_keras._quiet_import  # noqa: F401
 from attnflow_keras.coding.codec import compress, decompress

@@ -1,20 +1,17 @@
-"""Compress images by a causal flow, and decompress them."""
+"""Compress images by a flow, and decompress them."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from attnflow_keras.coding.conditionals import Conditionals, Networks
 from attnflow_keras.coding.container import CompressedError, Header, pack, unpack
-from attnflow_keras.coding.decisions import Coder, Reader, Writer, code_levels
 from attnflow_keras.coding.machine import model_hash, runtime_of
+from attnflow_keras.coding.methods import Progress, method_of
 from attnflow_keras.core.checks import check_flag, check_integer
 
 BATCH_SIZE = 500
-
-Progress = Callable[[int], None]
 
 
 def compress(
@@ -25,19 +22,25 @@ def compress(
     names: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> bytes:
-    """Compress images without loss by range coding with a causal flow's probabilities.
+    """Compress images without loss by the likelihood of a flow.
 
-    The probability of a grey level, given those before it, is the mass that the flow's density
-    has on its bin, over the mass on all 256. The code takes fewer bits than ``bits_per_dim``
-    says, which is the mean over dequantization noise (Jensen's inequality), by a word or two at
-    the end and a header of half a kilobyte more.
+    How depends on the flow, and the header says it, see :class:`Header`:
+
+    - ``"values"``, a causal flow of one block: range coding of grey levels in turn. The
+      probability of a grey level, given those before it, is the mass that the flow's density has
+      on its bin, over the mass on all 256.
+    - ``"stages"``, a flow of couplings from fine to coarse: the same, all values of a stage at
+      once.
+
+    Both take fewer bits than ``bits_per_dim`` says, which is the mean over dequantization noise
+    (Jensen's inequality). A header of half a kilobyte comes on top.
 
     Decoding needs the same flow on the same runtime, see :func:`decompress`.
 
     Args:
-        flow: a causal flow of one block, without condition.
+        flow: a flow of one of these kinds, without condition.
         images: uint8 ``(n, h, w, c)``.
-        batch_size: images at a time; decoding takes as many.
+        batch_size: most images at a time; decoding takes as many.
         entry: name and ``sha256`` of the zoo's entry, for the header.
         names: what the images are called, for the header; paths without ending.
         progress: called with the number of values done, of ``images.size``.
@@ -54,7 +57,7 @@ def compress(
         >>> bool((coding.decompress(flow, packed) == images).all())
         True
     """
-    networks = Networks(flow)
+    method = method_of(flow)
     images = np.asarray(images)
     shape = tuple(flow.image_shape)
     if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
@@ -72,13 +75,12 @@ def compress(
         model=model_hash(flow),
         digest=_digest(images),
         runtime=runtime_of(flow),
+        method=method.name,
         entry=entry,
         names=list(names),
     )
-    writer = Writer()
-    for part in _batches(header):
-        _code(networks, writer, len(images[part]), images[part], _from(progress, part, header))
-    return pack(header, writer.words())
+    words = method.encode(images, header.batch_size, progress or _silent)
+    return pack(header, words)
 
 
 def decompress(
@@ -100,16 +102,16 @@ def decompress(
         CompressedError: damaged data, another flow, or another runtime, and what differs.
         ImportError: ``constriction`` is not installed.
     """
-    networks = Networks(flow)
+    method = method_of(flow)
     check_flag("any_runtime", any_runtime)
     header, words = unpack(data)
     _check_made_by(header, flow, any_runtime)
-    images = np.empty((header.images, *header.shape), "uint8")
-    reader = Reader(words)
+    if header.method != method.name:
+        raise CompressedError(
+            f"the images were coded by {header.method!r}; {flow.name!r} codes by {method.name!r}"
+        )
     try:
-        for part in _batches(header):
-            report = _from(progress, part, header)
-            images[part] = _code(networks, reader, len(images[part]), None, report)
+        images = method.decode(words, header, progress or _silent)
     except AssertionError as error:  # the coder's word for words that nothing encodes to
         raise CompressedError("compressed images are damaged: no such code") from error
     if _digest(images) != header.digest:
@@ -118,50 +120,6 @@ def decompress(
             "otherwise than the one that made them"
         )
     return images
-
-
-def _code(networks: Networks, coder: Coder, n: int, images: Any, report: Progress) -> np.ndarray:
-    """Encode a batch of images or, without them, decode n; the same steps in both cases."""
-    given = Conditionals(networks, n)
-    levels = np.zeros((n, given.tokens, given.values), "uint8")
-    wanted = None if images is None else _split(networks.layer, images)
-    for t in range(given.tokens):
-        given.begin(t)
-        for i in range(given.values):
-            of_images = None if wanted is None else wanted[:, t, i]
-            levels[:, t, i] = code_levels(given.distribution(i), coder, n, of_images)
-            given.tell(i, levels[:, t, i])
-        report(n * (t + 1) * given.values)
-    return _join(networks.layer, levels)
-
-
-def _split(layer: Any, images: np.ndarray) -> np.ndarray:
-    """Tokens ``(n, tokens, values)`` of images, in their order."""
-    return images.reshape(len(images), -1)[:, _places(layer)]
-
-
-def _join(layer: Any, levels: np.ndarray) -> np.ndarray:
-    images = np.empty((len(levels), levels[0].size), "uint8")
-    images[:, _places(layer)] = levels
-    return images.reshape(len(levels), *layer.tokens.shape)
-
-
-def _places(layer: Any) -> np.ndarray:
-    """Where each value of the tokens is in a flat image."""
-    from attnflow_keras.core.completion import value_order
-
-    order = value_order(layer.tokens.shape, layer.patch, layer.order)
-    return order.reshape(layer.tokens.tokens, layer.tokens.values)
-
-
-def _batches(header: Header) -> list[slice]:
-    starts = range(0, header.images, header.batch_size)
-    return [slice(i, min(i + header.batch_size, header.images)) for i in starts]
-
-
-def _from(progress: Progress | None, part: slice, header: Header) -> Progress:
-    before = part.start * (header.values // header.images)
-    return lambda done: None if progress is None else progress(before + done)
 
 
 def _digest(images: np.ndarray) -> str:
@@ -186,3 +144,7 @@ def _check_made_by(header: Header, flow: Any, any_runtime: bool) -> None:
             f"the images were compressed on another runtime: {'; '.join(other)}. Decoding needs "
             "the same one; any_runtime=True (--any-runtime) tries it, and compares the result"
         )
+
+
+def _silent(done: int) -> None:
+    """Report nothing."""

@@ -13,22 +13,26 @@ from attnflow_keras.layers.causal_inverse import begin, step
 LEVELS = 256
 
 
+def is_causal(flow: Any) -> bool:
+    """Whether a flow gives the probability of each grey level in turn."""
+    return getattr(flow, "value_order", None) is not None
+
+
 def causal_layer(flow: Any) -> Any:
     """The layer of a flow that is one causal map of an image's values.
 
     Raises:
         ValueError: a flow of another kind, or one that takes a condition.
     """
-    if getattr(flow, "value_order", None) is None:
+    if not is_causal(flow):
         raise ValueError(
             "flow must be a causal flow of one block without padding, which gives the probability "
             "of each grey level in turn, such as attnflow-causal-mnist; got "
-            f"{type(flow).__name__}. Coupling flows need bits-back coding, which is not offered"
+            f"{type(flow).__name__}"
         )
     if flow.conditional:
         raise ValueError(f"flow must take no condition; got {flow.name!r}, which needs one")
-    layer = flow.levels()[0][0].steps()[0]
-    return layer
+    return flow.levels()[0][0].steps()[0]
 
 
 class Networks:

@@ -12,7 +12,8 @@ from attnflow_keras.core.checks import is_integer
 from attnflow_keras.core.untrusted import is_plain_name, one_line, parse_json
 
 MAGIC = b"AttnFlow\x01"
-FORMAT = 2
+FORMAT = 3
+READ = (2, 3)  # 2 had one method, and no field for it
 HASH_BYTES = 32
 HEADER_BYTES = 1 << 24
 MOST_VALUES = 1 << 32  # of all images
@@ -48,6 +49,8 @@ class Header:
         model: hash of the flow, see :func:`attnflow_keras.coding.machine.model_hash`.
         digest: SHA-256 of all grey levels, hexadecimal.
         runtime: see :func:`attnflow_keras.coding.machine.runtime_of`.
+        method: how they were coded: grey levels in turn (``"values"``) or from coarse to fine
+            (``"stages"``).
         entry: name and ``sha256`` of the zoo's entry, where there is one.
         names: what the images are called, a path without ending each; empty for no names.
         words: number of the coder's words of four bytes.
@@ -59,6 +62,7 @@ class Header:
     model: str
     digest: str
     runtime: dict[str, str]
+    method: str = "values"
     entry: dict[str, str] | None = None
     names: list[str] = field(default_factory=list)
     words: int = 0
@@ -78,6 +82,18 @@ class Header:
         """Values of all images together."""
         height, width, channels = self.shape
         return self.images * height * width * channels
+
+    @property
+    def parts(self) -> list[slice]:
+        """The batches, as parts of the images."""
+        sizes = batch_sizes(self.images, self.batch_size)
+        ends = np.cumsum(sizes).tolist()
+        return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+def batch_sizes(images: int, batch_size: int) -> list[int]:
+    """Batches of equal size, but for the last."""
+    return [min(batch_size, images - start) for start in range(0, images, batch_size)]
 
 
 def pack(header: Header, words: np.ndarray) -> bytes:
@@ -134,8 +150,10 @@ def _checked(content: Any) -> Header:
     if not isinstance(content, dict):
         raise ValueError("its header is no object")
     version = content.pop("format", None)
-    if version != FORMAT:
-        raise ValueError(f"format {version!r:.20}, this version reads {FORMAT}")
+    if version not in READ or isinstance(version, bool):
+        raise ValueError(
+            f"format {version!r:.20}, this version reads {' and '.join(map(str, READ))}"
+        )
     header = Header(**{**content, "shape": tuple(content["shape"])})
     counts = (header.images, header.batch_size, *header.shape)
     if len(header.shape) != 3 or not all(is_integer(n) and 0 < n < 1 << 32 for n in counts):
@@ -144,7 +162,7 @@ def _checked(content: Any) -> Header:
         raise ValueError("the number of the coder's words must be an integer of 0 or more")
     if header.values > MOST_VALUES:
         raise ValueError(f"{header.values:,} values, more than {MOST_VALUES:,}")
-    texts = [header.model, header.digest]
+    texts = [header.model, header.digest, header.method]
     for of in (header.runtime, header.entry or {}):
         if not isinstance(of, dict):
             raise ValueError("what is said of entry and runtime must be objects")

@@ -8,6 +8,7 @@ from keras import ops
 
 from attnflow_keras.bijectors import FlowBijector
 from attnflow_keras.core.checks import check_choice, check_integer, check_number
+from attnflow_keras.core.completion import value_order
 from attnflow_keras.layers.causal_values import AFFINE_BOUND, CausalValues
 from attnflow_keras.layers.flow_layer import FlowLayer
 from attnflow_keras.layers.refinement import refinement_stages
@@ -161,6 +162,12 @@ class TransformerCoupling(FlowLayer):
             name="out",
         )
         self.out.build((None, inner))
+
+    @property
+    def changed_places(self) -> np.ndarray:
+        """Where the values that change are in a flat map, in the order of their parameters."""
+        places = value_order(self.tokens.shape, self.patch, "raster")
+        return np.asarray(places[self._changed])
 
     @property
     def takes_noise(self) -> bool:

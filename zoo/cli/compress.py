@@ -43,7 +43,7 @@ def compress_command(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Compress images without loss, with the probabilities of a causal entry.
+    """Compress images without loss, with the probabilities of grey levels that an entry gives.
 
     All images go into one file, which decompress reads with the same entry on the same runtime:
     it names both, and another is refused. Keep the images where you can't keep the runtime.
