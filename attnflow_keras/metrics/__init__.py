@@ -3,6 +3,7 @@
 import attnflow_keras._quiet_import  # noqa: F401
 from attnflow_keras.metrics.bits_per_dim import evaluate_bits_per_dim
 from attnflow_keras.metrics.classification import evaluate_classification
+from attnflow_keras.metrics.fidelity import inception_scores
 from attnflow_keras.metrics.image_quality import lr_psnr, pixel_diversity, psnr, ssim
 from attnflow_keras.metrics.lpips import LPIPS
 from attnflow_keras.metrics.restoration import evaluate_restoration, quality
@@ -22,6 +23,7 @@ __all__ = [
     "evaluate_restoration",
     "evaluate_translation",
     "frechet_distance",
+    "inception_scores",
     "kernel_distance",
     "likeness",
     "lr_psnr",
