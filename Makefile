@@ -6,7 +6,7 @@ WORKERS ?= 2
 # A second environment, with JAX and without TensorFlow.
 JAX_VENV := .venv-jax
 JAX_TESTS := $(addprefix tests/test_,backends.py layers.py verbs.py jacobi.py replicas.py \
-	several_devices.py several_processes.py)
+	several_devices.py several_processes.py gans.py)
 
 .PHONY: setup demo web-demo test test-slow test-all test-jax lint docs lock wheel gpu-pack clean
 

@@ -37,6 +37,7 @@ MODULES = (
     "attnflow_keras.detection",
     "attnflow_keras.runtime",
     "zoo",
+    "zoo.gans",
     "export",
 )
 

@@ -32,6 +32,7 @@ PACKAGES = (
         )
     ),
     "zoo",
+    "zoo.gans",
     "export",
 )
 
