@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,12 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from attnflow_keras.core.files import write_file
+from zoo.reproduction.quality_report import quality_lines, quality_values
+from zoo.reproduction.row_figures import with_error
 from zoo.reproduction.runs import Plan
-from zoo.reproduction.table import Row, Table
+from zoo.reproduction.table import Paper, Row, Table
 
 COLUMNS = (
     "row", "seed", "bits_per_dim", "standard_error_images", "split", "images", "dims",
     "parameters", "images_seen", "seconds", "machine",
+)  # fmt: skip
+QUALITY_COLUMNS = (
+    "row", "seed", "score", "mean", "standard_error_images", "split", "images",
 )  # fmt: skip
 
 
@@ -25,16 +29,19 @@ class Run(NamedTuple):
     row: str
     seed: int
     metadata: dict[str, Any]
+    quality: dict[str, Any] | None = None
 
     @property
-    def metric(self) -> dict[str, Any]:
-        """Bits per dimension on the test split."""
+    def metric(self) -> dict[str, Any] | None:
+        """Bits per dimension on the test split; None of what has no likelihood."""
         found = self.metadata["metrics"]
-        return dict(next(m for m in found if str(m["split"]).endswith("test")))
+        return next((dict(m) for m in found if str(m["split"]).endswith("test")), None)
 
 
 def write_report(table: Table, plans: Sequence[Plan], budget: str, out: Path) -> Path:
     """Write ``<table>-<budget>.md`` and ``.csv`` of the trainings that are finished.
+
+    What was measured of their images stands in ``<table>-<budget>-quality.csv``.
 
     Args:
         table: the table.
@@ -46,7 +53,7 @@ def write_report(table: Table, plans: Sequence[Plan], budget: str, out: Path) ->
         The page.
     """
     runs = [
-        Run(made.row.name, made.seed, metadata)
+        Run(made.row.name, made.seed, metadata, made.quality)
         for made in plans
         if (metadata := made.result) is not None
     ]
@@ -56,17 +63,25 @@ def write_report(table: Table, plans: Sequence[Plan], budget: str, out: Path) ->
     writer.writerows(_values(run) for run in runs)
     stem = out / f"{table.name}-{budget}"
     write_file(stem.with_suffix(".csv"), text.getvalue())
+    measured = [run for run in runs if run.quality is not None]
+    if measured:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(QUALITY_COLUMNS)
+        for run in measured:
+            writer.writerows(quality_values(run.row, run.seed, run.quality or {}))
+        write_file(out / f"{stem.name}-quality.csv", text.getvalue())
     page = stem.with_suffix(".md")
     write_file(page, "\n".join(_page(table, runs, budget, len(plans))) + "\n")
     return page
 
 
 def _values(run: Run) -> list[Any]:
-    metric, training = run.metric, run.metadata["training"]
+    metric, training = run.metric or {}, run.metadata["training"]
     return [
-        run.row, run.seed, metric["value"], metric["standard_error"], metric["split"],
-        metric["items"], metric["dims"], run.metadata["parameters"], training["images"],
-        training["seconds"], training["machine"],
+        run.row, run.seed,
+        *(metric.get(key, "") for key in ("value", "standard_error", "split", "items", "dims")),
+        run.metadata["parameters"], training["images"], training["seconds"], training["machine"],
     ]  # fmt: skip
 
 
@@ -95,46 +110,59 @@ def _page(table: Table, runs: list[Run], budget: str, planned: int) -> list[str]
     ]  # fmt: skip
     if not runs:
         lines.append("| nothing is trained yet | | | | | | | | |")
+    if any(run.metric is None for run in runs):
+        lines += [
+            "",
+            "Rows without bits/dim have no likelihood. Their parameters are those that draw.",
+        ]
     notes = [f"- `{row.name}`: {row.note}" for row in table.rows if row.note]
-    machines = sorted({run.metadata["training"]["machine"] for run in runs})
+    machines = sorted({run.metadata["training"]["machine"] for run in runs} - {""})
     if machines:
         lines += ["", f"Machine: {'; '.join(machines)}."]
     lines += ["", *notes] if notes else []
-    printed = [
-        _printed(row, name, paper) for row in table.rows for name, paper in row.printed.items()
-    ]
-    if printed:
-        lines += [
-            "",
-            "## The paper's",
-            "",
-            "One training each, in the paper's own convention; bits of a whole image make them "
-            "comparable where the convention is known.",
-            "",
-            "| row | paper's row | bits/dim | dimensions | bits an image | parameters | note |",
-            "|---|---|---|---|---|---|---|",
-            *printed,
+    if runs:
+        scores = [
+            (row, [run.quality for run in by_row[row.name] if run.quality is not None])
+            for row in table.rows
         ]
-    return lines
+        lines += quality_lines(table.name, scores)
+    return lines + _papers(table)
+
+
+def _papers(table: Table) -> list[str]:
+    printed = [(row, name, paper) for row in table.rows for name, paper in row.printed.items()]
+    if not printed:
+        return []
+    scored = any(paper.scores for _, _, paper in printed)
+    titles = ["row", "paper's row", "bits/dim", "dimensions", "bits an image", "parameters"]
+    titles += [*(["scores"] if scored else []), "note"]
+    return [
+        "",
+        "## The paper's",
+        "",
+        "One training each, in the paper's own convention; bits of a whole image make them "
+        "comparable where the convention is known.",
+        "",
+        f"| {' | '.join(titles)} |",
+        f"|{'---|' * len(titles)}",
+        *(_printed(*line, scored) for line in printed),
+    ]
 
 
 def _ours(row: Row, runs: list[Run], baseline: list[Run]) -> str:
-    values = [run.metric["value"] for run in runs]
+    values = {run.seed: run.metric["value"] for run in runs if run.metric}
     first = runs[0]
-    before = {run.seed: run.metric["value"] for run in baseline}
-    pairs = [
-        run.metric["value"] - before[run.seed]
-        for run in runs
-        if run.seed in before and run not in baseline
-    ]
+    before = {run.seed: run.metric["value"] for run in baseline if run.metric}
+    paired = [] if runs is baseline else sorted(set(values) & set(before))
+    pairs = [values[seed] - before[seed] for seed in paired]
     seconds = np.mean([run.metadata["training"]["seconds"] for run in runs])
     cells = [
         f"`{row.name}`",
         row.method,
         str(len(runs)),
-        _with_error(values),
-        f"± {first.metric['standard_error']:.4f}",
-        _with_error(pairs, "+") if pairs else "",
+        with_error(list(values.values())) if values else "",
+        f"± {first.metric['standard_error']:.4f}" if first.metric else "",
+        with_error(pairs, sign="+") if pairs else "",
         f"{first.metadata['parameters']:,}",
         f"{first.metadata['training']['images']:,}",
         f"{seconds:,.0f}",
@@ -142,7 +170,7 @@ def _ours(row: Row, runs: list[Run], baseline: list[Run]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _printed(row: Row, name: str, paper: Any) -> str:
+def _printed(row: Row, name: str, paper: Paper, scored: bool) -> str:
     cells = [
         f"`{row.name}`",
         name,
@@ -150,14 +178,7 @@ def _printed(row: Row, name: str, paper: Any) -> str:
         "not known" if paper.dims is None and paper.value is not None else f"{paper.dims or ''}",
         "" if paper.bits_per_image is None else f"{paper.bits_per_image:,.0f}",
         "" if paper.parameters is None else f"{paper.parameters:g} M",
+        *([", ".join(f"{score} {value:g}" for score, value in paper.scores.items())] * scored),
         paper.note,
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def _with_error(values: Sequence[float], sign: str = "") -> str:
-    """Mean and its standard error over seeds, which one seed does not tell."""
-    mean = f"{np.mean(values):{sign}.4f}"
-    if len(values) < 2:
-        return mean
-    return f"{mean} ± {np.std(values, ddof=1) / math.sqrt(len(values)):.4f}"

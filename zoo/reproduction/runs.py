@@ -1,7 +1,6 @@
 """The trainings behind a table: one folder each, which says whether it is finished."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,13 @@ from attnflow_keras.core.untrusted import read_json
 from attnflow_keras.training.recipe import Recipe
 from zoo.errors import ZooError
 from zoo.registry import info, locate, read_config
+from zoo.reproduction.references import BICUBIC, command, finish_bicubic
 from zoo.reproduction.table import BUDGETS, Definition, Row, Table
 
 # Of the entry that a definition starts from, what is not said of it anew.
 KEPT = ("format", "task", "dataset", "dataset_license", "license")
+# What zoo.reproduction.quality writes beside a finished training.
+QUALITY = "quality.json"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class Plan:
         path = self.folder / "entry" / "metadata.json"
         return dict(read_json(path)) if path.exists() else None
 
+    @property
+    def quality(self) -> dict[str, Any] | None:
+        """Scores of its images; None before they are measured."""
+        path = self.folder / QUALITY
+        return dict(read_json(path)) if path.exists() else None
+
     def files(self) -> dict[str, Any]:
         """What is trained, as an entry without weights: content by file."""
         name = self.definition.entry
@@ -96,6 +104,8 @@ def plan(
 ) -> list[Plan]:
     """The trainings of a table, seed by seed, so that all rows have the first one soon.
 
+    What is not trained, such as bicubic interpolation, has no other seed than 0.
+
     Args:
         table: the table.
         runs: folder of all runs.
@@ -114,6 +124,8 @@ def plan(
         for row in rows:
             definition = row.definition(budget)
             if definition is not None:
+                if seed and definition.model == BICUBIC:
+                    continue
                 folder = runs / table.name / budget / row.name / str(seed)
                 found.append(Plan(row, definition, seed, folder))
             elif only:
@@ -140,8 +152,10 @@ def train_rows(plans: Sequence[Plan], say: Callable[[str], None]) -> None:
             continue
         say(title)
         definition = made.write_definition()
-        command = [sys.executable, "-m", "zoo.cli", "train", str(definition)]
-        done = subprocess.run([*command, "--out", str(made.folder)], check=False)
+        if made.definition.model == BICUBIC:
+            finish_bicubic(made.folder, made.files())
+            continue
+        done = subprocess.run(command(made.definition.model, definition, made.folder), check=False)
         if done.returncode:
             raise ZooError(
                 f"training of row {made.row.name!r}, seed {made.seed}, ended with status "

@@ -21,12 +21,14 @@ class Paper:
         dims: dimensions that these are counted in; None where that is not known.
         parameters: in millions.
         note: what else must be known to read the value.
+        scores: what it says of the images, by name, such as ``{"FID": 37.1}``.
     """
 
     value: float | None = None
     dims: int | None = None
     parameters: float | None = None
     note: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
 
     @property
     def bits_per_image(self) -> float | None:
@@ -38,7 +40,7 @@ class Paper:
 
 @dataclass(frozen=True)
 class Definition:
-    """A flow and its training: an entry of the zoo, with changes.
+    """A model and its training: an entry of the zoo, with changes.
 
     >>> from zoo.reproduction import Definition
     >>> Definition("attnflow-imap-mnist", {"mask": "channel"}, {"steps": 500}).entry
@@ -48,7 +50,8 @@ class Definition:
         entry: the entry, whose configuration and recipe are the start.
         config: arguments of its model that differ; of a dict, the keys that do.
         recipe: settings of its recipe that differ.
-        model: another model, for which ``config`` has all arguments but the image's shape.
+        model: another model, for which ``config`` has all arguments but the image's shape: a flow,
+            or one of ``zoo.reproduction.references``.
     """
 
     entry: str

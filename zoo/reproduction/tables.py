@@ -8,42 +8,14 @@ rows of a table see the same images in the same order, for a seed, in the same n
 from typing import Any
 
 from zoo.reproduction.conditional import TABLE_4, TABLE_5
+from zoo.reproduction.small import SHORT, clothes, dcgan, digits, itrans
 from zoo.reproduction.table import SCALE, Definition, Paper, Row, Table
-
-# A mARFlow of 0.2 million parameters, and a training of some minutes on two cores.
-SMALL: dict[str, Any] = {"steps": [2, 4], "width": [16, 32], "components": [4, 4]}
-SHORT: dict[str, Any] = {
-    "steps": 1500,
-    "stop_step": None,
-    "steps_per_epoch": 300,
-    "warmup_steps": 100,
-    "ema": 0.99,
-    "batch_size": 32,
-    "augment": None,
-    "patience": None,
-}
 
 ABOUT_MNIST = """\
 The paper's rows differ in size as well as in attention, count bits in two conventions, and were
 chosen by the test split. Rows here differ in one thing each. `none` has no attention; `scale`
 has, in the place of iMap, a coupling that scales each element by a weight of its own, of the same
 mask and the same number of parameters."""
-
-
-def digits(**config: Any) -> Definition:
-    """A small flow over digits."""
-    return Definition("marflow-mnist", {**SMALL, **config}, SHORT)
-
-
-def itrans(entry: str = "marflow-mnist", **config: Any) -> Definition:
-    """The same with iTrans."""
-    options = {"attention": "itrans", "heads": 2, "grid": [[2, 2], [7, 1]], **config}
-    return Definition(entry, {**SMALL, **options}, SHORT)
-
-
-def clothes(**config: Any) -> Definition:
-    """A small flow over pictures of clothes."""
-    return Definition("attnflow-imap-fashion-mnist", {**SMALL, **config}, SHORT)
 
 
 TABLE_2 = Table(
@@ -163,9 +135,18 @@ TABLE_2 = Table(
             note="Its log-determinants are estimates: series that are cut, with random probes.",
         ),
         Row("glow", "Glow", printed={"T2.1": Paper(1.05, 784)}),
+        Row("dcgan", "DCGAN", dcgan("marflow-mnist"), note="Not in this table of the paper."),
     ),
     "none",
 )
+
+
+def cifar(fid: float, inception: float, kid: float) -> dict[str, float]:
+    """What the paper prints of samples."""
+    return {"FID": fid, "IS": inception, "KID": kid}
+
+
+LONGER = "3.222 after longer training"
 
 TABLE_3 = Table(
     "table3",
@@ -188,7 +169,7 @@ nothing of the paper's figures, but ask the same question of another data set.""
             "no attention, C=256",
             None,
             Definition("marflow-4x256-cifar10"),
-            {"T3.8": Paper(3.24, 3072, 252.77, "3.222 after longer training")},
+            {"T3.8": Paper(3.24, 3072, 252.77, LONGER, {"FID": 41.9, "IS": 5.7})},
         ),
         Row("scale", "scale coupling of the same mask and size", clothes(**SCALE)),
         Row(
@@ -196,34 +177,48 @@ nothing of the paper's figures, but ask the same question of another data set.""
             "iMap",
             clothes(),
             Definition("attnflow-imap-4x96-cifar10"),
-            {"T3.9": Paper(3.247, 3072, 46.03)},
+            {"T3.9": Paper(3.247, 3072, 46.03, scores=cifar(40.5, 6.0, 0.031))},
         ),
         Row(
             "imap-4x256",
             "iMap, C=256",
             None,
             Definition("attnflow-imap-4x256-cifar10"),
-            {"T3.11": Paper(3.216, 3072, 252.79)},
+            {"T3.11": Paper(3.216, 3072, 252.79, scores=cifar(33.6, 6.6, 0.025))},
         ),
         Row(
             "itrans",
             "iTrans",
             itrans("attnflow-imap-fashion-mnist"),
             Definition("attnflow-itrans-4x96-cifar10"),
-            {"T3.10": Paper(3.248, 3072, 46.25)},
+            {"T3.10": Paper(3.248, 3072, 46.25, scores=cifar(40.2, 5.9, 0.032))},
         ),
         Row(
             "itrans-4x256",
             "iTrans, C=256",
             None,
             Definition("attnflow-itrans-4x256-cifar10"),
-            {"T3.12": Paper(3.217, 3072, 253.01)},
+            {"T3.12": Paper(3.217, 3072, 253.01, scores=cifar(33.8, 6.7, 0.025))},
         ),
-        Row("glow", "Glow", printed={"T3.2": Paper(3.35, 3072)}),
-        Row("flow++", "Flow++", printed={"T3.3": Paper(3.29, 3072, None, "uniform noise")}),
-        Row("residual", "Residual Flow", printed={"T3.4": Paper(3.28, 3072)}),
+        Row("glow", "Glow", printed={"T3.2": Paper(3.35, 3072, scores={"FID": 46.9})}),
+        Row(
+            "flow++",
+            "Flow++",
+            printed={"T3.3": Paper(3.29, 3072, None, "uniform noise", {"FID": 46.9})},
+        ),
+        Row(
+            "residual",
+            "Residual Flow",
+            printed={"T3.4": Paper(3.28, 3072, scores={"FID": 46.3, "IS": 5.2})},
+        ),
         Row("iresnet-idp", "iResNet, iDP", printed={"T3.5": Paper(3.65, 3072)}),
         Row("iresnet-icon", "iResNet, iCon", printed={"T3.6": Paper(3.39, 3072)}),
+        Row(
+            "dcgan",
+            "DCGAN",
+            dcgan("attnflow-imap-fashion-mnist"),
+            printed={"T3.1": Paper(scores={"FID": 37.1, "IS": 6.4})},
+        ),
     ),
     "none",
 )
