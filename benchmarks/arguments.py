@@ -6,6 +6,9 @@ import math
 from attnflow_keras.core.policies import POLICIES as PRECISIONS  # noqa: F401 (for the parsers)
 from zoo import ZooError, info
 
+# How float32 is multiplied: accelerators may do so in TensorFloat-32.
+PRODUCTS = ("float32", "tf32")
+
 
 def count(text: str) -> int:
     """An integer of at least 1."""

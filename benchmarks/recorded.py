@@ -35,15 +35,20 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def scores(name: str) -> Iterator[tuple[str, float, float]]:
-    """Split, recorded and new bits per dimension of each metric of an entry."""
+def scores(name: str, flow: Any = None) -> Iterator[tuple[str, float, float]]:
+    """Split, recorded and new bits per dimension of each metric of an entry.
+
+    Args:
+        name: name of the entry.
+        flow: its flow, such as in another precision; loaded if not given.
+    """
     import zoo
     from attnflow_keras.data import data_set
     from attnflow_keras.metrics import evaluate_bits_per_dim
     from zoo.tasks import task_of
 
     entry: dict[str, Any] = zoo.info(name)
-    flow = zoo.load(name)
+    flow = zoo.load(name) if flow is None else flow
     for metric in entry["metrics"]:
         if metric["name"] != "bits_per_dim":
             continue

@@ -6,7 +6,7 @@ with each; ``--task sr`` those for super-resolution and ``--task translation`` t
 photo, which draw 16 images for one condition, ``--task classes`` class-conditional ones;
 ``--measure jacobi`` decodes causal flows by iterations; ``--onnx`` adds onnxruntime. Every figure
 is the best of some calls after a first one, for plain graphs and for XLA; the faster of the two
-counts. Run it on a machine that does nothing else.
+counts. With ``KERAS_BACKEND=jax`` all is compiled. Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from attnflow_keras.core.files import write_json
-from benchmarks.arguments import PRECISIONS, seconds, trained_entry
+from benchmarks.arguments import PRECISIONS, PRODUCTS, count, seconds, trained_entry
 
 # mAR-SCF's own PyTorch code, measured on a machine whose matrix product reaches 112 GFLOP/s.
 REFERENCE = {"train": 2.7, "score": 9.3, "sample": 4.5}
@@ -67,22 +67,47 @@ def main() -> None:
     parser.add_argument(
         "--precision", default="float32", choices=PRECISIONS, help="policy of the flows"
     )
+    parser.add_argument(
+        "--products", default="float32", choices=PRODUCTS, help="of float32, on an accelerator"
+    )
+    parser.add_argument("--batch", type=count, help="default: that of the recipe")
     parser.add_argument("--seconds", type=seconds, default=6.0, help="of each measurement")
-    parser.add_argument("--json", type=Path, help="file to write")
+    parser.add_argument("--matrix", type=count, default=2048, help="side of the product's matrices")
+    parser.add_argument("--json", type=Path, help="file to write, after each measurement")
     given = parser.parse_args()
     modes = {"both": (False, True), "on": (True,), "off": (False,)}[given.jit]
 
+    import keras
+
     import zoo
     from benchmarks.flops import matrix_product_gflops
+    from benchmarks.precision import multiply_in, peak_memory
+
+    if keras.backend.backend() == "jax":
+        modes = (True,)
+        if given.onnx:
+            parser.error("--onnx: exports are made by TensorFlow; KERAS_BACKEND is jax")
+    multiply_in(given.products)
 
     names = given.models or zoo.list(task=TASKS[given.task], pretrained=True)
     if not given.models and given.task == "unconditional":
         names += EXACT
-    machine = matrix_product_gflops()
-    print(f"matrix product: {machine:.0f} GFLOP/s; policy {given.precision}", flush=True)
+    halves = keras.DTypePolicy(given.precision).compute_dtype
+    machine = matrix_product_gflops(given.matrix, dtype=halves)
+    print(
+        f"matrix product: {machine:.0f} GFLOP/s; policy {given.precision}, float32 products in "
+        f"{given.products}",
+        flush=True,
+    )
+    content: dict[str, Any] = {
+        "matrix_product_gflops": round(machine, 1),
+        "precision": given.precision,
+        "products": given.products,
+    }
     rows: list[dict[str, Any]] = []
     for name in names:
         flow, batch = _model(name, given.precision)
+        batch = given.batch or batch
         work = _gflop(flow)
         for task in given.measure:
             if task == ITERATED and not getattr(flow, "causal", False):
@@ -99,15 +124,16 @@ def main() -> None:
                 "xla": best,
                 # Backward passes count twice the forward one; a sample runs the same networks.
                 "gflops": round(rates[best] * work * (3 if task == "train" else 1), 1),
+                # Of all measurements so far.
+                "peak_gb": peak_memory(),
             }
             rows.append(row)
             print(_line(row, rows, machine), flush=True)
+            if given.json:
+                write_json(given.json, {**content, "rows": rows})
         if given.onnx:
             for task, rate in _onnxruntime(flow, batch, given.seconds):
                 print(f"{name:28} {task:7} batch {batch:3} {rate:8.2f} images/s onnxruntime")
-    if given.json:
-        content = {"matrix_product_gflops": round(machine, 1), "rows": rows}
-        write_json(given.json, content)
 
 
 def _name(text: str) -> str:
@@ -228,6 +254,8 @@ def _line(row: dict[str, Any], rows: list[dict[str, Any]], machine: float) -> st
         f"{row['images_per_second']:8.2f} images/s {'XLA  ' if row['xla'] else 'plain'} "
         f"{row['gflops']:6.1f} GFLOP/s"
     )
+    if row["peak_gb"] is not None:
+        text += f", peak {row['peak_gb']:.2f} GB"
     if row["model"] == "marflow 2/48":
         ratio = row["images_per_second"] / REFERENCE[row["task"]]
         text += (

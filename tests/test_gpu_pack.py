@@ -2,9 +2,11 @@
 
 import zipfile
 
+import numpy as np
 import pytest
 
-from benchmarks.gpu import pack, run
+from benchmarks.gpu import __main__ as stages
+from benchmarks.gpu import check, pack, run
 
 
 def test_wheels_are_those_of_the_lock_file():
@@ -34,3 +36,40 @@ def test_what_comes_back_of_a_run(tmp_path):
     with zipfile.ZipFile(tmp_path / "0-entry.zip") as archive:
         assert sorted(archive.namelist()) == ["best.weights.h5", "curve.csv"]
     assert run._last_row(folder) == {"epoch": "2", "step": "20"}
+
+
+def test_check_on_this_machine(tmp_path):
+    """The dry run: entries and layers on the CPU agree with the CPU."""
+    rows = list(check.checks([], ["actnorm", "affine_coupling_conditional"], tmp_path))
+    assert [row["left"] for row in rows] == ["not computed on the CPU"] * 2
+    for name in ("actnorm", "affine_coupling_conditional"):
+        check._save(tmp_path / f"{name}.npz", check.layer_outputs(name))
+    rows = list(check.checks([], ["actnorm", "affine_coupling_conditional"], tmp_path))
+    assert [(row["layer"], row["products"]) for row in rows] == [
+        (name, products)
+        for name in ("actnorm", "affine_coupling_conditional")
+        for products in ("float32", "tf32")
+    ]
+    for row in rows:
+        assert max(row[key] for key in ("outputs", "log_det", "round_trip")) == 0
+
+
+def test_difference_is_relative_to_large_values():
+    assert check._difference(np.array([0.5, 101.0]), np.array([0.25, 100.0])) == 0.25
+    assert check._difference(np.array([110.0]), np.array([100.0])) == pytest.approx(0.1)
+
+
+def test_stages_within_their_limits(tmp_path, capsys):
+    stages.run("short", ["this"], 60, tmp_path)
+    stages.run("long", ["http.server", "0"], 0.5, tmp_path)
+    said = capsys.readouterr().out
+    assert "short: exit code 0" in said
+    assert "long: ended by its limit" in said
+    assert "Zen of Python" in (tmp_path / "short.log").read_text()
+
+
+def test_trainings_need_time(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.argv", ["gpu", "--out", str(tmp_path), "attnflow-causal-mnist"])
+    with pytest.raises(SystemExit):
+        stages.main()
+    assert "--train must be above 0 for attnflow-causal-mnist" in capsys.readouterr().err

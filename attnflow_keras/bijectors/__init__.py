@@ -8,6 +8,7 @@ from attnflow_keras.bijectors.contractive_residual import ContractiveResidual
 from attnflow_keras.bijectors.logistic_to_normal import LogisticToNormal
 from attnflow_keras.bijectors.logit import Logit
 from attnflow_keras.bijectors.mixture_logistic_cdf import MixtureLogisticCDF
+from attnflow_keras.bijectors.reference_mixture import ReferenceMixtureLogisticCDF
 from attnflow_keras.bijectors.sample_channel_matmul import SampleChannelMatmul
 from attnflow_keras.bijectors.shift_scale import ShiftScale
 from attnflow_keras.bijectors.split_columns import SplitColumns
@@ -23,6 +24,7 @@ __all__ = [
     "LogisticToNormal",
     "Logit",
     "MixtureLogisticCDF",
+    "ReferenceMixtureLogisticCDF",
     "SampleChannelMatmul",
     "ShiftScale",
     "SplitColumns",

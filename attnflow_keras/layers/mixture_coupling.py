@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras import backend
-from attnflow_keras.bijectors import MixtureLogisticCDF
+from attnflow_keras.bijectors import MixtureLogisticCDF, ReferenceMixtureLogisticCDF
 from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_number
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.layers.causal_values import GREY_LEVEL, check_bins
@@ -32,6 +32,7 @@ UNSTATED: dict[str, Any] = {"component_bound": 3.0, "final_range": None}
 MEAN_BOUND = 8.0
 PAPER_LOG_SCALE_MIN = -7.0
 FORMS = ("stable", "paper")
+NUMERICS = {"exact": MixtureLogisticCDF, "reference": ReferenceMixtureLogisticCDF}
 
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
@@ -73,6 +74,8 @@ class MixtureCoupling(NetworkCoupling):
             :class:`CausalAttention`; only where the input are float images
             ``(k + u) / 256 - 0.5``, in front of any layer that mixes or scales them.
         spread: size of typical inputs, in which means and scales of the components are measured.
+        numerics: ``"exact"``, or ``"reference"`` for mAR-SCF's rounding in float32, which is no
+            density: a diagnostic, see :class:`ReferenceMixtureLogisticCDF`; without bins.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 
@@ -88,11 +91,17 @@ class MixtureCoupling(NetworkCoupling):
         final_range: tuple[float, float] | None = FINAL_RANGE,
         bins: tuple[int, ...] = (),
         spread: float = 1.0,
+        numerics: str = "exact",
         **kwargs: Any,
     ) -> None:
         super().__init__(conditioner, **kwargs)
         check_choice("form", form, FORMS)
+        check_choice("numerics", numerics, NUMERICS)
         self.bins = check_bins(bins)
+        if self.bins and numerics == "reference":
+            raise ValueError(
+                f"bins go with numerics='exact'; got numerics='reference' and bins={self.bins}"
+            )
         if self.bins and form == "paper":
             raise ValueError(f"bins go with form='stable'; got form='paper' and bins={self.bins}")
         self.spread = check_number("spread", spread, "(0, inf)")
@@ -105,10 +114,16 @@ class MixtureCoupling(NetworkCoupling):
         self.log_scale_bound = log_scale_bound
         self.floor = floor
         self.form = form
+        self.numerics = numerics
         self.rescale = bool(rescale)
 
     @property
     def caveat(self) -> str | None:
+        if self.numerics == "reference":
+            return (
+                "numerics='reference' rounds as mAR-SCF's code does: far from the components the "
+                "map is constant, and its log-determinant some 50 too large"
+            )
         if self.form == "paper":
             return (
                 "form='paper' bounds no mean and no scale from above; in float32 its inverse is "
@@ -139,8 +154,9 @@ class MixtureCoupling(NetworkCoupling):
             raw, (1, 2, 2 + weights, 2 + weights + k), axis=-2
         )
         log_scale, shift = log_scale[..., 0, :], shift[..., 0, :]
+        mixture = NUMERICS[self.numerics]
         if self.form == "paper":
-            return MixtureLogisticCDF(
+            return mixture(
                 logits=logits,
                 means=means,
                 log_scales=ops.maximum(log_scales, PAPER_LOG_SCALE_MIN),
@@ -148,7 +164,7 @@ class MixtureCoupling(NetworkCoupling):
                 log_scale=self._rescaled(backend.tanh(log_scale)),
             )
         spread = np.linspace(-1.5, 1.5, k)[:, None] if k > 1 else np.zeros((1, 1))
-        return MixtureLogisticCDF(
+        return mixture(
             logits=logits,
             means=self.spread * soft_clamp(means + ops.cast(spread, raw.dtype), MEAN_BOUND),
             log_scales=self._limited(log_scales + float(np.log(0.6))) + math.log(self.spread),

@@ -90,7 +90,7 @@ class MARFlow(Flow):
         coupling: ``"mixture"`` or ``"affine"``.
         components: logistics of a mixture coupling, by level.
         coupling_options: further arguments of :class:`MixtureCoupling` (``form``,
-            ``log_scale_bound``, ``floor``, ``rescale``) or :class:`AffineCoupling`
+            ``log_scale_bound``, ``floor``, ``rescale``, ``numerics``) or :class:`AffineCoupling`
             (``log_scale_bound``), such as ``{"form": "paper"}``. With
             ``conditioner="gated_attention"`` a mixture coupling has ``rescale=True`` unless they
             say otherwise.

@@ -6,7 +6,7 @@ writes ``.gpu/wheels`` and ``.gpu/data``. There, beside a copy of the repository
 
     pip install --no-index --no-deps --target site .gpu/wheels/*.whl
     export PYTHONPATH=site:. KERAS_BACKEND=jax ATTNFLOW_DATA=.gpu/data
-    python -m benchmarks.gpu.run --out results --seconds 480 attnflow-causal-mnist
+    python -m benchmarks.gpu --out results --check 60 --speed 120 --train 400 attnflow-causal-mnist
 """
 
 import argparse

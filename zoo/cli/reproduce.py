@@ -8,7 +8,9 @@ import typer
 from zoo.cli.common import Json, check_choice
 from zoo.cli.console import console, print_json
 
-TABLES = ("table2", "table3", "table4", "table5", "masks", "positions", "heads")
+TABLES = (
+    "table2", "table3", "table4", "table5", "masks", "positions", "heads", "forms", "bins",
+)  # fmt: skip
 
 
 def reproduce_command(
