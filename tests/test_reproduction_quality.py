@@ -7,12 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import attnflow_keras.metrics
 import zoo.gans
 import zoo.gans.train
 from attnflow_keras.data.dataset import DataSet
 from tests.test_reproduction import TINY, finished
+from zoo.cli.app import app
 from zoo.errors import ZooError
 from zoo.reproduction import (
     TABLES,
@@ -248,3 +250,13 @@ def test_without_the_weights_it_says_so(tmp_path, monkeypatch):
     said = []
     measure_rows(plans, said.append)
     assert said[-1].startswith("sample quality is left out: set ATTNFLOW_DATA to a folder with lp")
+
+
+def test_the_command_measures_and_trains_nothing(tmp_path, monkeypatch):
+    monkeypatch.setitem(TABLES, "heads", Table("heads", "Tiny", "It.", ROWS, "none", 1))
+    monkeypatch.setattr(runs.subprocess, "run", None)
+    given = ["heads", "--quality", "--runs", str(tmp_path / "runs"), "-o", str(tmp_path)]
+    result = CliRunner().invoke(app, ["reproduce", *given])
+    assert result.exception is None
+    assert "0 of 0 finished trainings are measured" in result.output
+    assert "0 of 2 trainings are finished" in " ".join(result.output.split())

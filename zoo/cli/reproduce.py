@@ -35,6 +35,12 @@ def reproduce_command(
     report: Annotated[
         bool, typer.Option("--report", help="Only write the page of what is trained.")
     ] = False,
+    quality: Annotated[
+        bool,
+        typer.Option(
+            "--quality", help="Only measure the images of what is trained, and write the page."
+        ),
+    ] = False,
     rows: Annotated[bool, typer.Option("--rows", help="Only list the rows.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -42,12 +48,14 @@ def reproduce_command(
 
     Each row is trained with several seeds in 'attnflow train', and resumes where it was stopped;
     what is finished is kept. The page has the paper's figures beside ours, with their conventions
-    and errors.
+    and errors. --quality measures the images that finished rows draw; it needs the weights in
+    ATTNFLOW_DATA/lpips.
     """
     check_choice("TABLE", table, TABLES)
     check_choice("--budget", budget, ("small", "paper"))
     from zoo.reproduction import TABLES as KNOWN
     from zoo.reproduction import plan, train_rows, write_report
+    from zoo.reproduction.quality import measure_rows
 
     chosen = KNOWN[table]
     plans = plan(chosen, runs, budget, only or [], seeds)
@@ -59,7 +67,9 @@ def reproduce_command(
             console.print(f"{name:14} {method}")
         return
     try:
-        if not report:
+        if quality:
+            measure_rows(plans, console.print)
+        elif not report:
             train_rows(plans, console.print)
     finally:
         # All rows that there are, not only those of --only.
