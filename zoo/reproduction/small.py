@@ -37,4 +37,4 @@ def clothes(**config: Any) -> Definition:
 
 def dcgan(entry: str) -> Definition:
     """A DCGAN, which sees the same images as the flows."""
-    return Definition(entry, {"width": 64}, {**SHORT, **RECIPE}, "DCGAN")
+    return Definition(entry, {"width": 32}, {**SHORT, **RECIPE}, "DCGAN")
