@@ -1,4 +1,4 @@
-"""Lossless compression of a test split by a causal entry, beside PNG, WebP and zstd.
+"""Lossless compression of a test split by an entry, beside PNG, WebP and zstd.
 
 ``python -m benchmarks.compression`` compresses all MNIST test images with
 ``attnflow-causal-mnist``, decompresses them, compares every byte, and prints a Markdown table of
@@ -62,19 +62,26 @@ def by_flow(name: str, images: np.ndarray, batch_size: int) -> tuple[dict[str, f
     times.append((time.monotonic() - start[0], clock() - start[1]))
     if back.tobytes() != images.tobytes():
         raise SystemExit("the images came back different")
-    header = coding.read_header(packed).size
+    header = coding.read_header(packed)
     sizes = {
-        "range coder, with its header": len(packed),
-        "range coder alone": len(packed) - header,
-        "the model's bits/dim, one draw of noise": scored.mean() * images.size / 8,
+        "coder, with the file's header": len(packed),
+        "coder alone": len(packed) - header.size,
     }
+    if header.noise_words:
+        started = 4 * header.noise_words
+        sizes["coder, less the bytes that it started with"] = len(packed) - header.size - started
+    sizes["the model's bits/dim, one draw of noise"] = scored.mean() * images.size / 8
     notes = [
         f"all {images.nbytes:,} bytes came back as they were",
         f"model: {scored.mean():.5f} +- {error:.5f} bits/dim over images",
         f"weights: {entry['bytes']:,} bytes",
+        f"coded by {header.method!r}, {len(header.parts)} batches of up to "
+        f"{max(part.stop - part.start for part in header.parts)} images",
     ]
+    if header.noise_words:
+        notes.append(f"the coder started with {32 * header.noise_words:,} bits of noise")
     for verb, (wall, cpu) in zip(("compress", "decompress"), times, strict=True):
-        notes.append(f"{verb}: {wall:.0f} s, {cpu:.0f} s of CPU time, {batch_size} at a time")
+        notes.append(f"{verb}: {wall:.0f} s, {cpu:.0f} s of CPU time")
     return sizes, notes
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import struct
 
 import numpy as np
@@ -166,8 +167,6 @@ def test_impossible_levels_still_come_back():
 def test_what_is_refused_is_named(flow, images):
     with pytest.raises(ValueError, match=r"flow must be a causal flow of one block.*CausalFlow"):
         coding.compress(make(blocks=2), images)
-    with pytest.raises(ValueError, match=r"such as attnflow-coupling-mnist; got MARFlow"):
-        coding.compress(make_tiny_flow(), images)
     with pytest.raises(ValueError, match=r"causal flow of one block.*got MARFlow"):
         Networks(make_tiny_flow())
     with pytest.raises(ValueError, match="must take no condition"):
@@ -213,6 +212,11 @@ def with_header(packed, **changes):
         ({"format": 1}, "format 1, this version reads 2 and 3"),
         ({"format": 4}, "format 4"),
         ({"method": 1}, "must be texts"),
+        ({"batches": [2, 1]}, "batches of 3 images, which are 4"),
+        ({"batches": [-1, 5]}, "batches must be of 1 to 500 images"),
+        ({"batches": 4}, "batches must be"),
+        ({"noise_words": -1}, "the coder's words"),
+        ({"noise_words": 1 << 40}, "words of noise, more than"),
         ({"words": 1}, "bytes after the header, which says 4"),
         ({"words": -1}, "the coder's words"),
         ({"images": -1}, "positive integers"),
@@ -235,7 +239,8 @@ def test_a_hostile_header_is_refused(packed, changes, reason):
 
 
 def test_files_of_an_earlier_format_are_read(flow, images, packed):
-    earlier = with_header(packed, format=2, method="gone")
+    gone = {"method": "gone", "batches": "gone", "noise_words": "gone"}
+    earlier = with_header(packed, format=2, **gone)
     np.testing.assert_array_equal(coding.decompress(flow, earlier), images)
 
 
@@ -314,6 +319,21 @@ def test_an_array_there_and_back(entry, images, tmp_path):
     run("decompress", file, "-o", out, "--entry", entry)
     with pytest.raises(FileExistsError, match=r"out.npy exists; --overwrite replaces it"):
         run("decompress", file, "-o", out, "--entry", entry)
+    np.testing.assert_array_equal(np.load(out), images)
+
+
+def test_a_coupling_flow_there_and_back(images, tmp_path):
+    flow = perturb(make_tiny_flow(image_shape=(4, 4, 1), levels=1, attention=None), 0.05)
+    entry = zoo.save(flow, tmp_path / "zoo" / "pairs", {"task": "unconditional"})
+    np.save(tmp_path / "in.npy", images)
+    file, out = tmp_path / "x.afc", tmp_path / "out.npy"
+    text = run("compress", entry, tmp_path / "in.npy", "-o", file)
+    assert re.search(r"header of \d+ bytes and the \d+ bytes that bits-back coding starts", text)
+    result = run("compress", entry, tmp_path / "in.npy", "-o", file, "--json", "--no-verify")
+    figures = json.loads(result[result.index("{") : result.index("}") + 1])
+    assert figures["method"] == "bits back"
+    assert figures["noise_bytes"] == 4 * coding.read_header(file.read_bytes()).noise_words
+    run("decompress", file, "-o", out, "--entry", entry)
     np.testing.assert_array_equal(np.load(out), images)
 
 

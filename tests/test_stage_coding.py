@@ -6,6 +6,7 @@ import pytest
 from attnflow_keras import coding
 from attnflow_keras.coding import container, stages
 from attnflow_keras.coding.decisions import code_levels
+from attnflow_keras.coding.methods import method_of
 from attnflow_keras.models import TransformerCouplingFlow
 from tests.helpers import perturb
 
@@ -29,7 +30,7 @@ def drawn(n, shape, seed=0):
     ("shape", "changes"),
     [
         ((4, 4, 1), {}),
-        ((6, 4, 3), {"context": "around"}),
+        ((2, 4, 2), {"context": "around"}),
         ((4, 4, 1), {"see_levels": False, "bins": ()}),
     ],
 )
@@ -38,7 +39,7 @@ def test_images_come_back(shape, changes):
     images = drawn(5, shape)
     packed = coding.compress(flow, images, batch_size=2)
     header = coding.read_header(packed)
-    assert header.method == "stages"
+    assert (header.method, header.batches, header.noise_words) == ("stages", [], 0)
     np.testing.assert_array_equal(coding.decompress(flow, packed), images)
 
 
@@ -78,6 +79,12 @@ def test_the_code_is_as_long_as_the_probabilities_say(monkeypatch):
         whole = distribution.cdf(levels * 0 + 256) - distribution.cdf(levels * 0)
         bits -= np.log2((ends[1] - ends[0]) / whole).sum()
     assert 0 <= length - bits < 64 + 1e-3 * bits
+
+
+def test_couplings_after_the_stages_are_coded_otherwise():
+    assert method_of(make()).name == "stages"
+    assert method_of(make(couplings=2)).name == "bits back"
+    assert method_of(make(preprocess={"pad": 1})).name == "bits back"
 
 
 def test_damaged_words_never_give_wrong_images():

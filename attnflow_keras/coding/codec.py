@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from attnflow_keras.coding.container import CompressedError, Header, pack, unpack
 from attnflow_keras.coding.machine import model_hash, runtime_of
 from attnflow_keras.coding.methods import Progress, method_of
+from attnflow_keras.coding.stack import StackEmptyError
 from attnflow_keras.core.checks import check_flag, check_integer
 
 BATCH_SIZE = 500
@@ -31,9 +33,13 @@ def compress(
       on its bin, over the mass on all 256.
     - ``"stages"``, a flow of couplings from fine to coarse: the same, all values of a stage at
       once.
+    - ``"bits back"``, another flow of couplings: local bits-back coding (Ho, Lohn, Abbeel,
+      arXiv:1905.08500) of latents, on one stack for all images. It starts with one or two words
+      of noise a value of an image, which the header counts.
 
-    Both take fewer bits than ``bits_per_dim`` says, which is the mean over dequantization noise
-    (Jensen's inequality). A header of half a kilobyte comes on top.
+    The first two take fewer bits than ``bits_per_dim`` says, which is the mean over dequantization
+    noise (Jensen's inequality), the last one about as many. A header of half a kilobyte comes on
+    top.
 
     Decoding needs the same flow on the same runtime, see :func:`decompress`.
 
@@ -47,6 +53,7 @@ def compress(
 
     Raises:
         ValueError: a flow of another kind, or images of another shape or dtype.
+        ArithmeticError: the flow gives numbers that are not finite.
         ImportError: ``constriction`` is not installed.
 
     Example:
@@ -79,8 +86,9 @@ def compress(
         entry=entry,
         names=list(names),
     )
-    words = method.encode(images, header.batch_size, progress or _silent)
-    return pack(header, words)
+    encoded = method.encode(images, header.batch_size, progress or _silent)
+    header = replace(header, batches=list(encoded.batches), noise_words=encoded.noise_words)
+    return pack(header, encoded.words)
 
 
 def decompress(
@@ -112,7 +120,8 @@ def decompress(
         )
     try:
         images = method.decode(words, header, progress or _silent)
-    except AssertionError as error:  # the coder's word for words that nothing encodes to
+    # The first is the coder's word for words that nothing encodes to.
+    except (AssertionError, ArithmeticError, StackEmptyError) as error:
         raise CompressedError("compressed images are damaged: no such code") from error
     if _digest(images) != header.digest:
         raise CompressedError(

@@ -50,7 +50,9 @@ class Header:
         digest: SHA-256 of all grey levels, hexadecimal.
         runtime: see :func:`attnflow_keras.coding.machine.runtime_of`.
         method: how they were coded: grey levels in turn (``"values"``) or from coarse to fine
-            (``"stages"``).
+            (``"stages"``), or latents (``"bits back"``).
+        batches: sizes of the batches; empty where all but the last have ``batch_size``.
+        noise_words: of the words, how many bits-back coding started with.
         entry: name and ``sha256`` of the zoo's entry, where there is one.
         names: what the images are called, a path without ending each; empty for no names.
         words: number of the coder's words of four bytes.
@@ -63,6 +65,8 @@ class Header:
     digest: str
     runtime: dict[str, str]
     method: str = "values"
+    batches: list[int] = field(default_factory=list)
+    noise_words: int = 0
     entry: dict[str, str] | None = None
     names: list[str] = field(default_factory=list)
     words: int = 0
@@ -86,7 +90,7 @@ class Header:
     @property
     def parts(self) -> list[slice]:
         """The batches, as parts of the images."""
-        sizes = batch_sizes(self.images, self.batch_size)
+        sizes = self.batches or batch_sizes(self.images, self.batch_size)
         ends = np.cumsum(sizes).tolist()
         return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
@@ -158,10 +162,13 @@ def _checked(content: Any) -> Header:
     counts = (header.images, header.batch_size, *header.shape)
     if len(header.shape) != 3 or not all(is_integer(n) and 0 < n < 1 << 32 for n in counts):
         raise ValueError("number, size and batches of the images must be positive integers")
-    if not is_integer(header.words) or header.words < 0:
+    if not all(is_integer(n) and n >= 0 for n in (header.words, header.noise_words)):
         raise ValueError("the number of the coder's words must be an integer of 0 or more")
+    if header.noise_words > MOST_VALUES:
+        raise ValueError(f"{header.noise_words:,} words of noise, more than {MOST_VALUES:,}")
     if header.values > MOST_VALUES:
         raise ValueError(f"{header.values:,} values, more than {MOST_VALUES:,}")
+    _check_batches(header)
     texts = [header.model, header.digest, header.method]
     for of in (header.runtime, header.entry or {}):
         if not isinstance(of, dict):
@@ -182,3 +189,13 @@ def _checked(content: Any) -> Header:
         if len(parts) > MOST_NAMES or not all(map(is_plain_name, parts)):
             raise ValueError(f"{name!r:.80} is no plain name")
     return header
+
+
+def _check_batches(header: Header) -> None:
+    sizes = header.batches
+    if not isinstance(sizes, list) or not all(
+        is_integer(n) and 0 < n <= header.batch_size for n in sizes
+    ):
+        raise ValueError(f"batches must be of 1 to {header.batch_size} images")
+    if sizes and sum(sizes) != header.images:
+        raise ValueError(f"batches of {sum(sizes):,} images, which are {header.images:,}")

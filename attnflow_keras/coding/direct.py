@@ -1,11 +1,25 @@
 """Coding of grey levels by their probabilities, which a flow gives without latents."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from attnflow_keras.coding.container import Header, batch_sizes
 from attnflow_keras.coding.decisions import Coder, Reader, Writer
+
+
+class Encoded(NamedTuple):
+    """What a method makes of images.
+
+    Args:
+        words: of the coder, uint32.
+        batches: see :class:`attnflow_keras.coding.Header`.
+        noise_words: see there.
+    """
+
+    words: np.ndarray
+    batches: tuple[int, ...] = ()
+    noise_words: int = 0
 
 
 class DirectMethod:
@@ -22,7 +36,7 @@ class DirectMethod:
         """Encode n images or, without them, decode n; the same steps in both cases."""
         raise NotImplementedError
 
-    def encode(self, images: np.ndarray, batch_size: int, report: Any) -> np.ndarray:
+    def encode(self, images: np.ndarray, batch_size: int, report: Any) -> Encoded:
         """The words for images uint8 ``(n, h, w, c)``."""
         writer = Writer()
         done = 0
@@ -30,7 +44,7 @@ class DirectMethod:
             part = images[done : done + size]
             self.code(writer, size, part, self._after(done, report))
             done += size
-        return writer.words()
+        return Encoded(writer.words())
 
     def decode(self, words: np.ndarray, header: Header, report: Any) -> np.ndarray:
         """The images of these words."""

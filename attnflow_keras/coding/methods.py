@@ -5,8 +5,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from attnflow_keras.coding.bits_back import BitsBack
 from attnflow_keras.coding.causal import ValueByValue
 from attnflow_keras.coding.container import Header
+from attnflow_keras.coding.direct import Encoded
 from attnflow_keras.coding.stages import StageByStage
 
 Progress = Callable[[int], None]
@@ -24,14 +26,14 @@ class Method(Protocol):
     def fits(flow: Any) -> bool:
         """Whether images of a flow can be coded so."""
 
-    def encode(self, images: np.ndarray, batch_size: int, report: Progress) -> np.ndarray:
+    def encode(self, images: np.ndarray, batch_size: int, report: Progress) -> Encoded:
         """The coder's words for images uint8 ``(n, h, w, c)``."""
 
     def decode(self, words: np.ndarray, header: Header, report: Progress) -> np.ndarray:
         """The images of these words."""
 
 
-METHODS: tuple[type[Method], ...] = (ValueByValue, StageByStage)
+METHODS: tuple[type[Method], ...] = (ValueByValue, StageByStage, BitsBack)
 
 
 def method_of(flow: Any) -> Method:
@@ -46,7 +48,7 @@ def method_of(flow: Any) -> Method:
     if method is None:
         raise ValueError(
             "flow must be a causal flow of one block without padding, such as "
-            "attnflow-causal-mnist, or one of couplings from fine to coarse, such as "
-            f"attnflow-coupling-mnist; got {type(flow).__name__}"
+            "attnflow-causal-mnist, or one of couplings, such as attnflow-coupling-mnist or "
+            f"attnflow-imap-mnist; got {type(flow).__name__}: {BitsBack.reason_against(flow)}"
         )
     return method(flow)

@@ -114,7 +114,7 @@ class ITransAttention(Coupling):
 
     def build_map(self, shape: tuple[int, int, int]) -> None:
         channels = shape[-1]
-        self._heads(shape)  # raises where a head has no column
+        self.heads_of_columns(shape)  # raises where a head has no column
         projected = self.expansion * channels
         inputs = channels + self.condition_channels
         initializer = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform")
@@ -134,7 +134,7 @@ class ITransAttention(Coupling):
     def partition(self, shape: tuple[int, int, int]) -> MaskSplit:
         return MaskSplit(np.tile(self._cell_mask(shape), (*self.grid, 1)))
 
-    def _heads(self, shape: tuple[int, int, int]) -> np.ndarray:
+    def heads_of_columns(self, shape: tuple[int, int, int]) -> np.ndarray:
         """The head of every feature column of a cell of maps of this shape."""
         return assign_heads(self._cell_mask(shape), self.heads if self.combine == "feature" else 1)
 
@@ -171,7 +171,7 @@ class ITransAttention(Coupling):
     ) -> TokenMixing:
         return TokenMixing(
             self.mixing_matrix(identity, condition),
-            self._heads(tuple(identity.shape[1:])),
+            self.heads_of_columns(tuple(identity.shape[1:])),
             self.grid,
             dominant=self.form == "stable",
         )

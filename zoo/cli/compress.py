@@ -34,7 +34,7 @@ def compress_command(
     data: Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Images at a time; decompress takes as many.")
+        int, typer.Option(min=1, help="Most images at a time; decompress takes as many.")
     ] = 500,
     resize: Resize = False,
     background: Background = None,
@@ -43,7 +43,7 @@ def compress_command(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Compress images without loss, with the probabilities of grey levels that an entry gives.
+    """Compress images without loss, with the likelihood of an unconditional entry.
 
     All images go into one file, which decompress reads with the same entry on the same runtime:
     it names both, and another is refused. Keep the images where you can't keep the runtime.
@@ -69,10 +69,13 @@ def compress_command(
     write_file(out, packed)
     with working("scoring", len(images)) as report:
         score = evaluate_bits_per_dim(flow, images, data, 1, 0, batch_size, report, condition)
+    header = coding.read_header(packed)
     figures: dict[str, Any] = {
         "images": len(images),
+        "method": header.method,
         "bytes": len(packed),
-        "header_bytes": coding.read_header(packed).size,
+        "header_bytes": header.size,
+        "noise_bytes": 4 * header.noise_words,
         "bits_per_dim": round(8 * len(packed) / images.size, 5),
         "model_bits_per_dim": round(score["value"], 5),
         "verified": verify,
@@ -82,8 +85,8 @@ def compress_command(
     else:
         console.print(
             f"{counted(len(images), 'image')}, {images.size:,} bytes of grey levels, in "
-            f"{len(packed):,} bytes: {figures['bits_per_dim']:.4f} bits/dim, header included "
-            f"({figures['header_bytes']:,} bytes); the model's is "
+            f"{len(packed):,} bytes: {figures['bits_per_dim']:.4f} bits/dim, with the header of "
+            f"{header.size:,} bytes{_noise(header)}; the model's is "
             f"{figures['model_bits_per_dim']:.4f}"
         )
     (notes if as_json else console).print(f"wrote {out}{'' if verify else ', not verified'}")
@@ -130,6 +133,12 @@ def decompress_command(
         images = coding.decompress(flow, packed, any_runtime, report)
     _write(out, images, header.names, as_array)
     console.print(f"wrote {out}, {counted(len(images), 'image')}")
+
+
+def _noise(header: Any) -> str:
+    if not header.noise_words:
+        return ""
+    return f" and the {4 * header.noise_words:,} bytes that bits-back coding starts with"
 
 
 def _check_keeps_colours(entry: Any, data: str) -> None:
