@@ -53,13 +53,15 @@ class TokenMixing(FlowBijector):
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         tokens = to_tokens(x, self.grid)
-        mixed = ops.matmul(self.matrix, self._by_head(tokens))
+        mixed = ops.matmul(self.matrix, ops.expand_dims(tokens, 1))
         _, log_det = solve_and_log_det(self.matrix, None, self.pivot)
         return self._back(tokens, mixed, x), self._total(log_det)
 
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         tokens = to_tokens(y, self.grid)
-        solved, log_det = solve_and_log_det(self.matrix, self._by_head(tokens), self.pivot)
+        n, count, size = ops.shape(tokens)
+        right = ops.broadcast_to(ops.expand_dims(tokens, 1), (n, len(self.member), count, size))
+        solved, log_det = solve_and_log_det(self.matrix, right, self.pivot)
         return self._back(tokens, solved, y), -self._total(log_det)
 
     def statistics(self) -> dict[str, Any]:
@@ -70,13 +72,16 @@ class TokenMixing(FlowBijector):
             found["negative_determinants"] = float(negative.mean())
         return found
 
-    def _by_head(self, tokens: Tensor) -> Tensor:
-        member = ops.convert_to_tensor(self.member, dtype=tokens.dtype)
-        return ops.expand_dims(tokens, 1) * member[None, :, None, :]
-
     def _back(self, tokens: Tensor, by_head: Tensor, like: Tensor) -> Tensor:
+        """A map with each column from the head that it belongs to, or as it was."""
+        if len(self.member) == 1:
+            member = ops.convert_to_tensor(self.member.astype("bool"))
+            chosen = ops.where(member, by_head[:, 0], tokens)
+            return from_tokens(chosen, self.grid, like)
+        member = ops.convert_to_tensor(self.member, dtype=tokens.dtype)
         passing = ops.convert_to_tensor(self.passing, dtype=tokens.dtype)
-        return from_tokens(ops.sum(by_head, axis=1) + tokens * passing, self.grid, like)
+        chosen = ops.sum(by_head * member[None, :, None, :], axis=1)
+        return from_tokens(chosen + tokens * passing, self.grid, like)
 
     def _total(self, log_det: Tensor) -> Tensor:
         columns = ops.convert_to_tensor(self.columns, dtype=log_det.dtype)

@@ -141,13 +141,16 @@ class ITransAttention(Coupling):
     def mixing_matrix(self, identity: Tensor, condition: Tensor | None = None) -> Tensor:
         """W from the identity part, ``(n, heads, N, N)``; one head if they are averaged."""
         inputs = identity if condition is None else ops.concatenate([identity, condition], axis=-1)
-        query, key = (
-            self._head_tokens(ops.matmul(inputs, kernel))
-            for kernel in (self.query_kernel, self.key_kernel)
-        )
+        queries, keys, size = self._queries_and_keys(inputs)
         # d = P_q exp(delta), with delta the learned log-temperature.
-        scale = ops.exp(-0.5 * self.log_temperature) / float(np.sqrt(query.shape[-1]))
-        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        scale = ops.exp(-0.5 * self.log_temperature) / float(np.sqrt(size))
+        scores = ops.stack(
+            [
+                ops.matmul(query, ops.transpose(key, (0, 2, 1)))
+                for query, key in zip(queries, keys, strict=True)
+            ],
+            axis=1,
+        )
         scores = scores * ops.reshape(scale, (1, -1, 1, 1))
         if self.activation == "sigmoid":
             attention = ops.sigmoid(scores)
@@ -176,14 +179,27 @@ class ITransAttention(Coupling):
             dominant=self.form == "stable",
         )
 
-    def _head_tokens(self, mapped: Tensor) -> Tensor:
-        """``(n, h, w, heads c)`` to ``(n, heads, N, P_q)``."""
-        tokens = to_tokens(mapped, self.grid)
-        n, count, size = ops.shape(tokens)
-        projected = self.expansion * self.map_shape[-1]
-        tokens = ops.reshape(tokens, (n, count, -1, self.heads, projected))
-        tokens = ops.transpose(tokens, (0, 3, 1, 2, 4))
-        return ops.reshape(tokens, (n, self.heads, count, size // self.heads))
+    def _queries_and_keys(self, inputs: Tensor) -> tuple[list[Tensor], list[Tensor], int]:
+        """Those of each head, ``(n, N, P_q)``, and P_q.
+
+        One projection gives all. What is narrower, it or the inputs, is cut into tokens: that
+        moves most of the memory.
+        """
+        kernel = ops.concatenate([self.query_kernel, self.key_kernel], axis=-1)
+        given, width = int(inputs.shape[-1]), int(kernel.shape[-1])
+        if given <= width:
+            tokens = to_tokens(inputs, self.grid)
+            n, count, size = ops.shape(tokens)
+            mapped = ops.matmul(ops.reshape(tokens, (n, -1, given)), kernel)
+        else:
+            mapped = to_tokens(ops.matmul(inputs, kernel), self.grid)
+            n, count, size = ops.shape(mapped)
+            mapped = ops.reshape(mapped, (n, -1, width))
+        parts = [
+            ops.reshape(part, (n, count, -1)) for part in ops.split(mapped, 2 * self.heads, axis=-1)
+        ]
+        positions = size // (given if given <= width else width)
+        return parts[: self.heads], parts[self.heads :], positions * width // (2 * self.heads)
 
     def _cell(self, shape: tuple[int, int, int]) -> tuple[int, int]:
         sizes = []
