@@ -141,17 +141,11 @@ class ITransAttention(Coupling):
     def mixing_matrix(self, identity: Tensor, condition: Tensor | None = None) -> Tensor:
         """W from the identity part, ``(n, heads, N, N)``; one head if they are averaged."""
         inputs = identity if condition is None else ops.concatenate([identity, condition], axis=-1)
-        queries, keys, size = self._queries_and_keys(inputs)
         # d = P_q exp(delta), with delta the learned log-temperature.
+        height, width = self._cell(tuple(identity.shape[1:]))
+        size = height * width * self.expansion * self.map_shape[-1]
         scale = ops.exp(-0.5 * self.log_temperature) / float(np.sqrt(size))
-        scores = ops.stack(
-            [
-                ops.matmul(query, ops.transpose(key, (0, 2, 1)))
-                for query, key in zip(queries, keys, strict=True)
-            ],
-            axis=1,
-        )
-        scores = scores * ops.reshape(scale, (1, -1, 1, 1))
+        scores = self._products(inputs) * ops.reshape(scale, (1, -1, 1, 1))
         if self.activation == "sigmoid":
             attention = ops.sigmoid(scores)
         else:
@@ -179,27 +173,30 @@ class ITransAttention(Coupling):
             dominant=self.form == "stable",
         )
 
-    def _queries_and_keys(self, inputs: Tensor) -> tuple[list[Tensor], list[Tensor], int]:
-        """Those of each head, ``(n, N, P_q)``, and P_q.
+    def _products(self, inputs: Tensor) -> Tensor:
+        """Queries times keys, ``(n, heads, N, N)``."""
+        tokens = to_tokens(inputs, self.grid)
+        n, count, _ = ops.shape(tokens)
+        positions = ops.reshape(tokens, (n, -1, int(inputs.shape[-1])))
 
-        One projection gives all. What is narrower, it or the inputs, is cut into tokens: that
-        moves most of the memory.
-        """
-        kernel = ops.concatenate([self.query_kernel, self.key_kernel], axis=-1)
-        given, width = int(inputs.shape[-1]), int(kernel.shape[-1])
-        if given <= width:
-            tokens = to_tokens(inputs, self.grid)
-            n, count, size = ops.shape(tokens)
-            mapped = ops.matmul(ops.reshape(tokens, (n, -1, given)), kernel)
+        def of_positions(kernel: Tensor) -> Tensor:
+            return ops.reshape(ops.matmul(positions, kernel), (n, count, -1))
+
+        queries = ops.split(ops.convert_to_tensor(self.query_kernel), self.heads, axis=-1)
+        keys = ops.split(ops.convert_to_tensor(self.key_kernel), self.heads, axis=-1)
+        if positions.shape[-1] <= self.expansion * self.map_shape[-1]:
+            # (x Q) (x K)^T = (x Q K^T) x^T: the inputs are narrower than the keys.
+            right = ops.transpose(tokens, (0, 2, 1))
+            products = [
+                ops.matmul(of_positions(ops.matmul(q, ops.transpose(k))), right)
+                for q, k in zip(queries, keys, strict=True)
+            ]
         else:
-            mapped = to_tokens(ops.matmul(inputs, kernel), self.grid)
-            n, count, size = ops.shape(mapped)
-            mapped = ops.reshape(mapped, (n, -1, width))
-        parts = [
-            ops.reshape(part, (n, count, -1)) for part in ops.split(mapped, 2 * self.heads, axis=-1)
-        ]
-        positions = size // (given if given <= width else width)
-        return parts[: self.heads], parts[self.heads :], positions * width // (2 * self.heads)
+            products = [
+                ops.matmul(of_positions(q), ops.transpose(of_positions(k), (0, 2, 1)))
+                for q, k in zip(queries, keys, strict=True)
+            ]
+        return ops.stack(products, axis=1)
 
     def _cell(self, shape: tuple[int, int, int]) -> tuple[int, int]:
         sizes = []
