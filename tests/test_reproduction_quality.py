@@ -160,7 +160,7 @@ def test_interpolation_is_finished_at_once_and_measured(tmp_path, monkeypatch):
 
 
 def score(value, floor=True):
-    scores = {"frechet": {"mean": value}, "kernel": {"mean": value / 1e3, "standard_error": 1e-4}}
+    scores = {"frechet": {"mean": value}, "kernel": {"mean": value / 10, "standard_error": 1e-4}}
     below = {"floor": {"frechet": {"mean": 0.5}, "kernel": {"mean": 0.0}}} if floor else {}
     return {
         "task": "unconditional",
@@ -194,16 +194,16 @@ def test_a_page_of_rows_with_and_without_likelihood(tmp_path):
     assert "| `dcgan` | DCGAN | 2 |  |  |  | 1,234 | 8 | 30 |" in ours
     assert "Rows without bits/dim have no likelihood" in ours
     assert "2,000 samples" in measured
-    assert "| `none` | no attention | 2 | 4.500 ± 0.500 | 4.500 ± 0.500 |" in measured
-    assert "| `dcgan` | DCGAN | 1 | 2.000 | 2.000 |" in measured
-    assert "|  | training images |  | 0.500 | 0.000 |" in measured
+    assert "| `none` | no attention | 2 | 4.5 ± 0.5 | 0.450 ± 0.050 |" in measured
+    assert "| `dcgan` | DCGAN | 1 | 2.0 | 0.200 |" in measured
+    assert "|  | training images |  | 0.5 | 0.000 |" in measured
     assert "FID 37.1, IS 6.4" in papers
     assert "37.1" not in ours + measured
     lines = page.with_suffix(".csv").read_text().splitlines()
     assert "dcgan,0,,,,,,1234,8,30.0,2 CPU cores" in lines
     kept = (tmp_path / "docs" / "tiny-small-quality.csv").read_text().splitlines()
     assert kept[1] == "none,0,frechet,4.0,,mnist test,2000"
-    assert kept[2] == "none,0,kernel,0.004,0.0001,mnist test,2000"
+    assert kept[2] == "none,0,kernel,0.4,0.0001,mnist test,2000"
     assert len(kept) == 1 + 3 * 2
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from zoo.reproduction.row_figures import with_error
 
-# Titles of columns, digits, and what a value is multiplied by.
-COLUMNS: dict[str, tuple[str, int, float]] = {
-    "frechet": ("Fréchet distance", 3, 1),
-    "kernel": ("kernel distance x 1000", 3, 1000),
-    "psnr": ("PSNR, dB", 2, 1),
-    "ssim": ("SSIM", 3, 1),
-    "lr_psnr": ("LR-PSNR, dB", 2, 1),
-    "lpips": ("LPIPS", 3, 1),
+# Titles of columns, and digits.
+COLUMNS: dict[str, tuple[str, int]] = {
+    "frechet": ("Fréchet distance", 1),
+    "kernel": ("kernel distance", 3),
+    "psnr": ("PSNR, dB", 2),
+    "ssim": ("SSIM", 3),
+    "lr_psnr": ("LR-PSNR, dB", 2),
+    "lpips": ("LPIPS", 3),
 }
 ABOUT = {
     "unconditional": "Distances of {items:,} samples, of temperature 1 where there is one, to as "
@@ -68,6 +68,5 @@ def quality_values(row: str, seed: int, found: dict[str, Any]) -> list[list[Any]
 
 
 def _cell(name: str, scores: Sequence[dict[str, Any]]) -> str:
-    _, digits, times = COLUMNS[name]
-    values = [times * score["mean"] for score in scores if score["mean"] is not None]
-    return with_error(values, digits) if values else ""
+    values = [score["mean"] for score in scores if score["mean"] is not None]
+    return with_error(values, COLUMNS[name][1]) if values else ""
