@@ -74,6 +74,8 @@ def graphs(flow: Any) -> list[Graph]:
         return {"image": flow.traced_decode(inputs[:count], packed(inputs[count:]))}
 
     def log_prob(image: Any, *parts: Any) -> dict[str, Any]:
+        if not flow.scores_latents():
+            return {"log_prob": flow.traced_log_prob(image, packed(parts))}
         return {"log_prob": flow.traced_log_prob_of(*codes_of(image, parts))}
 
     codes = {spec.name: tuple(spec.shape[1:]) for spec in latents}

@@ -9,7 +9,6 @@ from typing import Any
 from attnflow_keras.core.checks import check_flag
 from attnflow_keras.core.extras import backend_advice
 from attnflow_keras.core.files import replacing_folder, sha256, write_file, write_json
-from attnflow_keras.core.start_values import undrawn_weights
 from attnflow_keras.core.untrusted import is_plain_name, one_line, plain_name
 from attnflow_keras.core.weights_file import weights_bytes
 from zoo.errors import ZooError
@@ -43,30 +42,29 @@ def load(
     dtype: str | None = None,
     revision: str | None = None,
 ) -> Any:
-    """A flow from an entry.
+    """Load a flow from an entry.
 
-    An entry may be untrusted: no code of it runs, its configuration keeps to the bounds of
-    ``zoo.schema``, and its weights file must hold arrays of the shapes of that model, and finite
-    numbers, before anything of their size is built or read.
+    Entries may be untrusted: none of their code runs, the configuration must be within the bounds
+    of ``zoo.schema``, and the shapes in the weights file must match the model before any large
+    array is allocated. Weights must be finite.
 
     Args:
         name: a registered name, a folder written by :func:`save`, or ``hf://user/repository``.
-            ``@sha256:`` and the first 8 or more digits of the weights' sha256 after it pin a
-            version: other weights are refused.
+            Append ``@sha256:`` and the first 8 or more digits of the weights' SHA-256 to pin a
+            version; other weights raise an error.
         weights: load the weights; False builds the untrained model.
-        dtype: policy to load under: ``"float32"``, ``"float64"``, ``"mixed_float16"`` or
-            ``"mixed_bfloat16"``. None takes the one that the entry's config.json names, and
-            float32 where it names none.
+        dtype: dtype policy: ``"float32"``, ``"float64"``, ``"mixed_float16"`` or
+            ``"mixed_bfloat16"``. None for that in the entry's config.json, or else float32.
         revision: branch, tag or commit of an ``hf://`` address, as after an ``@`` in it. A commit
-            that is in the hub's cache is loaded without the network.
+            in the Hub's cache is loaded without network access.
 
     Returns:
-        A ``Flow``, not compiled, with those weights frozen that were when it was saved.
+        A ``Flow``, not compiled, with the same frozen weights as when it was saved.
 
     Raises:
         ZooError: an unknown name; a file that is missing, altered, newer or invalid; or an entry
-            without weights, with the command that trains it.
-        ValueError: ``dtype`` is none of these policies.
+            without weights (the message has the command that trains it).
+        ValueError: an unknown ``dtype``.
         ImportError: Keras' backend is not installed.
     """
     name = name if revision is None else at_revision(name, revision)
@@ -115,15 +113,15 @@ def save(
     """Write a flow as an entry that :func:`load` reads.
 
     The folder is complete or absent: it is written to a temporary name and renamed. Weights are
-    always stored as float32, and the flow's precision is not kept: :func:`load` is told it anew.
+    always stored as float32; the flow's precision is not saved, but an argument of :func:`load`.
 
     Args:
         flow: the flow; its optimizer is not saved.
         folder: the folder to write.
         metadata: task, data set, training and metrics, see CONTRIBUTING.md; sizes and the
-            weights' sha256 are added. Without it, a flow that came from an entry keeps that
-            entry's task, and says so under ``derived_from``; with weights as they were loaded it
-            keeps the data set and the licences too, with others these are not stated.
+            weights' SHA-256 are added. By default, a flow that was loaded from an entry keeps that
+            entry's task and is recorded under ``derived_from``. If its weights are unchanged, it
+            also keeps the data set and licences; otherwise they are left out.
         overwrite: replace a folder that exists.
         extra: further text files, name -> content.
 
@@ -172,7 +170,7 @@ def save(
 
 
 def update_metadata(folder: Path, changes: dict[str, Any]) -> None:
-    """Set keys of an entry's metadata, and write its card anew."""
+    """Set keys of an entry's metadata, and rewrite its card."""
     from zoo.card import render
 
     metadata = {**read_metadata(folder, folder), **changes}
@@ -199,8 +197,8 @@ def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extr
     kind = type(flow)
     if model_classes().get(kind.__name__) is not kind:
         raise ValueError(
-            f"flow must be of a registered class; {kind.__module__}.{kind.__qualname__} is none: "
-            f"call zoo.register_model({kind.__name__}) first"
+            f"flow must be of a registered class; {kind.__module__}.{kind.__qualname__} is not "
+            f"registered: call zoo.register_model({kind.__name__}) first"
         )
     if not isinstance(folder, str | Path):
         raise wrong("folder", "a path", folder)
@@ -209,7 +207,7 @@ def _check_arguments(flow: Any, folder: Any, metadata: Any, overwrite: Any, extr
     try:
         json.dumps(metadata)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"metadata must hold what JSON can; got one where {error}") from error
+        raise ValueError(f"metadata must be serializable as JSON: {error}") from error
     try:
         schema.check({"format": FORMAT, **(metadata or {})}, schema.Metadata)
     except ValueError as error:
@@ -238,7 +236,7 @@ def _portable(flow: Any) -> tuple[dict[str, Any], list[list[int]]]:
 
 
 def _not_finite(flow: Any) -> str | None:
-    """Path of a weight that holds NaN or Inf, None where there is none."""
+    """Path of the first weight with NaN or Inf, or None."""
     import numpy as np
 
     paths = (v.path for v in flow.weights if not np.isfinite(np.asarray(v)).all())
@@ -285,6 +283,7 @@ def _build(
         raise ImportError(
             f"loading an entry failed ({error}); it needs {backend_advice()}"
         ) from error
+    from attnflow_keras.backend.start_values import undrawn_weights
     from attnflow_keras.layers.flow_layer import check_policy
 
     if dtype is not None:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from attnflow_keras.core.start_values import weights_made_by
-
 # Of smaller arrays the filter's own header takes more than it saves.
 WORTH = 256
 
@@ -173,6 +171,8 @@ def limited_weights(count: int, elements: int) -> Iterator[None]:
                 f"the model has more than {count:,} weights, or {elements:,} numbers in them"
             )
         return original(layer, shape, *args, **kwargs)
+
+    from attnflow_keras.backend.start_values import weights_made_by
 
     with weights_made_by(make):
         yield

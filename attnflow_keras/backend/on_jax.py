@@ -11,7 +11,7 @@ from tensorflow_probability.substrates.jax import bijectors as tfb
 from tensorflow_probability.substrates.jax import distributions as tfd
 
 from attnflow_keras.backend import jax_devices as devices
-from attnflow_keras.core.start_values import weights_by_numpy
+from attnflow_keras.backend.start_values import weights_by_numpy
 
 __all__ = ["devices", "tfb", "tfd"]
 
@@ -31,7 +31,7 @@ def check_dtype(name: str) -> None:
     """
     if name == "float64" and not jax.config.jax_enable_x64:
         raise ValueError(
-            "dtype 'float64' needs 64-bit numbers, which JAX leaves out unless told otherwise: set "
+            "dtype 'float64' needs 64-bit numbers, which JAX disables by default: set "
             "JAX_ENABLE_X64=1 before it is imported, or use float32"
         )
 

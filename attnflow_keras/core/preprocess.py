@@ -1,4 +1,4 @@
-"""From a data set's own shape to the one that a flow works in, and back."""
+"""Padding and replication of images before a flow."""
 
 from typing import Any
 
@@ -10,12 +10,16 @@ from attnflow_keras.core.checks import check_integer
 class Preprocess:
     """Zero padding and replication of channels, before dequantization.
 
-    Both keep all information, so the code length of the larger image is one of the image
-    itself. ``{"pad": 2, "replicate": 3}`` makes 28x28x1 digits the paper's 32x32x3 images.
+    Both are invertible, so the code length of the larger image is also a code length of the
+    original. ``{"pad": 2, "replicate": 3}`` converts 28x28x1 digits to the paper's 32x32x3 images.
+
+    >>> preprocess = Preprocess(pad=2, replicate=3)
+    >>> preprocess.expand(np.ones((1, 28, 28, 1), "uint8")).shape
+    (1, 32, 32, 3)
 
     Args:
         pad: black pixels added on each side.
-        replicate: copies of the channels, one after another.
+        replicate: number of copies of the channels.
     """
 
     def __init__(self, pad: int = 0, replicate: int = 1) -> None:
@@ -39,14 +43,13 @@ class Preprocess:
         height, width, channels = image_shape
         return height + 2 * self.pad, width + 2 * self.pad, channels * self.replicate
 
-    def expand(self, images: Any) -> Any:
-        """Grey levels ``(n, *image_shape)`` to ``(n, *float_shape)``, NumPy or tensor."""
-        xp: Any = np
-        if not isinstance(images, np.ndarray):
-            # Only here: a runtime without Keras expands arrays too.
-            from keras import ops
+    def expand(self, images: Any, xp: Any = np) -> Any:
+        """Grey levels ``(n, *image_shape)`` to ``(n, *float_shape)``.
 
-            xp = ops
+        Args:
+            images: NumPy arrays, or tensors.
+            xp: the module with their ``pad`` and ``concatenate``, such as ``keras.ops``.
+        """
         if self.pad:
             sides = [(0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0)]
             images = xp.pad(images, sides)

@@ -1,20 +1,20 @@
-"""What a flow's configuration keeps, and what Keras exports of it."""
+"""Configuration, copies and Keras' own export of a flow."""
 
 import dataclasses
 from typing import Any, ClassVar
 
 import keras
 
+from attnflow_keras.backend.start_values import undrawn_weights
 from attnflow_keras.core.renamed import with_current_names
-from attnflow_keras.core.start_values import undrawn_weights
 from attnflow_keras.flow.frozen import freeze, frozen_ranges
 
 
 class ConfigurationMixin:
-    """``get_config`` and its kin, with what is frozen and how the flow was compiled.
+    """``get_config`` and related methods, including frozen layers and compile settings.
 
-    The constructor's defaults are for new flows. A recorded configuration states every argument
-    there was when it was written; :attr:`absent` has the values that the others had then.
+    The constructor's defaults are for new flows. A saved configuration states every argument that
+    existed when it was written; :attr:`absent` has the values of those added since.
     """
 
     absent: ClassVar[dict[str, Any]] = {"input_bound": None}
@@ -36,7 +36,7 @@ class ConfigurationMixin:
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """A flow of ``get_config``, with those weights frozen that were."""
+        """A flow from the result of ``get_config``, with the same weights frozen."""
         config = {**cls.absent, **config}
         ranges = config.pop("frozen", ())
         flow = super().from_config(config, custom_objects)  # type: ignore[misc]
@@ -44,7 +44,7 @@ class ConfigurationMixin:
         return flow
 
     def clone(self, dtype: Any = None, image_shape: Any = None) -> Any:
-        """The same flow with copies of its weights; what is frozen and adapted stays so.
+        """A copy of the flow with its weights; frozen layers stay frozen.
 
         The copy is not compiled, and has no optimizer.
 
@@ -53,10 +53,10 @@ class ConfigurationMixin:
 
         Args:
             dtype: another dtype policy, such as ``"float64"``.
-            image_shape: another ``(height, width, channels)``, where no weight depends on it.
+            image_shape: another ``(height, width, channels)``, if no weight depends on it.
 
         Raises:
-            ValueError: a policy or a shape that the flow can't have.
+            ValueError: a policy or shape that the flow does not support.
         """
         changes = {"dtype": dtype, "image_shape": image_shape}
         given = {key: value for key, value in changes.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What each layer of a flow does to images, and where its numbers go wrong."""
+"""Layer-by-layer diagnosis of a flow on images."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from attnflow_keras.flow.diagnosis_report import FlowDiagnosis, LayerDiagnosis
 from attnflow_keras.layers import Chain, FlowLayer
 from attnflow_keras.layers.chain import at_leaves
 from attnflow_keras.layers.flow_layer import merge_statistics
-from attnflow_keras.ops.numerics import LN2, standard_normal_log_prob
+from attnflow_keras.ops.numerics import LN2
 
 __all__ = ["FlowDiagnosis", "LayerDiagnosis"]
 
@@ -24,7 +24,7 @@ HALF_LEVEL = EXACT / 256
 
 
 class DiagnosisMixin:
-    """The method of a flow that looks into its layers."""
+    """Adds :meth:`diagnose` to a flow."""
 
     def diagnose(
         self,
@@ -33,19 +33,19 @@ class DiagnosisMixin:
         seed: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> FlowDiagnosis:
-        """Look at every layer while it encodes the images, decodes them again, and samples.
+        """Measure every layer while the flow encodes images, decodes them, and samples.
 
-        Layers are run one by one, not as a compiled function: some seconds for 64 images.
+        Layers run one by one, not as a compiled function: some seconds for 64 images.
 
         Args:
             images: ``(n, h, w, c)``, uint8 or float; a few dozen are enough.
             condition: condition or its features, for a conditional flow.
             seed: seed of the dequantization noise and of the latents to sample from.
-            progress: called with the number of layer calls done and that of all.
+            progress: called with the number of finished layer calls and their total number.
 
         Returns:
-            One row per layer with its round-trip error, condition number and log-scales; figures of
-            the whole flow; and the first layer that gives NaN or Inf.
+            One row per layer with its round-trip error, condition number and log-scales; metrics of
+            the whole flow; and the first layer with NaN or Inf in its output.
 
         Raises:
             ValueError: a wrong shape or dtype, NaN in float images, a condition missing or not
@@ -55,7 +55,7 @@ class DiagnosisMixin:
 
 
 class _Tally:
-    """What is known of one layer so far; a layer may be called more than once."""
+    """Running measurements of one layer, over all of its calls."""
 
     def __init__(self, layer: FlowLayer) -> None:
         self.layer = layer
@@ -110,7 +110,7 @@ class _Tally:
 
 
 class _Diagnosis:
-    """One run over a flow's layers."""
+    """One diagnosis of a flow."""
 
     def __init__(self, flow: Any, progress: Callable[[int, int], None] | None) -> None:
         self.flow = flow
@@ -178,7 +178,10 @@ class _Diagnosis:
         walk, visit = flow.multi_scale, at_leaves(self._visit)
         inputs = ops.convert_to_tensor(x, dtype=flow.variable_dtype)
         latents, log_det = walk.encode(inputs, features, visit)
-        log_prob = log_det + sum(standard_normal_log_prob(z) for z in latents)
+        if flow.scores_latents():
+            log_prob = flow.traced_log_prob_of(latents, log_det)
+        else:
+            log_prob = flow.traced_log_prob(inputs, features)
         codes = [np.asarray(z) for z in latents]
         # Encoded images and samples go through decode together, unless NaN in the first
         # would hide where the second go wrong.
@@ -204,7 +207,7 @@ class _Diagnosis:
     def _visit(
         self, layer: FlowLayer, x: Tensor, condition: Any, inverse: bool
     ) -> tuple[Tensor, Tensor]:
-        """Call one layer and note what it gave."""
+        """Call one layer and record its output."""
         y, log_det = layer(x, condition=condition, inverse=inverse)
         path = self.paths[id(layer)]
         tally = self.tallies.setdefault(path, _Tally(layer))
@@ -222,7 +225,7 @@ class _Diagnosis:
 
 
 def leaf_layers(owner: Any) -> Iterator[tuple[str, FlowLayer]]:
-    """The invertible layers of a flow or a chain with their paths; chains are gone through."""
+    """The invertible layers of a flow or a chain with their paths; chains are expanded."""
     if isinstance(owner, Chain):
         children = dict(zip(owner.order, owner.steps(), strict=True))
     else:

@@ -34,21 +34,20 @@ class Flow(
 ):
     """A multi-scale normalizing flow over images.
 
-    ``flow(inputs)`` is log p in nats, ``(n,)``. Inputs are an image batch or
-    ``{"image": ..., "condition": ...}``; ``compile`` needs no loss, ``fit`` minimizes bits per
-    dimension, ``predict`` scores, ``evaluate`` reports ``bits_per_dim``. Callbacks monitor
-    ``"val_loss"``, or ``"val_bits_per_dim"`` with ``mode="min"``.
+    ``flow(inputs)`` returns log p in nats, ``(n,)``. Inputs are a batch of images or
+    ``{"image": ..., "condition": ...}``. ``compile`` needs no loss, ``fit`` minimizes bits per
+    dimension, ``predict`` returns log p, and ``evaluate`` reports ``bits_per_dim``. Callbacks
+    monitor ``"val_loss"``, or ``"val_bits_per_dim"`` with ``mode="min"``.
 
-    Images are uint8 ``(n, h, w, c)`` or floats ``(k + u) / 256 - 0.5``. Scores of uint8 images
-    dequantize inside and bound the log-probability of the image; scores of float images are the
-    density. ``bits_per_dim`` counts 256 levels for both; the loss of float images is that of the
-    density, 8 bits per dimension of ``float_shape`` less.
+    Images are uint8 ``(n, h, w, c)`` or floats ``(k + u) / 256 - 0.5``. uint8 images are
+    dequantized internally, and their score is a lower bound of the log-probability; the score of
+    float images is the density. ``bits_per_dim`` includes the 256 levels for both. The loss of
+    float images is that of the density, which is lower by 8 bits per dimension of ``float_shape``.
 
-    In :meth:`log_prob` and its kin, uint8 images with ``preprocess`` get noise in every
-    dimension of ``float_shape``, copies of a channel each their own.
+    With ``preprocess``, uint8 images get independent noise in every dimension of ``float_shape``,
+    including copies of a channel.
 
-    A subclass gives :meth:`make_levels`; see :class:`attnflow_keras.layers.MultiScale` for what
-    happens at each.
+    A subclass implements :meth:`make_levels`; see :class:`attnflow_keras.layers.MultiScale`.
 
     >>> images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), "uint8")
     >>> flow = models.Glow((8, 8, 1), levels=1, steps=1, width=8)  # a subclass
@@ -58,19 +57,19 @@ class Flow(
     (8,)
 
     Args:
-        image_shape: ``(height, width, channels)`` of the images, as the data set has them.
-        preprocess: what makes them the flow's own, such as ``{"pad": 2, "replicate": 3}``, see
+        image_shape: ``(height, width, channels)`` of the images in the data set.
+        preprocess: padding and replication, such as ``{"pad": 2, "replicate": 3}``, see
             :class:`attnflow_keras.core.preprocess.Preprocess`. Float images, latents and densities
-            are then those of :attr:`float_shape`; uint8 images and ``bits_per_dim`` stay those
-            of ``image_shape``.
+            then refer to :attr:`float_shape`, uint8 images and ``bits_per_dim`` to
+            ``image_shape``.
         seed: seed of the noise inside ``fit``.
-        input_bound: networks of couplings and priors see the flow's maps cut at +-input_bound, in
-            standard deviations of the training data. It bounds what they make of images unlike
-            those, and keeps ``decode(encode(x))`` exact there; None for no bound.
+        input_bound: inputs of the networks of couplings and priors are clipped at +-input_bound, in
+            standard deviations of the training data. This bounds their outputs for images unlike
+            the training data, and keeps ``decode(encode(x))`` exact; None for no bound.
         **kwargs: arguments of ``keras.Model``, such as ``dtype`` and ``name``.
     """
 
-    # Why the flow is not exported to other runtimes; None where it is.
+    # Why the flow can't be exported to other runtimes; None if it can.
     not_exported: str | None = None
 
     # Whether the flow takes a condition; a conditional model overrides these.
@@ -110,14 +109,14 @@ class Flow(
     def make_levels(self) -> list[tuple[FlowLayer, FlowLayer | None]]:
         """``(steps, prior)`` for each level, from the image to the top.
 
-        A level without a prior leaves no latents, all of its channels go on; the top has one.
-        Layers with ``condition_channels`` get the condition's features: the same in all levels,
-        or part i of a tuple in level i.
+        A level without a prior has no latents: all of its channels continue to the next level. The
+        last level must have a prior. Layers with ``condition_channels`` get the condition's
+        features: the same in all levels, or part i of a tuple in level i.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define make_levels")
 
     def build(self, input_shape: Any = None) -> None:
-        """Create and build all layers; the shape is ``float_shape`` whatever is given."""
+        """Create and build all layers for ``float_shape``; the argument is ignored."""
         if getattr(self, "built", False):
             return
         with backend.start_values():
@@ -137,7 +136,7 @@ class Flow(
         self.latent_shapes = self.multi_scale.build(self.float_shape)
 
     def make_shift(self) -> FlowLayer | None:
-        """A layer in front of the first level, which gets the last of the condition's features."""
+        """A layer before the first level, which gets the last of the condition's features."""
         return None
 
     def levels(self) -> list[Level]:
@@ -145,32 +144,31 @@ class Flow(
         return self.multi_scale.levels
 
     def traced_condition(self, condition: Any) -> Any:
-        """Features of a raw condition, without checks, for graphs."""
+        """Features of a raw condition, without checks, for use in graphs."""
         return condition
 
     def training_noise(self, u: Tensor) -> Tensor:
-        """Noise of a training step, in grey levels, from the uniform one that scores use."""
+        """Dequantization noise of a training step, from uniform noise u; in grey levels."""
         return u
 
     def traced_dequantized(
         self, image: Tensor, u: Tensor, noise: StepNoise | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Float images of grey levels with noise u, and what it adds to their log-probability."""
+        """Float images from grey levels and noise u, and the term to add to the log-probability."""
         return checks.float_images(image, u, self.variable_dtype), 0.0
 
     def training_features(self, features: Any, noise: StepNoise) -> Any:
-        """The condition's features as a training step uses them; a schedule may change them."""
+        """Features of the condition in a training step; a subclass may change them."""
         return features
 
-    # --- the map alone, for graphs: no checks, no batches --------------------------------
+    # --- for use in graphs: no checks, no batching ---------------------------------------
 
     def traced_encode(
         self, x: Tensor, features: Any = None, noise: StepNoise | None = None
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """Latents and log-determinant of float images, given the condition's features.
 
-        With the noise of a training step there is dropout, and recomputation if ``compile`` was
-        asked for it.
+        ``noise`` enables dropout, and gradient recomputation if ``compile`` got ``remat=True``.
         """
         again = noise is not None and self.training_settings.remat
         apply = recomputing(noise) if again else calling(noise)
@@ -183,8 +181,18 @@ class Flow(
     def traced_log_prob(
         self, x: Tensor, features: Any = None, noise: StepNoise | None = None
     ) -> Tensor:
-        """Log-density of float images in nats, given the condition's features."""
+        """Log-density of float images in nats, given the condition's features.
+
+        A subclass that overrides it changes ``fit``, every score and exports.
+        """
         return self.traced_log_prob_of(*self.traced_encode(x, features, noise))
+
+    def scores_latents(self) -> bool:
+        """Whether the log-density is that of the latents, so that one trace gives both.
+
+        False for a subclass with a :meth:`traced_log_prob` of its own.
+        """
+        return type(self).traced_log_prob is Flow.traced_log_prob
 
     def traced_log_prob_of(self, latents: tuple[Tensor, ...], log_det: Tensor) -> Tensor:
         """Log-density of images in nats, given their latents and log-determinants."""
@@ -193,7 +201,7 @@ class Flow(
     # --- Keras ---------------------------------------------------------------------------
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
-        """Check the inputs before Keras wraps the error of a wrong one in its own."""
+        """Check the inputs here, because Keras would wrap the errors in its own."""
         given = checks.unpack(inputs)
         self._check_image(given["image"])
         self._check_condition(given["condition"])
@@ -212,7 +220,7 @@ class Flow(
         if not checks.is_uint8(image):
             x = ops.cast(image, self.variable_dtype)
             return self.traced_log_prob(x, features, dropout)
-        image = self.preprocess.expand(image)
+        image = self.preprocess.expand(image, ops)
         u = given["noise"]
         if u is None:
             u = noise.dequantization(ops.shape(image), self.variable_dtype)
@@ -234,7 +242,9 @@ class Flow(
             noise = StepNoise(self.noise_seed, self.step_number(), given["share"])
             features = self.training_features(features, noise)
         if checks.is_uint8(image):
-            image = checks.float_images(self.preprocess.expand(image), 0.5, self.variable_dtype)
+            image = checks.float_images(
+                self.preprocess.expand(image, ops), 0.5, self.variable_dtype
+            )
         latents = [
             ops.zeros((ops.shape(image)[0], *shape), self.variable_dtype)
             for shape in self.latent_shapes
@@ -245,7 +255,7 @@ class Flow(
     # --- initialization ------------------------------------------------------------------
 
     def adapt(self, batch: Any, seed: int = 0) -> None:
-        """Data-dependent initialization: walk the layers in order and set each from one batch.
+        """Data-dependent initialization: set each layer in turn from one batch.
 
         Args:
             batch: images, uint8 or float, or ``{"image": ..., "condition": ...}``; some 100
@@ -258,7 +268,7 @@ class Flow(
         given = checks.unpack(batch)
         image = self._as_images(given["image"], limit=checks.DATA_LIMIT)
         if checks.is_uint8(image):
-            # The noise of dequantization would hide it from the layers.
+            # Dequantization noise would hide constant channels from the layers.
             checks.check_varied(image)
         x = self._as_floats(image, seed)
         before = self.get_weights()
@@ -266,7 +276,7 @@ class Flow(
         try:
             self.multi_scale.adapt(ops.convert_to_tensor(x, dtype=self.variable_dtype), features)
         except ValueError:
-            # A half-adapted flow is worse than an untouched one.
+            # Don't leave the flow partly initialized.
             self.set_weights(before)
             raise
         self.adapted.assign(1)

@@ -1,4 +1,4 @@
-"""What ``ImageModel`` asks of a flow: its map and its scores as compiled functions."""
+"""The primitives of ``ImageModel`` for a Keras flow, as compiled functions."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ Tensor = Any
 
 
 class CompiledFlow(ImageModel):
-    """The primitives of :class:`ImageModel`, compiled; they take and give backend tensors too.
+    """The primitives of :class:`ImageModel`, compiled. They also take and return backend tensors.
 
-    Gradients flow through them. Set :attr:`jit` for XLA: slower to start, faster on long runs.
+    Gradients flow through them. Set :attr:`jit` for XLA, which compiles longer and runs faster.
     """
 
     # What ``Flow`` provides.
@@ -26,14 +26,16 @@ class CompiledFlow(ImageModel):
     _compiled: CompiledMethods
     traced_encode: Any
     traced_decode: Any
+    traced_log_prob: Any
     traced_log_prob_of: Any
+    scores_latents: Any
     traced_condition: Any
 
     _kind: ConditionKind | None = None
 
     @property
     def condition_kind(self) -> ConditionKind | None:
-        """What the flow is conditioned on; of a user's own flow what its attributes say."""
+        """Kind of the flow's condition; by default from ``condition_shape`` and its dtype."""
         if self.conditional and self._kind is None:
             self._kind = ConditionKind(self.condition_shape, self.condition_dtype)
         return self._kind
@@ -52,7 +54,7 @@ class CompiledFlow(ImageModel):
 
     @property
     def jit(self) -> bool:
-        """Whether these methods are compiled with XLA; False at first."""
+        """Whether these methods are compiled with XLA; False by default."""
         return self._compiled_methods.jit
 
     @jit.setter
@@ -62,8 +64,9 @@ class CompiledFlow(ImageModel):
     def as_distribution(self, condition: Any = None) -> Any:
         """The density of float images ``(..., h, w, c)`` as a TFP distribution.
 
-        ``sample()`` is one image, ``sample((2, 3))`` gives ``(2, 3, h, w, c)``; ``log_prob``
-        takes any batch shape. Of several conditions, each is for one image of a batch of as many.
+        ``sample()`` returns one image, ``sample((2, 3))`` an array ``(2, 3, h, w, c)``;
+        ``log_prob`` takes any batch shape. With several conditions, batches must have one image for
+        each.
         """
         from attnflow_keras.flow.distribution import flow_distribution
 
@@ -81,6 +84,9 @@ class CompiledFlow(ImageModel):
 
     def _log_prob(self, x: Any, condition: Any, batch_size: int, progress: Any) -> Tensor:
         x = self._cast(x)
+        if not self.scores_latents():
+            function = self.traced_log_prob
+            return self._run("log_prob", function, x, condition, batch_size, progress)
         return self._run("score", self._scored, x, condition, batch_size, progress, _last)
 
     def _condition(self, condition: Any, batch_size: int) -> Any:
@@ -95,12 +101,12 @@ class CompiledFlow(ImageModel):
     # --- helpers -------------------------------------------------------------------------
 
     def _scored(self, x: Tensor, features: Any = None) -> tuple[tuple, Tensor, Tensor]:
-        """Latents, log-determinant and log-density: one trace, which takes seconds, for all."""
+        """Latents, log-determinant and log-density: a single trace, since tracing takes seconds."""
         latents, log_det = self.traced_encode(x, features)
         return latents, log_det, self.traced_log_prob_of(latents, log_det)
 
     def _features(self, condition: Any) -> Any:
-        """Features of a condition, or those that were given."""
+        """Features of a condition; features are returned unchanged."""
         condition = self._checked(condition)
         given = condition is None or isinstance(condition, tuple)
         return condition if given else self._condition(condition, BATCH_SIZE)

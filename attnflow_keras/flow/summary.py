@@ -12,7 +12,7 @@ Row = tuple[str, Any, tuple[int, ...] | None]
 
 
 class SummaryMixin:
-    """The descriptive half of :class:`attnflow_keras.models.Flow`."""
+    """``repr`` and ``summary`` of a flow."""
 
     # What ``Flow`` provides.
     name: str
@@ -24,7 +24,7 @@ class SummaryMixin:
     layers: list[Any]
     weights: list[Any]
     trainable_variables: list[Any]
-    levels: Any
+    multi_scale: Any
 
     def __repr__(self) -> str:
         if not getattr(self, "built", False):
@@ -87,23 +87,19 @@ class SummaryMixin:
 
 def _rows(flow: Any) -> Iterator[Row]:
     """Label, layer and shape of its output, from the image to the top."""
-    levels = flow.levels()
+    walk = flow.multi_scale
+    levels = walk.levels
     own = {id(layer) for pair in levels for layer in pair}
     for layer in flow.layers:
         if id(layer) not in own:
             yield layer.name, layer, None
-    shape = flow.float_shape
-    for i, (steps, prior) in enumerate(levels, start=1):
-        yield f"level_{i}", steps, steps.output_map_shape(shape)
+    for i, ((steps, prior), shapes) in enumerate(zip(levels, walk.shapes, strict=True), start=1):
+        yield f"level_{i}", steps, shapes.steps
         for name in getattr(steps, "order", ()):
             step = getattr(steps, name)
-            shape = step.output_map_shape(shape)
-            yield f"  {name}", step, shape
+            yield f"  {name}", step, step.output_map_shape(step.map_shape)
         if prior is not None:
-            height, width, channels = shape
-            kept = channels // 2 if i < len(levels) else 0
-            yield f"prior_{i}", prior, (height, width, channels - kept)
-            shape = (height, width, kept)
+            yield f"prior_{i}", prior, shapes.latent
 
 
 def _size(variables: list[Any]) -> int:

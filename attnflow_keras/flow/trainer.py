@@ -1,4 +1,4 @@
-"""What a flow does in ``compile``, ``fit``, ``evaluate`` and ``predict``."""
+"""``compile``, ``fit``, ``evaluate`` and ``predict`` of a flow."""
 
 import contextlib
 import functools
@@ -27,7 +27,7 @@ ADAPT_IMAGES = 256
 
 
 class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
-    """The training half of :class:`attnflow_keras.models.Flow`: a loss and metrics of its own."""
+    """The training half of :class:`attnflow_keras.models.Flow`, with its loss and metrics."""
 
     # What ``Flow`` provides.
     conditional: bool
@@ -45,7 +45,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
 
     _settings: TrainingSettings
     _traced_step: Any = None
-    #: What is being read, by "train" and "test".
+    #: The data being read, by "train" and "test".
     _sources: Mapping[str, CheckedBatches] = types.MappingProxyType({})
 
     @property
@@ -55,7 +55,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
 
     @property
     def training_settings(self) -> TrainingSettings:
-        """What :meth:`compile` was given beside Keras' own arguments."""
+        """The arguments of :meth:`compile` that are not Keras' own."""
         return self._settings
 
     @property
@@ -77,24 +77,25 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
     ) -> None:
         """As ``keras.Model.compile``, without loss and metrics: a flow has its own.
 
-        On TensorFlow XLA is off unless ``jit_compile=True`` asks for it: it takes minutes before
-        the first step; JAX always compiles. A ``.keras`` file keeps all of these arguments.
+        On TensorFlow, XLA is off unless ``jit_compile=True``, because it compiles for minutes
+        before the first step; JAX always compiles. All arguments are saved in ``.keras`` files.
 
         Args:
             optimizer: as in Keras.
             loss: None; a flow minimizes bits per dimension.
             zero_latent_weight: for a conditional flow, weight in the loss of the mean absolute
                 error of its zero-temperature sample, in units of 256 grey levels; the likelihood
-                alone says little of that sample.
-            freeze_steps: first steps in which the encoder of a flow that has one is frozen.
-            noise_seed: seed of dequantization and dropout in ``fit``; the flow's own unless given.
-            remat: gradient recomputation: the backward pass computes each layer again instead of
-                keeping its inner values (``keras.remat``). Less memory, more time.
+                alone hardly constrains that sample.
+            freeze_steps: number of first steps in which the encoder is frozen, for a flow that has
+                one.
+            noise_seed: seed of dequantization and dropout in ``fit``; by default the flow's seed.
+            remat: gradient recomputation: the backward pass recomputes each layer instead of
+                storing its activations (``keras.remat``). Less memory, more time.
             **kwargs: as in Keras.
 
         Raises:
-            ValueError: a loss, loss weights or metrics, since there is no target to compare with;
-                or a setting that the flow has no use for.
+            ValueError: a loss, loss weights or metrics, since a flow has no target; or a setting
+                that does not apply to this flow.
         """
         if loss is not None:
             raise ValueError(
@@ -187,9 +188,9 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As ``keras.Model.fit``, with two additions.
 
-        Data-dependent initialization comes first if it is still due, and training stops at a
-        loss that is NaN or Inf. An unconditional flow ignores a target ``y``, so that data sets
-        of (image, label) serve; a conditional one refuses it.
+        Layers that have not been initialized from data are initialized first, and training stops if
+        the loss is NaN or Inf. An unconditional flow ignores a target ``y``, so that data sets of
+        (image, label) work; for a conditional flow it is an error.
         """
         options = _named(super().fit, x, y, *args, **kwargs)
         if options.get("class_weight") is not None:

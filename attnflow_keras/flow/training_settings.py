@@ -1,9 +1,9 @@
-"""What ``compile`` of a flow takes beside Keras' own arguments."""
+"""The arguments of ``compile`` that are not Keras' own."""
 
 import dataclasses
 from typing import Any
 
-from attnflow_keras.core.checks import check_integer, check_number
+from attnflow_keras.core.checks import check_flag, check_integer, check_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,12 +16,11 @@ class TrainingSettings:
     remat: bool = False
 
     def check(self, flow: Any) -> "TrainingSettings":
-        """Raise ValueError for a bad value, or one that the flow has no use for."""
+        """Raise ValueError for an invalid value, or one that does not apply to the flow."""
         check_number("zero_latent_weight", self.zero_latent_weight)
         check_integer("freeze_steps", self.freeze_steps, 0)
         check_integer("noise_seed", self.noise_seed, 0, none=True)
-        if not isinstance(self.remat, bool):
-            raise ValueError(f"remat must be True or False; got {self.remat!r}")
+        check_flag("remat", self.remat)
         if self.zero_latent_weight and not flow.conditional:
             raise ValueError(
                 "zero_latent_weight must be 0 for an unconditional flow, which has one image at "

@@ -11,7 +11,7 @@ from attnflow_keras.ops.step_noise import StepNoise
 
 Tensor = Any
 
-# What a walk does at a layer: ``apply(layer, x, condition, inverse)`` gives the layer's output
+# What is done at each layer: ``apply(layer, x, condition, inverse)`` returns the layer's output
 # and log-determinant.
 Apply = Callable[[FlowLayer, Tensor, Any, bool], tuple[Tensor, Tensor]]
 
@@ -30,7 +30,7 @@ class Chain(FlowLayer):
 
     Args:
         flow_layers: name -> layer, in forward order. A name must be a Python identifier.
-        **kwargs: arguments of :class:`FlowLayer`. A condition goes to every layer that takes
+        **kwargs: arguments of :class:`FlowLayer`. The condition is passed to every layer that takes
             one.
     """
 
@@ -71,7 +71,7 @@ class Chain(FlowLayer):
     def walk(
         self, x: Tensor, condition: Tensor | None, inverse: bool, apply: Apply
     ) -> tuple[Tensor, Tensor]:
-        """Go through the layers and let ``apply`` say what happens at each."""
+        """Call ``apply`` for each layer in order; arguments as in :meth:`MultiScale.encode`."""
         total = 0.0
         for layer in reversed(self.steps()) if inverse else self.steps():
             own = condition if layer.condition_channels else None
@@ -109,7 +109,7 @@ class Chain(FlowLayer):
 
 
 def calling(noise: StepNoise | None = None) -> Apply:
-    """For a walk that calls the layers, with the noise of a training step if there is one."""
+    """``apply`` that calls the layers, with the noise of a training step if there is one."""
 
     def apply(layer: FlowLayer, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
         given = {"noise": noise} if noise is not None and layer.takes_noise else {}
@@ -119,8 +119,8 @@ def calling(noise: StepNoise | None = None) -> Apply:
 
 
 def recomputing(noise: StepNoise | None = None) -> Apply:
-    """As :func:`calling`, for a gradient that computes each layer again instead of keeping what is
-    inside it: less memory, more time."""
+    """As :func:`calling`, but the gradient recomputes each layer instead of storing its
+    activations: less memory, more time."""
 
     def apply(layer: FlowLayer, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
         before = noise.copy() if noise is not None else None
@@ -139,12 +139,12 @@ def recomputing(noise: StepNoise | None = None) -> Apply:
 
 
 def adapting(layer: FlowLayer, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, float]:
-    """For a walk that sets the layers from a batch."""
+    """``apply`` that initializes the layers from a batch."""
     return layer.adapt(x, condition), 0.0
 
 
 def at_leaves(apply: Apply) -> Apply:
-    """For a walk that goes through chains, too, and applies the layers that are none."""
+    """``apply`` that expands chains, and calls another ``apply`` for the layers inside."""
 
     def visit(layer: FlowLayer, x: Tensor, condition: Any, inverse: bool) -> tuple[Tensor, Tensor]:
         if isinstance(layer, Chain):

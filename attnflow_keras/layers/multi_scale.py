@@ -1,4 +1,4 @@
-"""The walk through the levels of a flow."""
+"""MultiScale: encode and decode through the levels of a flow."""
 
 from typing import Any, NamedTuple
 
@@ -15,50 +15,63 @@ class Level(NamedTuple):
     """The layers of one level.
 
     Args:
-        steps: what the map goes through.
-        prior: what the part that leaves the flow here becomes standard normal by; None for a
-            level at which all channels go on.
+        steps: the layers applied to the map.
+        prior: maps the channels that leave the flow here to standard normals; None for a level
+            where all channels continue.
     """
 
     steps: FlowLayer
     prior: FlowLayer | None
 
 
+class LevelShapes(NamedTuple):
+    """Shapes ``(h, w, c)`` at one level.
+
+    Args:
+        steps: shape of the steps' output.
+        latent: shape of the latent; None at a level without a prior.
+    """
+
+    steps: Shape
+    latent: Shape | None
+
+
 class MultiScale:
     """Levels of a multi-scale flow (RealNVP, arXiv:1605.08803, section 3.6).
 
     After every level with a prior, except the last, the second half of the channels leaves as a
-    latent and the first half goes on; the prior is conditioned on it if it has
-    ``condition_channels``, or on the condition if it ``reads_condition``. The last level has a
-    prior.
+    latent and the first half continues. The prior is conditioned on the first half if it has
+    ``condition_channels``, or on the condition if it ``reads_condition``. The last level must have
+    a prior.
 
-    A plain object: Keras tracks and saves the layers as attributes of their flow, under the
-    names ``level_1``, ``prior_1`` and so on. All who walk through the levels do so here, and
-    say by ``apply`` what happens at each layer.
+    This is a plain object: Keras tracks and saves the layers as attributes of their flow, under
+    the names ``level_1``, ``prior_1`` and so on. Encoding, decoding, initialization and diagnosis
+    all go through it; ``apply`` determines what is done at each layer.
 
-    >>> walk = layers.MultiScale([(layers.Squeeze(), priors.StandardPrior())])
-    >>> walk.build((4, 4, 3))
+    >>> multi_scale = layers.MultiScale([(layers.Squeeze(), priors.StandardPrior())])
+    >>> multi_scale.build((4, 4, 3))
     ((2, 2, 12),)
-    >>> latents, log_det = walk.encode(np.zeros((2, 4, 4, 3), "float32"))
-    >>> tuple(walk.decode(latents).shape)
+    >>> latents, log_det = multi_scale.encode(np.zeros((2, 4, 4, 3), "float32"))
+    >>> tuple(multi_scale.decode(latents).shape)
     (2, 4, 4, 3)
 
     >>> first = (layers.Squeeze(), priors.GaussianPrior(condition_channels=2))
     >>> second = (layers.ActNorm(), priors.StandardPrior())
-    >>> walk = layers.MultiScale([first, second])
-    >>> walk.build((4, 4, 1))
+    >>> multi_scale = layers.MultiScale([first, second])
+    >>> multi_scale.build((4, 4, 1))
     ((2, 2, 2), (2, 2, 2))
-    >>> latents, log_det = walk.encode(np.ones((3, 4, 4, 1), "float32"))
-    >>> image = walk.decode(latents)
+    >>> latents, log_det = multi_scale.encode(np.ones((3, 4, 4, 1), "float32"))
+    >>> image = multi_scale.decode(latents)
 
     Args:
         levels: ``(steps, prior)`` for each level, from the image to the top.
-        shift: a layer before the first level, with the last part of the condition; or None.
+        shift: a layer before the first level, which gets the last part of the condition; or None.
     """
 
     def __init__(self, levels: list[Any], shift: FlowLayer | None = None) -> None:
         self.levels = [Level(*level) for level in levels]
         self.shift = shift
+        self.shapes: list[LevelShapes] = []  # of each level, once built
         if not self.levels or self.levels[-1].prior is None:
             raise ValueError("levels must be at least one, and the last must have a prior")
 
@@ -73,19 +86,21 @@ class MultiScale:
 
     def build(self, shape: Shape) -> tuple[Shape, ...]:
         """Build all layers for images ``(h, w, c)``; returns the shapes of the latents."""
-        latent_shapes: list[Shape] = []
         if self.shift is not None:
             self.shift.build((None, *shape))
+        self.shapes = []
         for i, (steps, prior) in enumerate(self.levels):
             steps.build((None, *shape))
             height, width, channels = shape = steps.output_map_shape(shape)
             if prior is None:
+                self.shapes.append(LevelShapes(shape, None))
                 continue
             kept = self._kept(channels, i)
-            latent_shapes.append((height, width, channels - kept))
-            prior.build((None, *latent_shapes[-1]))
+            latent = (height, width, channels - kept)
+            prior.build((None, *latent))
+            self.shapes.append(LevelShapes(shape, latent))
             shape = (height, width, kept)
-        return tuple(latent_shapes)
+        return tuple(shapes.latent for shapes in self.shapes if shapes.latent is not None)
 
     def encode(
         self, x: Tensor, features: Any = None, apply: Apply | None = None
@@ -94,10 +109,10 @@ class MultiScale:
 
         Args:
             x: ``(n, h, w, c)``.
-            features: what the layers are given as a condition: one tensor for all levels, or a
-                tuple with one for each, after which the shift's may come.
+            features: the layers' condition: one tensor for all levels, or a tuple with one for
+                each level, followed by that of the shift if there is one.
             apply: called for the steps and the prior of each level as ``apply(layer, x,
-                condition, inverse)``; gives the output and the log-determinant. By default it
+                condition, inverse)``; returns the output and the log-determinant. By default it
                 calls the layer.
         """
         apply = apply or calling()
@@ -120,7 +135,7 @@ class MultiScale:
         return tuple(latents), total
 
     def decode(self, latents: Any, features: Any = None, apply: Apply | None = None) -> Tensor:
-        """The map of these latents; arguments as in :meth:`encode`."""
+        """Map of latents, the inverse of :meth:`encode`; same arguments."""
         apply = apply or calling()
         x = None
         left = list(latents)
@@ -135,11 +150,11 @@ class MultiScale:
         return x
 
     def adapt(self, x: Tensor, features: Any = None) -> None:
-        """Set every layer from one batch, in order."""
+        """Initialize every layer from one batch, in order."""
         self.encode(x, features, adapting)
 
     def _kept(self, channels: int, level: int) -> int:
-        """How many channels go on after a level with a prior."""
+        """How many channels continue after a level with a prior."""
         return channels // 2 if level < len(self.levels) - 1 else 0
 
 
@@ -150,7 +165,7 @@ def _of_level(features: Any, level: int) -> Any:
 
 
 def _taken(layer: FlowLayer, condition: Any, kept: Tensor | None = None) -> Any:
-    """The condition of a layer; for a prior, that may be the part of the map that goes on."""
+    """The condition of a layer; for a prior, possibly the channels that continue."""
     if not layer.condition_channels:
         return None
     return condition if kept is None or layer.reads_condition else kept

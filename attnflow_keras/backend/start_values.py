@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
 import numpy as np
 
 _LOCK = threading.RLock()  # of the method that is replaced
@@ -18,8 +19,6 @@ def weights_made_by(make: Callable[..., Any]) -> Iterator[None]:
     Args:
         make: takes the method that it replaces, the layer, and the method's arguments.
     """
-    import keras
-
     thread = threading.get_ident()
 
     def add_weight(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -78,8 +77,6 @@ def weights_by_numpy() -> Iterator[None]:
 
 def _numpy_draw(given: Any) -> Callable[..., np.ndarray] | None:
     """What draws as an initializer of Keras does; None for one that is not known here."""
-    import keras
-
     start = keras.initializers.get(given) if isinstance(given, str) else given
     known = keras.initializers
     if isinstance(start, known.VarianceScaling):
