@@ -116,7 +116,7 @@ def test_errors(folder, tmp_path):
         doctor(folder)
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         doctor(folder, tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="-n must be at least 1"):
+    with pytest.raises(ValueError, match="-n must be an integer of at least 1"):
         doctor(folder, "-n", 0)
     (folder / "model.weights.h5").unlink()
     with pytest.raises(ZooError, match="has no weights"):

@@ -1,11 +1,22 @@
 """Conditioner networks."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from attnflow_keras.networks import ConvLSTM, GatedAttentionNet, WeightNormConv2D
+from attnflow_keras.networks import (
+    ActNormConvNet,
+    ConvLSTM,
+    GatedAttentionNet,
+    GatedConvNet,
+    ResizedConditionNet,
+    StridedVectorNet,
+    WeightNormConv2D,
+    ZeroConv2D,
+)
 from attnflow_keras.networks.gated_attention import position_code
 from attnflow_keras.ops import loops
 from attnflow_keras.ops.step_noise import StepNoise
@@ -84,17 +95,39 @@ def test_keep_mask_keeps_the_mean_and_differs_between_draws():
     assert (first != second).mean() == pytest.approx(2 * 0.2 * 0.8, abs=0.02)
 
 
+AT_LEAST_1 = "{} must be an integer of at least 1; got {!r}"
+RESIZED = {"width": 4, "condition_channels": 4}
+
+
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("kind", "options", "message"),
     [
-        ({"width": 6, "heads": 4}, "width must be even and divisible by heads; got width=6"),
-        ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\); got 1.0"),
-        ({"blocks": -1}, "blocks must be at least 0"),
+        (
+            GatedAttentionNet,
+            {"width": 6, "heads": 4},
+            "width must be even and divisible by heads; got width=6",
+        ),
+        (GatedAttentionNet, {"dropout": 1.0}, "dropout must be a number in [0, 1); got 1.0"),
+        (GatedAttentionNet, {"blocks": -1}, "blocks must be an integer of at least 0; got -1"),
+        (GatedAttentionNet, {"heads": 0}, AT_LEAST_1.format("heads", 0)),
+        (GatedConvNet, {"width": 2.5}, AT_LEAST_1.format("width", 2.5)),
+        (GatedConvNet, {"blocks": "1"}, "blocks must be an integer of at least 0; got '1'"),
+        (WeightNormConv2D, {"filters": 0}, AT_LEAST_1.format("filters", 0)),
+        (WeightNormConv2D, {"filters": 3, "kernel_size": 0}, AT_LEAST_1.format("kernel_size", 0)),
+        (WeightNormConv2D, {"filters": 3, "scale": 0}, "scale must be a positive number; got 0"),
+        (ZeroConv2D, {"filters": None}, AT_LEAST_1.format("filters", None)),
+        (ActNormConvNet, {"width": 0}, AT_LEAST_1.format("width", 0)),
+        (ConvLSTM, {"width": 0}, AT_LEAST_1.format("width", 0)),
+        (ConvLSTM, {"width": 3, "kernel_size": 2}, "kernel_size must be odd; got 2"),
+        (StridedVectorNet, {"filters": 0, "units": 4}, AT_LEAST_1.format("filters", 0)),
+        (StridedVectorNet, {"filters": 3, "units": True}, AT_LEAST_1.format("units", True)),
+        (ResizedConditionNet, {**RESIZED, "factor": 0}, AT_LEAST_1.format("factor", 0)),
+        (ResizedConditionNet, {**RESIZED, "factor": 4}, "must be a multiple of factor ** 2 (16)"),
     ],
 )
-def test_bad_options_of_the_network(options, message):
-    with pytest.raises(ValueError, match=message):
-        GatedAttentionNet(**options)
+def test_bad_arguments_of_networks(kind, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        kind(**options)
 
 
 def test_conv_lstm_agrees_with_keras():

@@ -8,6 +8,7 @@ from keras import ops
 
 from attnflow_keras.backend import check_dtype
 from attnflow_keras.bijectors import FlowBijector
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.policies import POLICIES
 from attnflow_keras.ops.step_noise import StepNoise
 
@@ -53,9 +54,7 @@ class FlowLayer(keras.layers.Layer):
         kwargs.pop("autocast", None)
         super().__init__(autocast=False, **kwargs)
         check_policy(self.dtype_policy.name)
-        if condition_channels < 0:
-            raise ValueError(f"condition_channels must be at least 0; got {condition_channels}")
-        self.condition_channels = condition_channels
+        self.condition_channels = check_integer("condition_channels", condition_channels, 0)
         self.map_shape: Any = None  # (height, width, channels) once built
 
     def build(self, input_shape: Shape) -> None:
@@ -119,7 +118,7 @@ class FlowLayer(keras.layers.Layer):
         return bijector.inverse_and_log_det(x) if inverse else bijector.forward_and_log_det(x)
 
     def bijector(self, condition: Any = None) -> Any:
-        """The layer's map for its current variables and a condition; built anew in every call."""
+        """The layer's map for its current variables and a condition; created in every call."""
         raise NotImplementedError(f"{type(self).__name__} defines neither transform nor bijector")
 
     def bijectors_for(self, x: Tensor, condition: Tensor | None = None) -> list[FlowBijector]:
@@ -155,7 +154,7 @@ class FlowLayer(keras.layers.Layer):
 
     @property
     def caveat(self) -> str | None:
-        """Where the layer, as configured, is no flow or loses precision; None where it is sound."""
+        """Where the layer, as configured, is not invertible or loses precision; None if nowhere."""
         return None
 
     def output_map_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.wording import counted
 
 
@@ -41,8 +42,7 @@ def evaluate_bits_per_dim(
         ValueError: ``draws`` below 1, another number of conditions than of images, or a score that
             is not finite.
     """
-    if draws < 1:
-        raise ValueError(f"draws must be at least 1; got {draws}")
+    check_integer("draws", draws)
     if condition is not None and not isinstance(condition, tuple) and len(condition) != len(images):
         raise ValueError(
             f"condition must be one for each of {counted(len(images), 'image')}; got "

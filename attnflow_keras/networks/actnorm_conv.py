@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.networks.edges import pad_with_edges
 from attnflow_keras.networks.zero_conv import ZeroConv2D
@@ -41,9 +42,7 @@ class ActNormConvNet(Conditioner):
         **kwargs: Any,
     ) -> None:
         super().__init__(out_channels, **kwargs)
-        if width < 1:
-            raise ValueError(f"width must be at least 1; got {width}")
-        self.width = width
+        self.width = check_integer("width", width)
         self.edges = bool(edges)
 
     def build_network(self, shape: Any) -> None:

@@ -13,7 +13,7 @@ class Conditioner(keras.layers.Layer):
     It maps ``(n, h, w, c)`` to ``(n, h, w, out_channels)``. The layer that owns it sets
     ``out_channels`` and builds it. A subclass gives ``call``, and :meth:`build_network` instead
     of ``build``; one that draws noise in training, such as dropout, has a ``noise`` argument in
-    its ``call`` and says so by :attr:`takes_noise`.
+    its ``call``, which :attr:`takes_noise` declares.
 
     >>> class Linear(networks.Conditioner):
     ...     def build_network(self, shape):

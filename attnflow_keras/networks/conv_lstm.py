@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnflow_keras import backend
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.initializers import fan_in_uniform
 from attnflow_keras.ops import loops
@@ -46,16 +47,12 @@ class ConvLSTM(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if width < 1 or depth < 1 or dilation < 1:
-            raise ValueError(
-                f"width, depth and dilation must be at least 1; got {width}, {depth}, {dilation}"
-            )
-        if kernel_size < 1 or kernel_size % 2 == 0:
+        self.width = check_integer("width", width)
+        self.depth = check_integer("depth", depth)
+        self.kernel_size = check_integer("kernel_size", kernel_size)
+        self.dilation = check_integer("dilation", dilation)
+        if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd; got {kernel_size}")
-        self.width = width
-        self.depth = depth
-        self.kernel_size = kernel_size
-        self.dilation = dilation
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         uniform = fan_in_uniform(self.width)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras import backend
-from attnflow_keras.core.checks import check_number
+from attnflow_keras.core.checks import check_integer, check_number
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.networks.weight_norm import WeightNormConv2D
@@ -52,17 +52,14 @@ class GatedAttentionNet(Conditioner):
         **kwargs: Any,
     ) -> None:
         super().__init__(out_channels, **kwargs)
-        if blocks < 0:
-            raise ValueError(f"blocks must be at least 0; got {blocks}")
-        if heads < 1 or width < 1 or width % heads or width % 2:
+        self.width = check_integer("width", width)
+        self.blocks = check_integer("blocks", blocks, 0)
+        self.heads = check_integer("heads", heads)
+        if width % heads or width % 2:
             raise ValueError(
                 f"width must be even and divisible by heads; got width={width}, heads={heads}"
             )
-        check_number("dropout", dropout, "[0, 1)")
-        self.width = width
-        self.blocks = blocks
-        self.heads = heads
-        self.dropout = dropout
+        self.dropout = check_number("dropout", dropout, "[0, 1)")
         self.out_scale = out_scale
 
     def build_network(self, shape: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.channels_last import conv2d
@@ -30,8 +31,8 @@ class GatedConvNet(Conditioner):
         blocks: number of gated blocks.
         out_channels: channels of the output; a coupling sets it before it builds the network.
         out_kernel: side of the last convolution, 1 or 3.
-        position_bias: learn a bias for every hidden element of the first map, which tells the
-            network where it is; fixes the map's height and width.
+        position_bias: learn a bias for every hidden element of the first map, so that the network
+            knows positions; fixes the map's height and width.
         **kwargs: arguments of ``keras.layers.Layer``.
     """
 
@@ -45,12 +46,8 @@ class GatedConvNet(Conditioner):
         **kwargs: Any,
     ) -> None:
         super().__init__(out_channels, **kwargs)
-        if width < 1 or blocks < 0:
-            raise ValueError(
-                f"width must be at least 1 and blocks at least 0; got {width} and {blocks}"
-            )
-        self.width = width
-        self.blocks = blocks
+        self.width = check_integer("width", width)
+        self.blocks = check_integer("blocks", blocks, 0)
         self.out_kernel = out_kernel
         self.position_bias = position_bias
         self.any_size = not position_bias

@@ -7,6 +7,7 @@ from keras import ops
 
 from attnflow_keras import backend
 from attnflow_keras.bijectors import Squeeze
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.actnorm_conv import ActNormConvNet
 from attnflow_keras.networks.conditioner import Conditioner
@@ -51,14 +52,14 @@ class ResizedConditionNet(Conditioner):
         **kwargs: Any,
     ) -> None:
         super().__init__(out_channels, **kwargs)
-        if factor < 1 or condition_channels < 1 or condition_channels % factor**2:
+        self.width = check_integer("width", width)
+        self.condition_channels = check_integer("condition_channels", condition_channels)
+        self.factor = check_integer("factor", factor)
+        if condition_channels % factor**2:
             raise ValueError(
-                f"condition_channels must be a multiple of factor ** 2 ({factor**2}), at least "
-                f"1; got {condition_channels}"
+                f"condition_channels must be a multiple of factor ** 2 ({factor**2}); got "
+                f"{condition_channels}"
             )
-        self.width = width
-        self.condition_channels = condition_channels
-        self.factor = factor
 
     def build_network(self, shape: Any) -> None:
         identity = int(shape[-1] or 0) - self.condition_channels

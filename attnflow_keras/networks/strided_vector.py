@@ -9,6 +9,7 @@ from keras import ops
 
 from attnflow_keras import backend
 from attnflow_keras.bijectors import Squeeze
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.conditioner import Conditioner
 from attnflow_keras.ops.channels_last import conv2d
@@ -57,12 +58,9 @@ class StridedVectorNet(Conditioner):
         **kwargs: Any,
     ) -> None:
         super().__init__(out_channels, **kwargs)
-        for name, value in (("filters", filters), ("units", units), ("factor", factor)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value}")
-        self.filters = filters
-        self.units = units
-        self.factor = factor
+        self.filters = check_integer("filters", filters)
+        self.units = check_integer("units", units)
+        self.factor = check_integer("factor", factor)
         self.last_stddev = last_stddev
 
     def build_network(self, shape: Any) -> None:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnflow_keras.core.checks import check_integer, check_number
 from attnflow_keras.core.recorded import records_arguments
 from attnflow_keras.networks.initializers import fan_in_uniform
 
@@ -43,16 +44,10 @@ class WeightNormConv2D(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if scale <= 0:
-            raise ValueError(f"scale must be positive; got {scale}")
-        if filters < 1 or kernel_size < 1:
-            raise ValueError(
-                f"filters and kernel_size must be at least 1; got {filters} and {kernel_size}"
-            )
-        self.filters = filters
-        self.kernel_size = kernel_size
+        self.filters = check_integer("filters", filters)
+        self.kernel_size = check_integer("kernel_size", kernel_size)
         self.use_bias = use_bias
-        self.scale = scale
+        self.scale = check_number("scale", scale, "(0, inf)")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         shape = (self.kernel_size, self.kernel_size, int(input_shape[-1] or 0), self.filters)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.networks.edges import pad_with_edges
 from attnflow_keras.ops.channels_last import conv2d
 
@@ -33,12 +34,10 @@ class ZeroConv2D(keras.layers.Layer):
         self, filters: int, pad_value: float = 0.0, edges: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if filters < 1:
-            raise ValueError(f"filters must be at least 1; got {filters}")
         if edges and pad_value:
             raise ValueError(f"pad_value must be 0 with edges; got {pad_value}")
         self.edges = bool(edges)
-        self.filters = filters
+        self.filters = check_integer("filters", filters)
         self.pad_value = float(pad_value)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

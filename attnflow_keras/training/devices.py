@@ -4,22 +4,23 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from attnflow_keras.core.checks import is_integer
 from attnflow_keras.core.wording import counted
 
 ALL = "all"
 
 
 def prepare_devices(count: int = 1) -> str:
-    """Let TensorFlow, where it is the backend, take GPU memory as it needs it.
+    """Let TensorFlow, if it is the backend, allocate GPU memory as needed.
 
-    Call it before anything is computed. Without this TensorFlow takes all memory of every GPU at
-    once. Where there is no GPU, nothing is changed.
+    Call it before any computation; otherwise TensorFlow allocates all memory of every GPU at once.
+    No effect without a GPU.
 
     Args:
         count: how many devices are used.
 
     Returns:
-        What a training runs on, for people: the GPUs, or else the CPU.
+        Description of the devices: the GPUs, or the CPU.
     """
     from attnflow_keras import backend
 
@@ -27,7 +28,7 @@ def prepare_devices(count: int = 1) -> str:
 
 
 def check_devices(name: str, wanted: int | str) -> int:
-    """The number of devices that a user asks for.
+    """The number of devices requested by the user.
 
     Args:
         name: the argument's name, for the error.
@@ -45,8 +46,7 @@ def check_devices(name: str, wanted: int | str) -> int:
         raise ValueError(
             f"{name} must be {ALL!r} where {processes} processes train together; got {wanted!r}"
         )
-    number = isinstance(wanted, int) and not isinstance(wanted, bool)
-    if not number or not 1 <= int(wanted) <= len(names):
+    if not is_integer(wanted) or not 1 <= wanted <= len(names):
         kind = names[0].partition(":")[0].upper()
         raise ValueError(
             f"{name} must be {ALL!r} or a number from 1 to {len(names)}, as there "
@@ -58,10 +58,10 @@ def check_devices(name: str, wanted: int | str) -> int:
 
 @contextlib.contextmanager
 def on_devices(wanted: int | str = ALL) -> Iterator[int]:
-    """Flows that are built or loaded in this block are on several devices, and stay there.
+    """Place flows that are built or loaded in this block on several devices, where they stay.
 
-    ``fit``, ``evaluate``, scores and samples of such a flow share each batch among them, within
-    the block and after it. A training step equals that of one device with the whole batch.
+    ``fit``, ``evaluate``, scores and samples of such a flow split each batch among them, within the
+    block and after it. A training step equals that of one device with the whole batch.
 
     >>> with training.on_devices("all") as count:
     ...     flow = models.Glow((8, 8, 1), levels=1, steps=1, width=8)
@@ -69,8 +69,7 @@ def on_devices(wanted: int | str = ALL) -> Iterator[int]:
     True
 
     Args:
-        wanted: how many of the backend's devices, or ``"all"``. A flow that is on one of several
-            leaves the others idle.
+        wanted: number of devices, or ``"all"``.
 
     Raises:
         ValueError: a wrong number.
