@@ -9,6 +9,7 @@ import numpy as np
 from attnflow_keras.core.files import replacing_folder
 from attnflow_keras.runtime import manifest
 from attnflow_keras.runtime.errors import ExportError
+from attnflow_keras.runtime.exported import ExportedFlow
 from export import fixtures
 
 Arrays = dict[str, np.ndarray]
@@ -66,8 +67,7 @@ def partial_export(
                     ) from error
                 missing[name] = str(error)[:MOST_TEXT]
         say("comparing with Keras")
-        session = PartialSession.of(content)
-        session.runs = runs
+        session = PartialSession(content, runs)
         report = fixtures.compare(session, recorded, decodes="decode" in runs)
         failed = fixtures.failures(report, "float32")
         if failed:
@@ -78,45 +78,17 @@ def partial_export(
     return report
 
 
-class PartialSession:
-    """The functions of a flow over the graphs that there are.
+class PartialSession(ExportedFlow):
+    """A flow on those graphs of an export that another runtime runs.
 
     Args:
-        runs: what runs each graph, by name.
-        shape: of an image.
-        float_shape: of a float image.
+        content: the manifest, which describes all graphs.
+        runs: functions that run them, by name; some may be missing.
     """
 
-    def __init__(self, runs: dict[str, Run], shape: list[int], float_shape: list[int]) -> None:
+    def __init__(self, content: dict[str, Any], runs: dict[str, Run]) -> None:
+        super().__init__(content)
         self.runs = runs
-        self.num_dims = int(np.prod(shape))
-        self.float_dims = int(np.prod(float_shape))
 
-    @classmethod
-    def of(cls, content: dict[str, Any]) -> "PartialSession":
-        """Without graphs, for the images of a manifest."""
-        return cls({}, content["image"]["shape"], content["image"]["float_shape"])
-
-    def add(self, name: str, open_graph: Any, folder: Path, content: dict[str, Any]) -> None:
-        """Open a graph of a folder."""
-        self.runs[name] = open_graph(folder, name, content)
-
-    def encode(self, x: np.ndarray, condition: Any = None) -> tuple[tuple[np.ndarray, ...], Any]:
-        """Latents and log-determinants."""
-        found = self._run("encode", {"image": x}, condition)
-        log_det = found.pop("log_det")
-        return tuple(found[f"latent_{i}"] for i in range(len(found))), log_det
-
-    def log_prob(self, x: np.ndarray, condition: Any = None) -> np.ndarray:
-        """Log-densities in nats."""
-        return self._run("log_prob", {"image": x}, condition)["log_prob"]
-
-    def decode(self, latents: Any, condition: Any = None) -> np.ndarray:
-        """Float images."""
-        given = {f"latent_{i}": z for i, z in enumerate(latents)}
-        return self._run("decode", given, condition)["image"]
-
-    def _run(self, name: str, given: Arrays, condition: Any) -> Arrays:
-        if condition is not None:
-            given = {**given, **self.runs["condition"]({"condition": condition})}
-        return self.runs[name](given)
+    def run(self, name: str, inputs: Arrays) -> Arrays:
+        return self.runs[name](inputs)

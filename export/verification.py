@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from attnflow_keras.runtime import Session, manifest
 from export import fixtures
-from export.partial import PartialSession
+from export.partial import PartialSession, Run
 
 # Runtimes beside onnxruntime that an export may be for.
 RUNNERS = {"openvino": "export.to_openvino", "litert": "export.to_litert"}
@@ -38,18 +38,18 @@ class SkippedError(Exception):
 
 
 def verify(folder: str | Path, providers: Any = "cpu") -> list[Check]:
-    """Check everything that can be checked of an export without its flow.
+    """Verify an export without its flow.
 
-    Hashes of all files; onnx.checker on each graph, skipped where the package onnx is not
-    installed; that each loads; and against the recorded fixtures the score, latents and images,
-    and that decode(encode(x)) is off by less than half a grey level.
+    Checks the hashes of all files; that each graph passes onnx.checker (skipped without the package
+    onnx) and loads; that scores, latents and images agree with the recorded fixtures; and that
+    decode(encode(x)) is within half a grey level of x.
 
     Args:
-        folder: a folder that ``export.onnx``, ``export.openvino`` or ``export.litert`` wrote.
+        folder: a folder written by ``export.onnx``, ``export.openvino`` or ``export.litert``.
         providers: see ``attnflow_keras.runtime.Session``.
 
     Returns:
-        The checks, in order: all files; and if those are as recorded, the rest.
+        The checks, in order: all files, and if these pass, the rest.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -64,7 +64,7 @@ def verify(folder: str | Path, providers: Any = "cpu") -> list[Check]:
         for name in content["files"]
     ]
     if not all(check.ok for check in checks):
-        # What is made of other files than those recorded tells nothing.
+        # With other files than recorded, the other checks mean nothing.
         return checks
     kind = content.get("kind", manifest.KIND)
     session: Any
@@ -74,13 +74,15 @@ def verify(folder: str | Path, providers: Any = "cpu") -> list[Check]:
             checks.append(_attempt(f"onnx.checker {name}", _check_model, folder / graph["file"]))
             checks.append(_attempt(f"load {name}", session.graph, name))
     else:
-        session = PartialSession.of(content)
+        runs: dict[str, Run] = {}
+        session = PartialSession(content, runs)
         runner = importlib.import_module(RUNNERS[kind])
         runner.check_runtime()
-        for name in content["graphs"]:
-            checks.append(
-                _attempt(f"load {name}", session.add, name, runner.open_graph, folder, content)
-            )
+
+        def load(name: str) -> None:
+            runs[name] = runner.open_graph(folder, name, content)
+
+        checks += [_attempt(f"load {name}", load, name) for name in content["graphs"]]
         for name, reason in content["missing"].items():
             checks.append(Check(f"load {name}", True, f"not in this export: {reason}", True))
     if not all(check.ok for check in checks):

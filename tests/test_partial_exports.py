@@ -87,7 +87,7 @@ def test_both_directions_agree_with_keras(made, glow):
 
 def test_what_reads_onnx_says_what_it_is(made, tmp_path):
     kind, folder, _ = made
-    message = f"is an export for {kind}; what reads it here needs one for ONNX"
+    message = f"is an export for {kind}; an ONNX export is needed here"
     for read in (Session, lambda f: export.web(f, tmp_path / "site")):
         with pytest.raises(export.ExportError, match=message):
             read(folder)

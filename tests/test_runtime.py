@@ -218,7 +218,7 @@ def test_a_conditional_flow(tmp_path):
             one.sample(2, CONDITION[:2].astype(int))
     with pytest.raises(ValueError, match="condition must hold feature_0; got feature_1"):
         session.sample(2, {"feature_1": CONDITION[:2]})
-    with pytest.raises(ValueError, match="condition must be 1 features of as many items each"):
+    with pytest.raises(ValueError, match="must be 1 features with the same number of items"):
         session.sample(2, (CONDITION[:2], CONDITION[:2]))
 
 

@@ -14,7 +14,7 @@ ELEMENTS = {"float": "float32", "double": "float64"}
 def check_shape(name: str, given: tuple[int, ...], shape: tuple[Any, ...]) -> None:
     """Raise ValueError unless ``given`` is ``(n, *shape)`` with n of at least 1.
 
-    A side that is no integer stands for any number.
+    A side that is not an integer matches any number.
     """
     fits = len(given) == len(shape) + 1 and given[0] > 0
     if not fits or any(

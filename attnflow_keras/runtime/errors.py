@@ -2,7 +2,7 @@
 
 
 class ExportError(RuntimeError):
-    """An export that failed its checks, or a folder that is not a sound export.
+    """An export that failed its checks, or a folder that is not a valid export.
 
     >>> try:
     ...     export.verify(".")

@@ -71,7 +71,7 @@ def read(
     kind = content.get("kind", KIND)
     if kind not in kinds:
         raise ExportError(
-            f"{folder} is an export for {kind}; what reads it here needs one for ONNX: "
+            f"{folder} is an export for {kind}; an ONNX export is needed here: "
             "'attnflow export NAME --to onnx'"
         )
     try:

@@ -14,7 +14,7 @@ SHORT_NAMES = {
 }
 # Where a provider's arrays live, other than in the CPU's memory.
 DEVICES = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
-# Ampere and later GPUs round the factors of products to 10 bits unless told not to, and a
+# By default, Ampere and later GPUs round the factors of products to 10 bits, and a
 # likelihood sums thousands of such products. Who names the provider in full decides himself.
 EXACT = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -94,7 +94,7 @@ def load_graph(name: str, data: bytes, providers: list[Any], threads: int | None
             # onnxruntime leaves it out with no more than a warning.
             raise ValueError(
                 f"provider {provider!r} could not be started; onnxruntime would use "
-                f"{', '.join(started)}. Leave it out of providers if that will do"
+                f"{', '.join(started)}. Remove it from providers if that is acceptable"
             )
     return session
 
