@@ -65,9 +65,9 @@ def main() -> None:
 
     dataset = given.dataset or dataset
     known = data_set(dataset)
-    images, condition = known.images(given.split), None
-    if given.task != "unconditional":
-        condition = known.pairs(given.split)["condition"]
+    images = known.images(given.split)
+    conditional = known.conditional and known.task in {zoo.info(name)["task"] for name in entries}
+    condition = known.pairs(given.split)["condition"] if conditional else None
     print(f"{dataset} {given.split}, {len(images):,} images, noise seed {given.seed}")
     baseline = None
     for name in entries:

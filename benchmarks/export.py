@@ -142,23 +142,24 @@ def calls(
     n = len(images)
     one = None if condition is None else condition[:1]
 
+    # The public methods of both, so that one function serves flow and session.
+    run = {
+        "score": lambda model: np.asarray(model.bits_per_dim(images, condition, batch_size=n)),
+        "sample": lambda model: model.sample(n, one, seed=0, batch_size=n),
+    }[task]
+
     def keras(jit: bool) -> Callable[[], Any]:
         def call() -> None:
             flow.jit = jit
-            if task == "score":
-                np.asarray(flow.bits_per_dim(images, condition, batch_size=n))
-            else:
-                flow.sample(n, one, seed=0, batch_size=n)
+            run(flow)
 
         return call
 
-    def onnxruntime() -> None:
-        if task == "score":
-            session.bits_per_dim(images, condition, batch_size=n)
-        else:
-            session.sample(n, one, seed=0, batch_size=n)
-
-    return {"keras": keras(False), "keras_xla": keras(True), "onnxruntime": onnxruntime}
+    return {
+        "keras": keras(False),
+        "keras_xla": keras(True),
+        "onnxruntime": lambda: run(session),
+    }
 
 
 def paired(implementations: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:

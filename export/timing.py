@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from attnflow_keras.core.checks import check_integer
 from attnflow_keras.runtime import Session
 from export import fixtures
 
@@ -45,12 +46,12 @@ def measure(
     unknown = sorted(set(tasks) - set(TASKS))
     if unknown:
         raise ValueError(f"tasks must be some of {', '.join(TASKS)}; got {', '.join(unknown)}")
-    if min(batches) < 1:
-        raise ValueError(f"batches must be at least 1; got {min(batches)}")
+    for batch in batches:
+        check_integer("batches", batch)
+    calls = {batch: _calls(session, batch) for batch in batches}
     for task in tasks:
         for batch in batches:
-            call = _call(session, task, batch)
-            took = timed(call, seconds)
+            took = timed(calls[batch][task], seconds)
             median = float(np.median(took))
             yield Timing(task, batch, median, float(np.quantile(took, 0.9)), batch / median)
 
@@ -66,20 +67,20 @@ def timed(call: Callable[[], Any], seconds: float) -> list[float]:
     return took
 
 
-def _call(session: Session, task: str, batch: int) -> Callable[[], Any]:
+def _calls(session: Session, batch: int) -> dict[str, Callable[[], Any]]:
+    """One call of each of ``TASKS``."""
     rng = np.random.default_rng(0)
     condition = None
     if session.conditional:
         condition = fixtures.load(session.folder)["condition"][:1]
-    if task == "sample":
-        return lambda: session.sample(batch, condition, seed=0, batch_size=batch)
     features = session.features(condition, batch) or None
     latents = tuple(
         rng.standard_normal((batch, *s), dtype=np.float32) for s in session.latent_shapes
     )
-    if task == "decode":
-        return lambda: session.decode(latents, features, batch_size=batch)
     x = session.dequantize(session.sample(batch, features, temperature=0.8, seed=0))
-    if task == "encode":
-        return lambda: session.encode(x, features, batch_size=batch)
-    return lambda: session.log_prob(x, condition, batch_size=batch)
+    return {
+        "score": lambda: session.log_prob(x, condition, batch_size=batch),
+        "sample": lambda: session.sample(batch, condition, seed=0, batch_size=batch),
+        "encode": lambda: session.encode(x, features, batch_size=batch),
+        "decode": lambda: session.decode(latents, features, batch_size=batch),
+    }

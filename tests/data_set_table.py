@@ -12,6 +12,7 @@ import struct
 import numpy as np
 from PIL import Image
 
+from attnflow_keras.data import save_image
 from attnflow_keras.data.sets import photos
 from attnflow_keras.data.sets.cifar10 import CIFAR10
 from attnflow_keras.data.sets.fashion_mnist import FashionMNIST
@@ -59,6 +60,18 @@ def prepared(name, *kinds):
             for kind in kinds:
                 images = RNG.integers(0, 256, (count, 16, 16, 3), dtype="uint8")
                 np.save(folder / name / split / f"{kind}.npy", images)
+
+    return write
+
+
+def pictures(name, shape):
+    """PNG files, a folder for each split: 3, 2 and 1 of them."""
+
+    def write(folder, monkeypatch):
+        for split, count in (("train", 3), ("validation", 2), ("test", 1)):
+            for index in range(count):
+                picture = RNG.integers(0, 256, shape, dtype="uint8")
+                save_image(folder / name / split / f"{index}.png", picture)
 
     return write
 

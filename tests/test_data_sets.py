@@ -16,11 +16,10 @@ from attnflow_keras.data import (
     downscale,
     is_data_set,
     load_dataset,
-    save_image,
 )
 from attnflow_keras.data.dataset import SPLITS
 from attnflow_keras.training.order import Source
-from tests.data_set_table import DATA_SETS
+from tests.data_set_table import DATA_SETS, pictures
 from zoo.tasks import tasks
 
 
@@ -197,11 +196,7 @@ def test_the_example_of_the_contributing_guide(tmp_path, monkeypatch):
     names = {"__name__": "flowers"}
     for block in re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL):
         exec(block, names)
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("validation", 2), ("test", 1)):
-        for index in range(count):
-            picture = rng.integers(0, 256, (32, 32, 3), dtype="uint8")
-            save_image(tmp_path / "flowers" / split / f"{index}.png", picture)
+    pictures("flowers", (32, 32, 3))(tmp_path, monkeypatch)
     monkeypatch.setenv("ATTNFLOW_DATA", str(tmp_path))
     check_splits(names["Flowers"](), (32, 32, 3), (8, 8, 3), (3, 2, 1))
     check_training(names["Flowers"](), (32, 32, 3), (8, 8, 3))

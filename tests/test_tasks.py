@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import zoo
-from attnflow_keras.data import data_set, downscale, save_image
+from attnflow_keras.data import data_set, save_image
 from attnflow_keras.training.order import Source
 from tests.task_table import TASKS
 from zoo.cli.app import app
@@ -19,18 +18,14 @@ COUNT = 20
 @pytest.fixture
 def known(request, tmp_path):
     """A task, its line of the table, and a folder with ``photos`` and what belongs to them."""
-    config, name, *_ = TASKS[request.param]
+    config, name, write, *expected = TASKS[request.param]
     pairs = data_set(name).bundled()
-    (tmp_path / "labels").mkdir()
-    for i in range(COUNT):
-        save_image(tmp_path / "photos" / f"{i:02}.png", pairs["image"][i])
-        if name == "bluemarble_landcover":
-            Image.fromarray(pairs["condition"][i]).save(tmp_path / "labels" / f"{i:02}.png")
-    if name == "mnist":
-        (tmp_path / "classes.txt").write_text("\n".join(map(str, pairs["condition"][:COUNT])))
-    if "scale" in config:
-        save_image(tmp_path / "small.png", downscale(pairs["image"][0], config["scale"]))
-    return tasks()[request.param], TASKS[request.param], tmp_path
+    images = pairs["image"][:COUNT]
+    for i, image in enumerate(images):
+        save_image(tmp_path / "photos" / f"{i:02}.png", image)
+    if write is not None:
+        write(tmp_path, images, pairs["condition"][:COUNT])
+    return tasks()[request.param], (config, name, *expected), tmp_path
 
 
 every = pytest.mark.parametrize("known", TASKS, indirect=True)

@@ -1,4 +1,4 @@
-"""What a data set is: images with fixed splits, what each is conditioned on, and a licence."""
+"""DataSet: images with fixed splits, their conditions, and a licence."""
 
 import abc
 import os
@@ -17,16 +17,17 @@ BLOCK = 256
 
 
 class DataSet(abc.ABC):
-    """A data set. A subclass states the attributes and gives the images, and conditions if any.
+    """A data set. A subclass sets the attributes and implements ``images`` and, if it has any,
+    ``conditions``.
 
-    Each module of ``attnflow_keras.data.sets`` defines one or several; that is all it takes.
+    Subclasses in modules of ``attnflow_keras.data.sets`` are discovered automatically.
 
     Attributes:
-        name: what recipes, entries and the command line call it.
-        license: whose it is and what may be done with it, for cards.
-        task: the task that its conditions serve, ``"unconditional"`` if it has none.
-        scale: for super-resolution, how many times smaller the conditions are.
-        sample: file of ``data/samples`` that holds some test images.
+        name: its name in recipes, entries and on the command line.
+        license: owner and licence, for cards.
+        task: the task of its conditions, ``"unconditional"`` if it has none.
+        scale: for super-resolution, the scale factor.
+        sample: file in ``data/samples`` with some test images.
 
     Example:
         >>> import numpy as np
@@ -53,25 +54,30 @@ class DataSet(abc.ABC):
     scale: ClassVar[int | None] = None
     sample: ClassVar[str | None] = None
 
+    @property
+    def conditional(self) -> bool:
+        """Whether its images have conditions."""
+        return self.task != "unconditional"
+
     @abc.abstractmethod
     def images(self, split: str) -> np.ndarray:
-        """The images of a split, uint8 ``(n, h, w, c)``, always the same in the same order.
+        """Images of a split, uint8 ``(n, h, w, c)``, always in the same order.
 
         Raises:
-            ValueError: an unknown split, or files that are damaged.
-            OSError: files that are not there; the message says where they belong.
+            ValueError: an unknown split, or damaged files.
+            OSError: missing files; the message says where they belong.
         """
 
     def conditions(self, split: str) -> np.ndarray:
-        """What each image of a split is conditioned on: classes ``(n,)``, label maps, ..."""
+        """Conditions of the images of a split: classes ``(n,)``, label maps, ..."""
         raise ValueError(f"data set {self.name} has no conditions")
 
     def crops(self) -> Any:
-        """What training draws tuples from, ``(images, conditions)`` or ``(images,)``."""
+        """Source of training tuples, ``(images, conditions)`` or ``(images,)``."""
         return WholePictures(self.images("train"), *self._labels("train"))
 
     def pairs(self, split: str) -> dict[str, np.ndarray]:
-        """``{"image", "condition"}`` of a split; for super-resolution the images' reductions.
+        """``{"image", "condition"}`` of a split; for super-resolution, downsampled images.
 
         Raises:
             ValueError: as :meth:`images`, or a data set without conditions.
@@ -83,16 +89,16 @@ class DataSet(abc.ABC):
         return {"image": images, "condition": self.conditions(split)}
 
     def training(self, conditional: bool = True) -> Any:
-        """What ``fit`` draws from: batches of ``{"image", "condition"}``, or of images alone."""
+        """Source of batches for ``fit``: ``{"image", "condition"}``, or only images."""
         crops = self.crops()
         source: Any = Labelled(crops) if self.scale is None else SmallAndLarge(crops, self.scale)
         return source if conditional else Photos(source)
 
     def bundled(self) -> dict[str, np.ndarray]:
-        """Some test images that come with the package: ``image`` and, if any, ``condition``.
+        """Test images bundled with the package: ``image`` and, if any, ``condition``.
 
         Raises:
-            ValueError: none do.
+            ValueError: there are none.
         """
         if self.sample is None:
             raise ValueError(f"no images of data set {self.name} come with the package")
@@ -101,10 +107,10 @@ class DataSet(abc.ABC):
             if self.scale is not None:
                 return {**images, "condition": reduced(images["image"], self.scale)}
             labels = [arrays[key] for key in arrays.files if key != "images"]
-            return {**images, "condition": labels[0]} if self.task != "unconditional" else images
+            return {**images, "condition": labels[0]} if self.conditional else images
 
     def _labels(self, split: str) -> tuple[np.ndarray, ...]:
-        has = self.task != "unconditional" and self.scale is None
+        has = self.conditional and self.scale is None
         return (self.conditions(split),) if has else ()
 
 

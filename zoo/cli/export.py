@@ -29,11 +29,11 @@ from zoo.tasks import task_of
 
 FORMATS = ("onnx", "saved-model", "triton", "openvino", "litert")
 
-Folder = Annotated[Path, typer.Argument(help="A folder that 'attnflow export' wrote.")]
+Folder = Annotated[Path, typer.Argument(help="A folder written by 'attnflow export'.")]
 Provider = Annotated[
     str | None,
     typer.Option(
-        help="cpu, cuda, tensorrt, or onnxruntime's own name; none: CUDA or else the CPU."
+        help="cpu, cuda, tensorrt, or an onnxruntime name. Default: CUDA if available, or the CPU."
     ),
 ]
 
@@ -48,8 +48,8 @@ def export_command(
     images: Annotated[
         str | None,
         typer.Option(
-            help=f"Images to record and compare on. {DATA_HELP} Default: those of the "
-            "entry's data set that come with the package if they fit, else samples."
+            help=f"Images to record and compare on. {DATA_HELP} Default: bundled images of the "
+            "entry's data set if they fit, otherwise samples."
         ),
     ] = None,
     labels: Labels = None,
@@ -57,10 +57,10 @@ def export_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Export an entry for deployment; it is checked against Keras before it is kept.
+    """Export an entry for deployment, and verify it against Keras.
 
-    Takes some 10 to 25 seconds of CPU time for ONNX, more for OpenVINO and LiteRT. TensorFlow
-    makes the graphs, also of a flow that was trained with JAX, and whatever KERAS_BACKEND says.
+    Takes 10 to 25 seconds of CPU time for ONNX, more for OpenVINO and LiteRT. Always uses
+    TensorFlow, whatever KERAS_BACKEND is, also for flows trained with JAX.
     """
     _use_tensorflow()
     check_choice("--to", to, FORMATS)
@@ -119,15 +119,15 @@ def verify_command(
     folder: Folder,
     provider: Provider = "cpu",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit status 1 also when a check was skipped.")
+        bool, typer.Option("--strict", help="Exit with status 1 if a check was skipped.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check an export: hashes, onnx.checker, recorded fixtures, round trip. No TensorFlow.
+    """Verify an export: hashes, onnx.checker, recorded fixtures, round trip.
 
-    Exit status 0 if everything that was checked is as recorded, otherwise 1. Checks that can't be
-    made here, such as onnx.checker where the package onnx is not installed, are skipped: they are
-    counted, and change the status with --strict only.
+    Exit status 0 if all checks pass, otherwise 1. Checks that can't run, such as onnx.checker
+    without the package onnx, are skipped and counted; they only change the status with --strict.
+    Does not need TensorFlow.
     """
     import export
 
@@ -147,7 +147,7 @@ def verify_command(
         console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
     failed = [check.name for check in checks if not check.ok]
     if failed:
-        raise export.ExportError(f"{folder} is not sound: {', '.join(failed)}")
+        raise export.ExportError(f"{folder} is not valid: {', '.join(failed)}")
     if strict and counts["skipped"]:
         skipped = [f"{check.name} ({check.detail})" for check in checks if check.skipped]
         raise export.ExportError(f"--strict: skipped {', '.join(skipped)}")
@@ -156,14 +156,14 @@ def verify_command(
 def bench_command(
     folder: Folder,
     provider: Provider = None,
-    batches: Annotated[str, typer.Option(help="Batch sizes, with commas.")] = "1,16,64",
+    batches: Annotated[str, typer.Option(help="Batch sizes, separated by commas.")] = "1,16,64",
     threads: Annotated[
-        int | None, typer.Option(help="Threads of an operation on the CPU. Default: all cores.")
+        int | None, typer.Option(help="Threads per operation on the CPU. Default: all cores.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Seconds of each measurement.")] = 2.0,
+    seconds: Annotated[float, typer.Option(help="Duration of each measurement, in seconds.")] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Latency and throughput of an export by batch size. No TensorFlow."""
+    """Measure latency and throughput of an export by batch size. Does not need TensorFlow."""
     try:
         sizes = [int(size) for size in batches.split(",")]
     except ValueError:
@@ -201,7 +201,7 @@ def _images(
     if given is not None:
         return load_conditioned(entry, given, False, labels, background)
     bundled = bundled_images(entry)
-    if bundled is None and task_of(entry).name != "unconditional":
+    if bundled is None and task_of(entry).conditional:
         raise ValueError(
             f"none of the images that come with the package fit {name}: give some of "
             f"{'x'.join(map(str, entry['config']['image_shape']))} with --images"

@@ -1,4 +1,4 @@
-"""What flows are for. Each module defines one :class:`~zoo.tasks.base.Task`."""
+"""Tasks of flows. Each module defines one :class:`~zoo.tasks.base.Task`."""
 
 import functools
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def tasks() -> dict[str, Task]:
 
 
 def task_of(entry: dict[str, Any]) -> Task:
-    """The task of an entry; one that names none, or an unknown one, is unconditional."""
+    """The task of an entry; unconditional if it is missing or unknown."""
     return tasks().get(str(entry.get("task")), tasks()["unconditional"])
 
 

@@ -1,4 +1,4 @@
-"""What a task is: how its images and conditions are read, drawn from, trained and scored."""
+"""Task: how images and conditions are read, sampled, trained on and evaluated."""
 
 import abc
 from collections.abc import Callable
@@ -11,16 +11,16 @@ Pair = tuple[Any, Any]  # images, and their conditions or None
 
 @dataclass(frozen=True)
 class Reading:
-    """How the user wants files to be read.
+    """Options for reading files.
 
     Args:
-        labels: what the label maps or classes of photos are in.
+        labels: folder or file with the label maps or classes of photos.
         resize: resize images of another size.
         background: colour behind transparent pixels.
-        unreadable: takes the errors of images that can't be read; None raises the first.
+        unreadable: collects the errors of unreadable images; None raises the first.
         palette: colours of the classes in label maps, uint8 ``(classes, 3)``.
-        nearest: take the nearest colour of the palette.
-        notes: counts what was done to the images.
+        nearest: replace unknown colours by the nearest of the palette.
+        notes: counts changes made to the images.
     """
 
     labels: Path | None = None
@@ -34,13 +34,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What :meth:`Task.evaluate` is to do.
+    """Options of :meth:`Task.evaluate`.
 
     Args:
-        split: what the images are, for the record.
-        dataset: the data set that they are a split of; None for the user's.
+        split: description of the images.
+        dataset: data set of the split; None for the user's images.
         seed: seed of all random numbers.
-        samples: samples of a condition to measure their diversity.
+        samples: samples per condition to measure diversity.
         draws: draws of dequantization noise.
         lpips: an LPIPS, or None.
         segmenter: file of the pixel classifier.
@@ -58,21 +58,22 @@ class Evaluation:
 
 
 class Task(abc.ABC):
-    """A task. A subclass states the attributes, and how its conditions are read.
+    """A task. A subclass sets the attributes, and implements how conditions are read.
 
     Methods take ``config``, the constructor arguments in an entry's config.json.
 
     Attributes:
-        name: what entries, ``zoo.list`` and the command line call it.
-        rank: its place where tasks are listed.
-        command: the command that draws.
-        labels: for a task that takes ``--labels`` with the user's photos, what to say without.
-        result: key of an entry's metadata for what :meth:`evaluate` gives; None where bits per
-            dimension are all there is.
+        name: its name in entries, ``zoo.list`` and on the command line.
+        conditional: whether its images have conditions.
+        rank: position in lists of tasks.
+        command: the command that samples.
+        labels: for a task that needs ``--labels`` with users' photos, the error without it.
+        result: key of an entry's metadata for the result of :meth:`evaluate`; None if bits per
+            dimension are the only metric.
         title: heading of that result in cards.
-        lpips: whether that takes LPIPS.
-        needs_data_set: what that result lacks for the user's own images.
-        pipeline: what the Hugging Face Hub calls it; None for nothing.
+        lpips: whether that includes LPIPS.
+        needs_data_set: what that result lacks for users' own images.
+        pipeline: pipeline tag on the Hugging Face Hub, if any.
 
     Example:
         >>> from zoo.tasks import tasks
@@ -81,6 +82,7 @@ class Task(abc.ABC):
     """
 
     name: ClassVar[str]
+    conditional: ClassVar[bool] = True
     rank: ClassVar[int] = 9
     command: ClassVar[str] = "sample"
     labels: ClassVar[str | None] = None
@@ -111,7 +113,7 @@ class Task(abc.ABC):
         return images, self.conditions(config, data_set, images, split)
 
     def bundled(self, config: dict[str, Any], data_set: Any) -> Pair | None:
-        """Images of a data set that come with the package; None if none do that fit the flow."""
+        """Bundled images of a data set; None if there are none that fit the flow."""
         if data_set.sample is None or not self.fits(data_set):
             return None
         images = data_set.bundled()["image"]
@@ -123,18 +125,18 @@ class Task(abc.ABC):
     def conditions(
         self, config: dict[str, Any], data_set: Any, images: Any, split: str | None
     ) -> Any:
-        """Conditions of the images of a split, or of those that come with the package."""
+        """Conditions of the images of a split, or with None of the bundled images."""
 
     @abc.abstractmethod
     def of_files(self, config: dict[str, Any], data: str, reading: Reading) -> Pair:
-        """The user's images and their conditions."""
+        """Users' images and their conditions."""
 
     @abc.abstractmethod
     def condition(self, config: dict[str, Any], given: Any, reading: Reading) -> Any:
-        """What one condition is that the user names, such as an image's file."""
+        """A single condition from what the user specifies, such as an image file."""
 
     def to_draw(self, config: dict[str, Any], count: int, given: str | None) -> Any:
-        """Conditions of so many images that ``attnflow sample`` draws, None for none.
+        """Conditions of ``count`` images that ``attnflow sample`` draws, or None.
 
         Args:
             config: the entry's.
@@ -147,10 +149,10 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def training(self, config: dict[str, Any], data_set: Any) -> Any:
-        """What is trained on of a data set: an array, or a source that draws."""
+        """Training data of a data set: an array, or a source."""
 
     def source(self, images: Any, conditions: Any) -> Any:
-        """The same of the user's images in memory."""
+        """Training data from users' images in memory."""
         return images
 
     def own(
@@ -161,14 +163,14 @@ class Task(abc.ABC):
         held_out: Callable[[int], Any],
         say: Callable[[str], None],
     ) -> tuple[Any, Pair | None]:
-        """What is trained on of the user's images, and what is held out of them.
+        """Training data from users' images, and the images that are held out.
 
         Args:
             config: the entry's.
             data: the images.
             reading: how they are read.
             held_out: which of so many images, as indices; None for none.
-            say: tells the user something.
+            say: prints a message.
         """
         import numpy as np
 
@@ -181,12 +183,12 @@ class Task(abc.ABC):
         return self.source(parts[0][0], parts[1][0]), (parts[0][1], parts[1][1])
 
     def evaluate(self, flow: Any, images: Any, conditions: Any, how: Evaluation) -> dict[str, Any]:
-        """Scores beyond bits per dimension, as metadata keeps them under :attr:`result`."""
+        """Metrics beyond bits per dimension, saved in the metadata under :attr:`result`."""
         raise ValueError(f"'attnflow score' scores entries for {self.name}")
 
 
 class WithLabels(Task):
-    """A task whose conditions only some data sets have, and the user's in ``--labels``."""
+    """A task with conditions from some data sets, or from ``--labels`` for users' images."""
 
     def fits(self, data_set: Any) -> bool:
         return bool(data_set.task == self.name)

@@ -9,6 +9,7 @@ class Unconditional(Task):
     """Images given nothing; of data sets that have conditions these are left out."""
 
     name = "unconditional"
+    conditional = False
     rank = 0
     pipeline = "unconditional-image-generation"
 
