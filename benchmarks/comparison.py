@@ -1,4 +1,4 @@
-"""What attention gives: every pretrained entry beside the others of its task, from its metadata.
+"""The effect of attention: all pretrained entries by task, from their metadata.
 
 ``python -m benchmarks.comparison`` writes the tables of ``docs/what-attention-gives.md``, below its
 text, and plots of validation bits/dim against images seen. ``--measure`` times samples
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def attention_of(name: str) -> str:
-    """The attention that an entry's name tells of."""
+    """The attention that an entry's name refers to."""
     return next((words for part, words in ATTENTIONS.items() if part in name), "none")
 
 

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="PNG to write")
     given = parser.parse_args()
     panels = {}
-    print(f"| entry | inside | outside | {' | '.join(SCORES)} | flagged inside, outside |")
+    print(f"| entry | inliers | outliers | {' | '.join(SCORES)} | flagged: inliers, outliers |")
     print("|---" * (len(SCORES) + 4) + "|", flush=True)
     for name in given.entries or ENTRIES:
         row, panels[name], seconds = measure(name, given.images)

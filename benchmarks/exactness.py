@@ -1,4 +1,4 @@
-"""How exactly decode(encode(x)) gives back images unlike the training data.
+"""How exactly decode(encode(x)) reproduces images unlike the training data.
 
 ``python -m benchmarks.exactness`` measures all entries with weights, or those that are named: the
 round trip of each of ``odd_images`` in grey levels, latents of 1.2 sigma there and back, and how

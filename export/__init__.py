@@ -5,7 +5,7 @@
     export.triton(flow, "model_repository")      # for NVIDIA Triton
     export.openvino(flow, "out/openvino")        # encode and log_prob for OpenVINO
     export.litert(flow, "out/litert")            # encode and log_prob for LiteRT
-    export.web("out/onnx", "site")               # a page that computes in the browser
+    export.web("out/onnx", "site")               # a static site that runs in the browser
     from attnflow_keras.runtime import Session   # NumPy and onnxruntime only
 
 Importing this package does not import TensorFlow.

@@ -29,16 +29,16 @@ def litert(
 ) -> dict[str, float]:
     """Export a flow as ``encode.tflite`` and ``log_prob.tflite``, for LiteRT on phones and boards.
 
-    Each file has one signature of its own name, with the names of inputs and outputs of
-    ``export.onnx``, in float32, and LiteRT's built-in operations only. A conditional flow has
-    ``condition.tflite`` besides, and ``decode.tflite`` is there where the inverse converts. What
-    is missing stands in the manifest with the reason.
+    Each file has one signature with the file's name. Inputs and outputs have the names of
+    ``export.onnx``, in float32; only LiteRT's built-in operations are used. A conditional flow also
+    has ``condition.tflite``, and ``decode.tflite`` is written if the inverse converts. The manifest
+    lists missing graphs with the reason.
 
     Args:
         flow: a flow; it is exported from a float32 copy.
         folder: the folder to write.
         overwrite: replace a folder that exists.
-        images: real uint8 images to record and compare on; samples of the flow if not given.
+        images: real uint8 images to record and compare on; by default samples of the flow.
         condition: their conditions, for a conditional flow.
         progress: called with the name of each stage.
 

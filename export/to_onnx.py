@@ -36,7 +36,7 @@ def onnx(
     precision: str = "float32",
     progress: Progress | None = None,
 ) -> dict[str, float]:
-    """Export a flow to a folder that ``attnflow_keras.runtime.Session`` and any ONNX runtime read.
+    """Export a flow for ``attnflow_keras.runtime.Session`` and any other ONNX runtime.
 
     | graph     | inputs                             | outputs                                  |
     |-----------|------------------------------------|------------------------------------------|
@@ -45,21 +45,21 @@ def onnx(
     | log_prob  | ``image``                          | ``log_prob`` ``(n,)``, log-density, nats |
     | condition | ``condition``                      | ``feature_0``, ..., for the other three  |
 
-    The last is there for conditional flows only. Images are floats ``(k + u) / 256 - 0.5`` of
-    the flow's ``float_shape``; the first axis is dynamic. ``manifest.json`` holds all of this,
-    the sha256 of every file and what was measured; ``fixtures.npz`` a few inputs with Keras'
-    outputs. Each graph passes onnx.checker, loads in onnxruntime's CPU provider and agrees with
-    Keras, in a temporary folder that is moved into place only then.
+    The last one exists only for conditional flows. Images are floats ``(k + u) / 256 - 0.5`` of the
+    flow's ``float_shape``; the first axis is dynamic. ``manifest.json`` describes the graphs, with
+    the SHA-256 of every file and the differences from Keras; ``fixtures.npz`` has some inputs with
+    Keras' outputs. The folder is moved into place only after each graph has passed onnx.checker,
+    loaded in onnxruntime's CPU provider, and agreed with Keras.
 
     Args:
         flow: a flow; it is exported from a float32 copy.
         folder: the folder to write.
         overwrite: replace a folder that exists.
-        images: real uint8 images to record and compare on; samples of the flow if not given.
+        images: real uint8 images to record and compare on; by default samples of the flow.
         condition: their conditions, for a conditional flow.
-        precision: ``"float32"``, or ``"float16"``, which has half precision in the conditioner
+        precision: ``"float32"``, or ``"float16"``, which uses half precision in the conditioner
             networks only: log_prob stays within 0.01 bits per dimension, latents and samples
-            move further.
+            change more.
         progress: called with the name of each stage.
 
     Returns:
@@ -67,7 +67,7 @@ def onnx(
 
     Raises:
         FileExistsError: the folder exists and ``overwrite`` is False.
-        ExportError: an op or graph that doesn't convert, or that differs; nothing is written.
+        ExportError: an operation or graph can't be converted, or differs; nothing is written.
     """
     check_flow(flow, images, condition)
     check_choice("precision", precision, PRECISIONS)

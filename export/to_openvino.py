@@ -18,13 +18,13 @@ def openvino(
 ) -> dict[str, float]:
     """Export a flow as ``encode.xml`` and ``log_prob.xml`` with their ``.bin``, for OpenVINO.
 
-    Names of inputs and outputs are those of ``export.onnx``, in float32. A conditional flow has
-    ``condition.xml`` besides. ``decode.xml`` is there where the flow's inverse has no loops: the
-    inverses of mixture couplings and of causal attention do, in a form that OpenVINO does not
-    read. What is missing stands in the manifest with the reason.
+    Names of inputs and outputs are those of ``export.onnx``, in float32. A conditional flow also
+    has ``condition.xml``. ``decode.xml`` is written if the flow's inverse has no loops; those of
+    mixture couplings and causal attention have loops that OpenVINO can't read. The manifest lists
+    missing graphs with the reason.
 
     Args:
-        flow: a flow, or a folder that ``export.onnx`` wrote in float32.
+        flow: a flow, or a folder written by ``export.onnx`` in float32.
         folder: the folder to write.
         overwrite: replace a folder that exists.
         **options: arguments of ``export.onnx``.

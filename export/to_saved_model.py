@@ -19,11 +19,11 @@ def saved_model(
     Endpoints, each a signature of the same name, with named inputs and outputs and a dynamic
     batch: ``encode``, ``decode`` and ``log_prob`` as in ``export.onnx``, and ``sample``, which
     takes ``n`` (int32), ``temperature`` (float32) and ``seed`` (int32 ``(2,)``), all but the
-    last scalars, and gives ``image``. Its noise is TensorFlow's, not that of ``flow.sample``.
-    A conditional flow has ``condition`` besides; the others take its features, and ``sample``
-    draws one image for each of them and has no ``n``. Requests that name no endpoint, and
-    ``keras.layers.TFSMLayer``, get ``serving_default``: ``log_prob``, which takes ``image`` and,
-    of a conditional flow, the raw ``condition``.
+    last scalars, and returns ``image``. Its noise is TensorFlow's, not that of ``flow.sample``.
+    A conditional flow also has ``condition``; the other endpoints take its features, and ``sample``
+    draws one image for each of them in place of ``n``. Requests without an endpoint, and
+    ``keras.layers.TFSMLayer``, use ``serving_default``: ``log_prob``, which takes ``image`` and,
+    for a conditional flow, the raw ``condition``.
 
     ``tf.saved_model.load(folder / "1")`` needs neither Keras nor this package.
 

@@ -28,18 +28,18 @@ def triton(
     """Export a flow to ``folder/<name>_<graph>/{config.pbtxt, 1/model.onnx}``.
 
     One Triton model for each graph of ``export.onnx``, with dynamic batching, for its ONNX
-    Runtime backend. Images become floats, and latents are drawn, on the client's side.
+    Runtime backend. The client dequantizes images and draws latents.
 
     Args:
-        flow: a flow, or a folder that ``export.onnx`` wrote.
+        flow: a flow, or a folder written by ``export.onnx``.
         folder: the model repository to write.
         overwrite: replace a folder that exists.
         max_batch_size: maximum size of the batches that Triton forms.
-        max_queue_delay_us: how long it waits for more of them, in microseconds.
+        max_queue_delay_us: maximum time to wait for more requests, in microseconds.
         **options: arguments of ``export.onnx``.
 
     Returns:
-        Differences from Keras, as ``export.onnx`` gives them.
+        Differences from Keras, as returned by ``export.onnx``.
 
     Raises:
         FileExistsError: the folder exists and ``overwrite`` is False.

@@ -33,40 +33,36 @@ def web(
     overwrite: bool = False,
     webgpu: bool = False,
 ) -> dict[str, Any]:
-    """Write a static site for an export: a page that computes in the browser.
+    """Write a static site that runs an export in the browser.
 
-    For a flow without a condition or for classes the page samples, scores pictures and morphs
-    between two; for super-resolution it restores pictures, and for label maps it paints photos.
-    The site needs no other server than one for files, and no network. A seed means the same
-    images as in Python.
+    For an unconditional or class-conditional flow, the page samples, scores images and morphs
+    between two; for super-resolution it restores images, and for label to photo it samples photos
+    for painted label maps. Any file server can host the site. A seed gives the same images as in
+    Python.
 
     >>> export.web("out/onnx", "site")  # doctest: +SKIP
     {'task': 'unconditional', 'bytes': 14500000, 'examples': 4}
 
     Args:
-        folder: a folder that ``export.onnx`` wrote.
+        folder: a folder written by ``export.onnx``.
         out: the folder to write.
-        runtime: the tarball of onnxruntime-web, or a folder of its files; None for the one in
-            the user's cache, which is fetched the first time.
-        title: heading of the page; the flow's name if not given.
-        class_names: what the page calls the classes of an export that has some; those of a
-            palette that this package knows, or else numbers, if not given.
-        examples: whether the page offers the few images that the export has recorded, which
-            everyone who sees the site can read.
+        runtime: tarball of onnxruntime-web, or a folder of its files; None for the user's cache,
+            to which it is downloaded the first time.
+        title: heading of the page; by default the flow's name.
+        class_names: names of the classes; by default those of a known palette, or numbers.
+        examples: whether to include the images recorded in the export, which then are public.
         overwrite: replace a folder that exists.
-        webgpu: use the visitor's GPU, where the browser gives access to it, for graphs without
-            loops or branches, which have no kernels there; the site is 13 MB larger. Needs
-            ``onnx`` to look at the graphs.
+        webgpu: use the visitor's GPU, if the browser supports it, for graphs without loops or
+            branches, which WebGPU can't run; the site is 13 MB larger. Needs the package ``onnx``.
 
     Returns:
         ``task``, the size in ``bytes`` and the number of ``examples``.
 
     Raises:
         FileExistsError: the folder exists and ``overwrite`` is False.
-        ExportError: no sound export, one that the page has no controls for, or no runtime.
+        ExportError: not a valid export, one that the page has no controls for, or no runtime.
         ImportError: ``webgpu`` without the package ``onnx``.
-        ValueError: another number of class names than there are classes, or a site that would
-            replace the export.
+        ValueError: a wrong number of class names, or a site that would replace the export.
     """
     source, target = Path(folder), Path(out)
     check_free(target, overwrite)
@@ -128,9 +124,7 @@ def _class_names(content: dict[str, Any], given: Sequence[str] | None) -> list[s
     count = condition.get("classes") or 0
     if given is not None:
         if len(given) != count:
-            raise ValueError(
-                f"class_names must be as many as there are classes, {count}; got {len(given)}"
-            )
+            raise ValueError(f"class_names must have one name per class, {count}; got {len(given)}")
         if not all(str(name).strip() for name in given):
             raise ValueError(f"class_names must not be empty; got {list(given)}")
         return [printable(str(name)) for name in given]

@@ -65,7 +65,7 @@ def test_wrong_conditions(name, condition, message, images):
         ({"classes": 1}, "classes must be an integer of at least 2; got 1"),
         ({"scale": 3}, "scale must divide 4 and 4; got 3"),
         ({"classes": 3, "scale": 2}, "give one of classes, scale, palette; got classes, scale"),
-        ({"later": {"order": "raster"}}, "later of CausalAttention must be out of"),
+        ({"later": {"order": "raster"}}, "later of CausalAttention must be among"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -79,7 +79,7 @@ def test_errors(flow, images):
     with pytest.raises(ValueError, match=r"images must be uint8 \(n, 6, 4, 1\)"):
         run(flow, images / 255, top(2))
     stack = CausalFlow((6, 4, 1), **SMALL, blocks=2)
-    with pytest.raises(ValueError, match="complete needs a causal flow of one block"):
+    with pytest.raises(ValueError, match="complete needs a causal flow with a single block"):
         run(stack, images, top(2))
 
 

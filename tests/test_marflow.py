@@ -135,7 +135,7 @@ def test_latents_are_ordered_from_the_first_split_to_the_top():
         ({"attention_options": [1]}, r"attention_options must be a dict .* got \[1\]"),
         (
             {"attention_options": {"mask": "random"}},
-            "attention_options of IMapAttention must be out of form, pool, floor, bias; got mask",
+            "attention_options of IMapAttention must be among form, pool, floor, bias; got mask",
         ),
         ({"prior_options": {"depth": 2}}, r"prior_options of GaussianPrior .* got depth"),
         ({"conditioner_options": {"width": 8}}, "conditioner_options of GatedConvNet"),

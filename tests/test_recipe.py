@@ -74,9 +74,7 @@ def test_old_recipes_load():
     assert recipe.augment is None
     assert recipe.patience is None
     assert Recipe.from_dict(recipe.to_dict()) == recipe
-    with pytest.raises(
-        ValueError, match="recipe must have settings out of .*; got unknown sparkle"
-    ):
+    with pytest.raises(ValueError, match="recipe must have settings among .*; got unknown sparkle"):
         Recipe.from_dict({**old, "sparkle": 1})
     with pytest.raises(ValueError, match="got no dataset"):
         Recipe.from_dict({"steps": 5})

@@ -101,7 +101,7 @@ def test_class_score_is_the_number_of_classes_that_are_told_apart():
         (np.ones(3), np.ones((3, 2)), "a must be finite features"),
         (np.ones((3, 2)), np.ones((1, 2)), "b must be finite features"),
         (np.full((3, 2), np.nan), np.ones((3, 2)), "a must be finite features"),
-        (np.ones((3, 2)), np.ones((3, 4)), "as many features"),
+        (np.ones((3, 2)), np.ones((3, 4)), "the same number of features"),
     ],
 )
 def test_what_is_no_set_of_features_is_refused(function, a, b, reason):

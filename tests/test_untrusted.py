@@ -31,7 +31,7 @@ def test_json_within_the_limits(tmp_path):
         ('{"a":' * 40 + "1" + "}" * 40, "nested 40 deep, more than 32"),
         (" " * 2_000_000, "more than 1,048,576 bytes"),
         ('"' + '\\"' * 500_000, "Unterminated string"),
-        ('{"a": NaN}', "holds NaN, which is no JSON"),
+        ('{"a": NaN}', "holds NaN, which is not valid JSON"),
         ("[-Infinity]", "holds -Infinity"),
         ("9" * 10_000, "integer string conversion"),
         (b"\xff\xfe", "can't decode"),

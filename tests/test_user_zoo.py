@@ -46,7 +46,7 @@ def own(tmp_path):
 
 def test_a_registered_model_is_saved_and_loaded(tmp_path):
     flow = perturb(Squashed((4, 4, 1), depth=1), 0.05)
-    with pytest.raises(ValueError, match=r"registered class; .*Squashed is none: call zoo.reg"):
+    with pytest.raises(ValueError, match=r"a registered class; .*Squashed is not registered: call"):
         zoo.save(flow, tmp_path / "mine")
     assert zoo.register_model(Squashed) is Squashed
     zoo.save(flow, tmp_path / "mine")
@@ -83,7 +83,7 @@ def test_classes_that_are_refused(tmp_path):
     with pytest.raises(ValueError, match="MARFlow is registered already, as attnflow_keras.models"):
         zoo.register_model(taken)
     # A flow of that class is none of the package's.
-    with pytest.raises(ValueError, match="elsewhere.MARFlow is none"):
+    with pytest.raises(ValueError, match="elsewhere.MARFlow is not registered"):
         zoo.save(taken((4, 4, 1), levels=1, steps=1, width=4), tmp_path / "mine")
     zoo.register_model(Squashed)
     zoo.register_model(Squashed)
@@ -149,8 +149,8 @@ def test_names_that_clash(own, tmp_path, monkeypatch):
 def test_folders_that_are_none(own, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     for path, message in (
-        (tmp_path / "nowhere", "must name folders of entries; .*nowhere is no folder"),
-        (tmp_path / "file", "must name folders of entries; .*file is no folder"),
+        (tmp_path / "nowhere", "must name folders of entries; .*nowhere is not a readable folder"),
+        (tmp_path / "file", "must name folders of entries; .*file is not a readable folder"),
         (own / "my-flow", ".*my-flow is an entry: name its parent"),
         ("~nobody-of-that-name/zoo", "can't read ~nobody-of-that-name/zoo"),
         ("a\0b", "can't read"),

@@ -185,7 +185,7 @@ def test_restorations_of_any_size(make_pair):
     assert calls[-1] == (len(calls), len(calls))
     if JAX:
         return
-    with pytest.raises(ValueError, match="tile must be 4, the side that the model is for; got 8"):
+    with pytest.raises(ValueError, match="tile must be 4, the model's fixed size; got 8"):
         pair.session.restore(large, tile=8)
 
 

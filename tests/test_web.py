@@ -252,7 +252,7 @@ def test_classes_have_names(runtime, tmp_path):
 
     assert names() == ["Class 0", "Class 1"]
     assert names(class_names=["cat", "dog"]) == ["cat", "dog"]
-    with pytest.raises(ValueError, match="as many as there are classes, 2; got 1"):
+    with pytest.raises(ValueError, match="must have one name per class, 2; got 1"):
         names(class_names=["cat"])
     condition = {"classes": 17, "palette": IGBP_PALETTE.tolist()}
     assert _class_names({"condition": condition}, None)[0] == "Water"

@@ -166,7 +166,7 @@ def test_unknown_name_lists_near_matches():
 
 def test_arguments_of_the_wrong_kind(tiny_flow, tmp_path):
     for arguments, message in (
-        ((5,), "pattern must be text, such as '\\*mnist\\*'; got 5"),
+        ((5,), "pattern must be a string, such as '\\*mnist\\*'; got 5"),
         (("*", "yes"), "pretrained must be True, False or None; got 'yes'"),
         (
             ("*", None, "art"),
@@ -182,7 +182,7 @@ def test_arguments_of_the_wrong_kind(tiny_flow, tmp_path):
         (("flow", path), "flow must be a Flow, such as MARFlow; got a str"),
         ((tiny_flow, 5), "folder must be a path; got a int"),
         ((tiny_flow, path, "mnist"), "metadata must be a dict or None; got a str"),
-        ((tiny_flow, path, {"a": np.zeros(2)}), "metadata must hold what JSON can; got one where"),
+        ((tiny_flow, path, {"a": np.zeros(2)}), "metadata must be serializable as JSON: "),
         ((tiny_flow, path, None, 1), "overwrite must be True or False; got 1"),
         ((tiny_flow, path, None, True, {"a": 1}), "extra must be a dict of file names .*; got"),
     ):

@@ -1,4 +1,4 @@
-"""The classes of flows that entries may name: those of the package, and the user's registered."""
+"""Classes of flows in entries: those of the package, and those that users register."""
 
 from typing import Any, TypeVar
 
@@ -8,10 +8,10 @@ _REGISTERED: dict[str, type] = {}
 
 
 def register_model(cls: T) -> T:
-    """Let entries hold flows of your own class, which :func:`zoo.save` and ``load`` then take.
+    """Register your own class of flows for :func:`zoo.save` and ``load``.
 
-    Entries name the class by its ``__name__`` and hold no code: register it in every process
-    that loads one. Works as a decorator.
+    Entries store the class's ``__name__`` and no code, so register it in every process that loads
+    one. Can be used as a decorator.
 
     Args:
         cls: a subclass of :class:`attnflow_keras.models.Flow` whose ``get_config`` returns the
@@ -21,8 +21,8 @@ def register_model(cls: T) -> T:
         The class.
 
     Raises:
-        ValueError: no such class, or another one of its name is registered. Defining a class anew
-            in its module, as in a notebook, replaces it.
+        ValueError: not such a class, or another class of this name is registered. Redefining a
+            class in its module, as in a notebook, replaces it.
 
     Example:
         >>> from attnflow_keras.models import MARFlow
@@ -47,7 +47,7 @@ def register_model(cls: T) -> T:
 
 
 def model_classes() -> dict[str, Any]:
-    """All classes that entries may name, by name."""
+    """All registered classes, by name."""
     from attnflow_keras import models
 
     own = {name: getattr(models, name) for name in models.__all__ if name != "Flow"}

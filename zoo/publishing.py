@@ -1,4 +1,4 @@
-"""Publish entries on the Hugging Face hub."""
+"""Publish entries on the Hugging Face Hub."""
 
 import tempfile
 from pathlib import Path
@@ -18,28 +18,28 @@ def push(
     private: bool = False,
     message: str | None = None,
 ) -> str:
-    """Publish an entry on the Hugging Face hub, in one commit.
+    """Publish an entry on the Hugging Face Hub, in one commit.
 
-    The repository is created if there is none. It gets the entry's files and, as its page, the
-    card, whose YAML header tells the hub licence, data and scores.
+    Creates the repository if necessary. The card becomes its page; the card's YAML header has the
+    licence, data and scores.
 
     >>> address = zoo.push(flow, "hf://me/my-flow")  # doctest: +SKIP
-    >>> flow = zoo.load(address)  # this very version  # doctest: +SKIP
+    >>> flow = zoo.load(address)  # exactly this version  # doctest: +SKIP
 
     Args:
-        source: a flow, which is saved as :func:`save` does; or an entry's name or folder.
+        source: a flow, which is saved as by :func:`save`; or an entry's name or folder.
         address: ``hf://user/repository``.
-        token: with the right to write there; None for that of ``hf auth login`` or of the
-            environment variable ``HF_TOKEN``.
+        token: a token with write access; None for that of ``hf auth login`` or of the environment
+            variable ``HF_TOKEN``.
         private: whether a new repository is private.
-        message: of the commit.
+        message: commit message.
 
     Returns:
         The address of this version, ``hf://user/repository@commit``.
 
     Raises:
         ZooError: a wrong address, no token, huggingface_hub is not installed, an entry without
-            weights or with damaged files, or the hub's refusal.
+            weights or with damaged files, or an error of the Hub.
     """
     repository, revision = Address.read(address)
     if revision is not None:

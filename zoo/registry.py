@@ -1,4 +1,4 @@
-"""Which entries there are, and what is known of them."""
+"""Registry of entries: names, folders, metadata."""
 
 import difflib
 import fnmatch
@@ -25,15 +25,14 @@ PINNED = re.compile(r"(?P<name>.+)@sha256:(?P<digits>[0-9a-f]{8,64})")
 
 
 def add_folder(path: str | Path) -> None:
-    """List the entries of a folder of your own beside those that come with the package.
+    """Add a folder of your own entries to those of the package.
 
-    Each is a folder that :func:`zoo.save` wrote, and is known by the folder's name to
-    :func:`zoo.list`, :func:`zoo.load` and :func:`zoo.info`. The environment variable
-    ``ATTNFLOW_ZOO`` does the same for the command line too: paths of such folders, separated as
-    in ``PATH``.
+    Each entry is a folder written by :func:`zoo.save`; its name then works in :func:`zoo.list`,
+    :func:`zoo.load` and :func:`zoo.info`. The environment variable ``ATTNFLOW_ZOO`` does the same,
+    also for the command line: paths of such folders, separated as in ``PATH``.
 
     Args:
-        path: folder of entries; one that is added already stays as it is.
+        path: folder of entries; adding it again has no effect.
 
     Raises:
         ZooError: no such folder, or an entry whose name is taken.
@@ -85,7 +84,7 @@ def _folder(path: str | Path, name: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         raise ZooError(f"{name}: can't read {path}: {one_line(error)}") from error
     if not is_folder:
-        raise ZooError(f"{name} must name folders of entries; {path} is no folder that can be read")
+        raise ZooError(f"{name} must name folders of entries; {path} is not a readable folder")
     if (folder / "config.json").exists():
         raise ZooError(f"{name} must name folders of entries; {path} is an entry: name its parent")
     return folder
@@ -102,10 +101,10 @@ def list_entries(
         task: only entries for this task, such as ``"super-resolution"``; None for all.
 
     Raises:
-        ValueError: ``pattern`` is no text, or another argument is none of these.
+        ValueError: ``pattern`` is not a string, or another argument has an invalid value.
     """
     if not isinstance(pattern, str):
-        raise ValueError(f"pattern must be text, such as '*mnist*'; got {pattern!r}")
+        raise ValueError(f"pattern must be a string, such as '*mnist*'; got {pattern!r}")
     check_flag("pretrained", pretrained, none=True)
     check_choice("task", task, (*tasks(), None))
     found = [
@@ -121,7 +120,7 @@ def list_entries(
 def info(name: str) -> dict[str, Any]:
     """Metadata of an entry (name, folder or ``hf://`` address), with its configuration.
 
-    Texts hold no control characters and at most 4,000 characters; what is longer is cut.
+    Texts are truncated at 4,000 characters, and have no control characters.
 
     Returns:
         The content of ``metadata.json``, with the keys ``name``, ``config`` and ``pretrained``.

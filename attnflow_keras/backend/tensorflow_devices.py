@@ -10,7 +10,7 @@ from keras import tree
 
 
 def device_names() -> list[str]:
-    """The devices that there are: GPUs, or where there is none, CPUs."""
+    """All devices: GPUs, or CPUs if there is no GPU."""
     import tensorflow as tf
 
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -82,8 +82,8 @@ def check_compile(model: Any, optimizer: Any, jit: Any) -> None:
         return
     if not strategy.extended.variable_created_in_scope(counter.value):
         raise ValueError(
-            f"optimizer must be made where the flow was, within on_devices, as {model.name} is on "
-            f"{devices_of(model)} devices; got one that was made outside"
+            "optimizer must be created within the same on_devices block as the flow, as "
+            f"{model.name} is on {devices_of(model)} devices; got one created outside"
         )
 
 

@@ -48,7 +48,7 @@ def compress(
         images: uint8 ``(n, h, w, c)``.
         batch_size: most images at a time; decoding takes as many.
         entry: name and ``sha256`` of the zoo's entry, for the header.
-        names: what the images are called, for the header; paths without ending.
+        names: names of the images, for the header; paths without suffix.
         progress: called with the number of values done, of ``images.size``.
 
     Raises:
@@ -94,20 +94,20 @@ def compress(
 def decompress(
     flow: Any, data: bytes, any_runtime: bool = False, progress: Progress | None = None
 ) -> np.ndarray:
-    """The images that :func:`compress` was given, uint8 ``(n, h, w, c)``.
+    """Decompress the result of :func:`compress`: uint8 ``(n, h, w, c)``.
 
     Both must compute the same probabilities to the last bit, so the flow's weights, the versions
     of the libraries, the precision and the processor must be those that the data names. The
-    images are compared with the digest in it: what comes back is what was compressed.
+    images are compared with the digest in it, so the result equals the original images.
 
     Args:
         flow: the flow that compressed them.
-        data: what :func:`compress` gave.
-        any_runtime: try it on another runtime too.
+        data: result of :func:`compress`.
+        any_runtime: also try it on a different runtime.
         progress: called with the number of values done.
 
     Raises:
-        CompressedError: damaged data, another flow, or another runtime, and what differs.
+        CompressedError: damaged data, or another flow or runtime; the message says which.
         ImportError: ``constriction`` is not installed.
     """
     method = method_of(flow)

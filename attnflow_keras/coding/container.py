@@ -33,7 +33,7 @@ class CompressedError(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a compressed file says of itself.
+    """Header of a compressed file.
 
     >>> from attnflow_keras import coding
     >>> header = coding.Header(
@@ -45,7 +45,7 @@ class Header:
     Args:
         images: number of images.
         shape: ``(h, w, c)`` of each.
-        batch_size: images that were coded at a time.
+        batch_size: batch size of coding.
         model: hash of the flow, see :func:`attnflow_keras.coding.machine.model_hash`.
         digest: SHA-256 of all grey levels, hexadecimal.
         runtime: see :func:`attnflow_keras.coding.machine.runtime_of`.
@@ -111,7 +111,7 @@ def unpack(data: bytes) -> tuple[Header, np.ndarray]:
     """Header and words of a compressed file, which may be untrusted.
 
     Raises:
-        CompressedError: something else, or damaged.
+        CompressedError: not compressed images, or damaged.
     """
     if not isinstance(data, bytes | bytearray | memoryview):
         raise CompressedError(
@@ -139,13 +139,13 @@ def unpack(data: bytes) -> tuple[Header, np.ndarray]:
 
 
 def read_header(data: bytes) -> Header:
-    """What compressed images say of themselves: how many, of which flow, made where.
+    """Read the header of compressed images: their number, flow and runtime.
 
     Args:
-        data: what :func:`compress` gave.
+        data: result of :func:`compress`.
 
     Raises:
-        CompressedError: something else, or damaged.
+        CompressedError: not compressed images, or damaged.
     """
     return unpack(data)[0]
 
@@ -172,16 +172,16 @@ def _checked(content: Any) -> Header:
     texts = [header.model, header.digest, header.method]
     for of in (header.runtime, header.entry or {}):
         if not isinstance(of, dict):
-            raise ValueError("what is said of entry and runtime must be objects")
+            raise ValueError("entry and runtime must be objects")
         texts += of.values()
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("what is said of model and runtime must be texts")
+        raise ValueError("model, entry and runtime must hold strings")
     if not isinstance(header.names, list) or len(header.names) not in (0, header.images):
         raise ValueError(f"{len(header.names)} names of {header.images} images")
     seen: set[str] = set()
     for name in header.names:
         if not isinstance(name, str):
-            raise ValueError("names must be texts")
+            raise ValueError("names must be strings")
         if name in seen:
             raise ValueError(f"two images are named {name!r:.80}")
         seen.add(name)

@@ -1,4 +1,4 @@
-"""What the numbers of a network depend on besides its weights."""
+"""Everything besides the weights that a network's output depends on."""
 
 import hashlib
 import os

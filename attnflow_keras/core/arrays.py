@@ -57,7 +57,7 @@ def sides(shape: Any) -> str:
 
 
 def check_array(name: str, x: Any) -> None:
-    """Raise ValueError for a dict, which only ``fit`` and its kin take."""
+    """Raise ValueError for a dict, which only ``fit`` and related methods take."""
     if isinstance(x, dict):
         raise ValueError(
             f"{name} must be an array; got a dict. Give its parts as arguments: "

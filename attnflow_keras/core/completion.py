@@ -40,8 +40,8 @@ def complete(
     """See ``ImageModel.complete``."""
     if model.value_order is None:
         raise ValueError(
-            "complete needs a causal flow of one block, whose values come in one order; this "
-            "model has none"
+            "complete needs a causal flow with a single block, whose values have one order; this "
+            "model is not one"
         )
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.shape[1:] != tuple(model.image_shape):

@@ -1,10 +1,10 @@
-"""Whether decode gives back the images that encode was given; NumPy alone."""
+"""Whether decode(encode(x)) reproduces x; NumPy only."""
 
 from typing import Any
 
 import numpy as np
 
-# A round trip is exact where every element comes back to its own grey level.
+# A round trip is exact if every element returns to its own grey level.
 EXACT = 0.5
 
 
@@ -34,8 +34,8 @@ def require_exact(errors: np.ndarray, name: str = "x") -> None:
     if wrong.size:
         worst = wrong[np.argmax(errors[wrong])]
         raise ValueError(
-            f"{name} must be images that decode(encode({name})) gives back within half a grey "
-            f"level; got {wrong.size} of {len(errors)} that it does not, {name}[{worst}] the worst "
-            f"with {errors[worst]:.3g} grey levels: outside the model's domain, neither latents "
-            "nor scores are to be relied on in this precision"
+            f"decode(encode({name})) must reproduce {name} within half a grey level; it does not "
+            f"for {wrong.size} of {len(errors)}, at worst for {name}[{worst}], which differs by "
+            f"{errors[worst]:.3g} grey levels. Such images are outside the model's domain: their "
+            "latents and scores are unreliable in this precision"
         )

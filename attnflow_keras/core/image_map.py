@@ -1,4 +1,4 @@
-"""The map of a flow and its scores, whatever computes them."""
+"""ImageMap: encode, decode and score, independent of the backend."""
 
 import math
 from typing import Any
@@ -18,15 +18,15 @@ Array = Any  # NumPy; also backend tensors where the model has them
 
 
 class ImageMap:
-    """A normalizing flow over images, whatever computes it.
+    """A normalizing flow over images, independent of the backend.
 
-    A subclass sets the attributes below and gives four primitives, ``_encode``, ``_decode``,
-    ``_log_prob`` and ``_condition``, which get checked arrays. All checks, noise and conversions
-    are here, in NumPy alone, so that a seed and a mistake mean the same to each subclass.
+    A subclass sets the attributes below and implements four primitives, ``_encode``, ``_decode``,
+    ``_log_prob`` and ``_condition``, which receive checked arrays. All checks, noise and
+    conversions are here, in NumPy only, so that seeds and errors are the same in every subclass.
 
-    Images are uint8 ``(n, h, w, c)`` or floats ``(k + u) / 256 - 0.5``. A conditional model takes
-    ``condition=`` in every method: one for each image, or one for all; raw, or as
-    :meth:`encode_condition` gives it. Methods work in batches of ``batch_size``.
+    Images are uint8 ``(n, h, w, c)`` or floats ``(k + u) / 256 - 0.5``. In a conditional model,
+    every method takes ``condition=``: one for each image or one for all, either raw or as returned
+    by :meth:`encode_condition`. Methods work in batches of ``batch_size``.
     """
 
     image_shape: tuple[int, int, int]
@@ -38,22 +38,22 @@ class ImageMap:
     conditional: bool
     any_size = False  # whether conditions of other sizes than the model's own are taken
 
-    # --- what a subclass gives -----------------------------------------------------------
+    # --- implemented by subclasses -------------------------------------------------------
 
     @property
     def condition_kind(self) -> ConditionKind | None:
-        """What the model is conditioned on; None for an unconditional one."""
+        """Kind of the model's condition; None for an unconditional model."""
         raise NotImplementedError
 
     @property
     def side_multiple(self) -> int:
-        """What the sides of the images of a tile must be divisible by."""
+        """The sides of tiles must be multiples of this."""
         return max(1, *(self.image_shape[0] // shape[0] for shape in self.latent_shapes))
 
     @property
     def value_order(self) -> dict[str, Any] | None:
         """``patch`` and ``order`` of the values of a causal model's images, see
-        :func:`attnflow_keras.core.completion.value_order`; None where they have no one order."""
+        :func:`attnflow_keras.core.completion.value_order`; None for other models."""
         return None
 
     def _encode(self, x: Array, condition: Any, batch_size: int) -> tuple[tuple, Array]:
@@ -71,7 +71,7 @@ class ImageMap:
     def _draw(
         self, latents: tuple, condition: Any, guidance: float | None, method: str, batch_size: int
     ) -> Array:
-        """As ``_decode``, with guidance or by another method; only causal flows have these."""
+        """As ``_decode``, with guidance or another method; only causal flows support these."""
         if guidance is not None:
             raise ValueError(
                 "guidance needs a causal flow that was trained with class_dropout, in Keras; got "
@@ -88,10 +88,10 @@ class ImageMap:
         return np.repeat(part, n, axis=0)
 
     def _check_features(self, features: tuple) -> None:
-        """Raise ValueError unless these are features that the model may have given."""
+        """Raise ValueError unless these can be features of this model."""
 
     def _sized_for(self, condition: Any, images: Any = None) -> "ImageMap":
-        """The model for a checked condition's size, where it takes several; else itself."""
+        """The model for the size of a checked condition; itself if it has a fixed size."""
         return self
 
     def _sized(self, size: tuple[int, int]) -> "ImageMap":
@@ -109,9 +109,9 @@ class ImageMap:
 
         Args:
             images: uint8 ``(n, h, w, c)``.
-            seed: seed of u; None for fresh noise.
-            center: use u = 1/2, the middle of each grey level, instead. Noise near 0 or 1 lies
-                so close to the next level that rounding in decode(encode(x)) can reach it.
+            seed: seed of u; None for a random one.
+            center: use u = 1/2, the centre of each grey level, instead. With u close to 0 or 1,
+                rounding in decode(encode(x)) can reach the neighbouring level.
         """
         arrays.check_array("images", images)
         images = arrays.as_array(images)
@@ -125,9 +125,9 @@ class ImageMap:
         return noise.dequantize(images, noise.uniform_noise(rng, images.shape))
 
     def to_uint8(self, x: Array) -> np.ndarray:
-        """Grey levels, uint8, of float images ``(n, *float_shape)``; undoes :meth:`dequantize`.
+        """Convert float images ``(n, *float_shape)`` to uint8; inverts :meth:`dequantize`.
 
-        Values outside [-0.5, 0.5) go to the nearest level.
+        Values outside [-0.5, 0.5) are clipped.
         """
         x = arrays.as_array(x)
         if arrays.is_uint8(x):
@@ -142,16 +142,17 @@ class ImageMap:
     ) -> tuple[tuple[Array, ...], Array]:
         """Latents of float images, and the log-determinant.
 
-        ``decode(encode(x))`` is x within half a grey level for images like the training data.
-        Rounding grows in the inverse, in float32 without end if the image is unlike enough: the
-        bounds of flows (``input_bound``, ``scale_floor``, ``component_bound``) keep flat, striped,
-        noisy and saturated images exact, but are no proof for every image. ``check=True`` is.
+        ``decode(encode(x))`` equals x within half a grey level for images like the training data.
+        For very different images, float32 rounding errors can grow without bound in the inverse.
+        The bounds of flows (``input_bound``, ``scale_floor``, ``component_bound``) keep flat,
+        striped, noisy and saturated images exact, but do not guarantee it for every image.
+        ``check=True`` verifies it.
 
         Args:
-            x: float images ``(n, *float_shape)``, as :meth:`dequantize` gives them.
+            x: float images ``(n, *float_shape)``, as returned by :meth:`dequantize`.
             condition: condition or its features, for a conditional model.
             batch_size: maximum batch size.
-            check: decode the latents too, and raise if an image does not come back.
+            check: also decode the latents, and raise if an image is not reproduced.
 
         Returns:
             ``latents``, a tuple of arrays ``(n, *shape)`` for the shapes in ``latent_shapes``,
@@ -179,8 +180,9 @@ class ImageMap:
         return latents, log_det
 
     def decode(self, latents: Any, condition: Any = None, batch_size: int = BATCH_SIZE) -> Array:
-        """Float images ``(n, *float_shape)`` from latents; the inverse of :meth:`encode`, which
-        says how exact it is.
+        """Float images ``(n, *float_shape)`` of latents; the inverse of :meth:`encode`.
+
+        See :meth:`encode` for how exact it is.
 
         Raises:
             ValueError: a wrong number or shape of latents, NaN.
@@ -205,9 +207,9 @@ class ImageMap:
         return model._decode(latents, condition, batch_size)
 
     def encode_condition(self, condition: Any, batch_size: int = BATCH_SIZE) -> Any:
-        """Features of a condition, which every ``condition=`` takes in place of the condition.
+        """Features of a condition, which can be passed as ``condition=`` to every method.
 
-        An encoder then runs once, however many samples are drawn.
+        An encoder then runs only once for any number of samples.
         """
         check_integer("batch_size", batch_size)
         condition = self._checked(condition)
@@ -225,8 +227,8 @@ class ImageMap:
     ) -> Array:
         """Log-probability in nats, ``(n,)``.
 
-        Of uint8 images, a lower bound on log P(image) from one draw of dequantization noise,
-        the ``-D ln 256`` included; of float images, the log-density.
+        For uint8 images, a lower bound on log P(image) from one draw of dequantization noise,
+        including the ``-D ln 256``; for float images, the log-density.
 
         Args:
             images: ``(n, h, w, c)``, uint8 or float.
@@ -256,8 +258,8 @@ class ImageMap:
         """Bits per dimension at 256 levels, ``(n,)``; lower is better.
 
         ``-log P(image) / (D ln 2)`` with uniform dequantization. Float images must already be
-        dequantized, in [-0.5, 0.5]; the 256 levels are counted for them too. D counts the
-        dimensions of ``image_shape``, whatever ``preprocess`` makes of them.
+        dequantized, in [-0.5, 0.5]; the 256 levels are included for them too. D is the number of
+        dimensions of ``image_shape``, independent of ``preprocess``.
         """
         arrays.check_array("images", images)
         condition = self._checked(condition)

@@ -1,4 +1,4 @@
-"""ImageModel, the public methods that a Keras flow and an exported one share."""
+"""ImageModel: the public methods shared by Keras flows and exports."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,9 +19,9 @@ Progress = Callable[[int, int], None]
 
 
 class ImageModel(ImageMap):
-    """:class:`ImageMap`, and the methods that draw images.
+    """:class:`ImageMap` plus the methods that return images.
 
-    For one seed, Keras and onnxruntime draw the same images.
+    For a given seed, Keras and onnxruntime return the same images.
     """
 
     def sample(
@@ -36,24 +36,24 @@ class ImageModel(ImageMap):
         guidance: float | None = None,
         method: str = "sequential",
     ) -> np.ndarray:
-        """Sample images, uint8 ``(n, h, w, c)``; for one seed the same from every subclass.
+        """Sample images, uint8 ``(n, h, w, c)``; a seed gives the same images in every subclass.
 
         Args:
-            n: number of images; if not given 1, or that of the conditions.
+            n: number of images; by default the number of conditions, or 1.
             condition: condition or its features: one for each image, or one for all.
             temperature: standard deviation of the latents; below 1 gives more typical images.
-            seed: seed of the latents; None for fresh ones.
+            seed: seed of the latents; None for a random one.
             as_float: return float images as decoded, not converted to uint8.
             batch_size: maximum batch size.
             label: class of all images, in place of ``condition``, for a class-conditional model.
-            guidance: by how much more than it says the class counts, 0 or more; images are then
-                more typical of it, and not draws from the model's density (classifier-free
-                guidance, as in TarFlow, arXiv:2412.06329). For a causal flow trained with
-                ``class_dropout``, in Keras.
-            method: how a causal flow is decoded, in Keras: ``"sequential"``, value by value, or
+            guidance: strength of classifier-free guidance, 0 or more (as in TarFlow,
+                arXiv:2412.06329). Images become more typical of their class, and are no longer
+                samples from the model's density. Only for Keras' causal flows trained with
+                ``class_dropout``.
+            method: how a causal flow in Keras is decoded: ``"sequential"``, one value at a time, or
                 ``"jacobi"``, all values at once until none changes by more than a fortieth of a
                 grey level, which is faster for stacks of affine blocks and on GPUs. Other models
-                take the first alone, and need no such choice.
+                only support the default.
         """
         noise.check_is_count(n)
         if label is not None:
@@ -92,8 +92,8 @@ class ImageModel(ImageMap):
     ) -> np.ndarray:
         """Interpolate between ``a`` and ``b`` in latent space, both ends included; uint8.
 
-        Spherical interpolation (slerp): latents of a normal flow lie near a sphere, which linear
-        interpolation would leave for improbable latents near the origin.
+        Interpolation is spherical (slerp): normal latents lie near a sphere, and linear
+        interpolation would pass through improbable latents near the origin.
 
         Args:
             a: image ``(h, w, c)`` or images ``(n, h, w, c)``, uint8.
@@ -129,17 +129,17 @@ class ImageModel(ImageMap):
     def transfer(
         self, photo: np.ndarray, label: Any, new_label: Any, batch_size: int = BATCH_SIZE
     ) -> np.ndarray:
-        """Keep an image's latents and change its condition (Full-Glow, section 4.3).
+        """Keep the latents of images and change their conditions (Full-Glow, section 4.3).
 
         Args:
             photo: uint8 ``(n, h, w, c)``.
-            label: its conditions, such as label maps.
-            new_label: the conditions to show instead, one for each photo; or one for all, or
-                several for one photo.
+            label: their conditions, such as label maps.
+            new_label: the new conditions: one for each photo, one for all, or several for one
+                photo.
             batch_size: maximum batch size.
 
         Returns:
-            uint8 ``(n, h, w, c)``, as many as there are photos or new conditions.
+            uint8 ``(n, h, w, c)``, one image for each photo or new condition.
 
         Raises:
             ValueError: photos or conditions of a wrong shape, number or dtype.
@@ -161,24 +161,24 @@ class ImageModel(ImageMap):
         overlap: int | None = None,
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Restorations of one low-resolution image of any size, in tiles if it is large.
+        """Restore one low-resolution image of any size, in tiles if it is large.
 
         Args:
             picture: uint8 ``(h, w, c)``.
             n: number of restorations.
             temperature: standard deviation of the latents.
-            seed: seed of the latents; restoration i of an image in tiles has ``seed + i``.
-            tile: side of a tile of the low-resolution image; smaller images are restored at once.
-                Only models of any size take another than their own.
+            seed: seed of the latents; with tiles, restoration i uses ``seed + i``.
+            tile: side of a tile of the low-resolution image; smaller images are restored as a
+                whole. Models of a fixed size only support their own.
             overlap: how far neighbouring tiles overlap, in elements of the low-resolution image;
                 None for 4, or less where tiles are small.
-            progress: called with the number of tiles done and of all.
+            progress: called with the number of finished tiles and their total number.
 
         Returns:
             uint8 ``(n, scale h, scale w, c)``.
 
         Raises:
-            ValueError: anything but one image of the model's channels, a wrong number, or a
+            ValueError: not a single image with the model's channels, an invalid number, or a
                 model for another task.
         """
         self._check_task("restore", "super-resolution", PictureKind)
@@ -200,22 +200,22 @@ class ImageModel(ImageMap):
         overlap: int | None = None,
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Photos for one label map of any size, in tiles of the model's where it is another.
+        """Sample photos for one label map of any size, in tiles of the model's size.
 
         Args:
             label: classes ``(h, w)``, or colours, uint8 ``(h, w, 3)``.
             n: number of photos.
             temperature: standard deviation of the latents.
-            seed: seed of the latents; photo i of a map in tiles has ``seed + i``.
+            seed: seed of the latents; with tiles, photo i uses ``seed + i``.
             overlap: how far neighbouring tiles overlap, in pixels; None for a quarter of a tile.
-            progress: called with the number of tiles done and of all.
+            progress: called with the number of finished tiles and their total number.
 
         Returns:
             uint8 ``(n, h, w, 3)``.
 
         Raises:
-            ValueError: anything but one label map, a class or a colour that the palette lacks, a
-                wrong number, or a model for another task.
+            ValueError: not a single label map, a class or colour outside the palette, an invalid
+                number, or a model for another task.
         """
         kind = self._check_task("translate", "label to photo", LabelKind)
         label = np.asarray(label)
@@ -231,11 +231,11 @@ class ImageModel(ImageMap):
         seed: int | None = 0,
         batch_size: int = BATCH_SIZE,
     ) -> np.ndarray:
-        """Probabilities of the classes given images, by Bayes' rule over ``log p(x | y)``.
+        """Class probabilities given images, from ``log p(x | y)`` by Bayes' rule.
 
         Args:
             images: uint8 or float ``(n, h, w, c)``.
-            prior: probabilities of the classes ``(classes,)``; equal ones unless given.
+            prior: prior probabilities of the classes ``(classes,)``; uniform by default.
             seed: seed of the dequantization noise, the same for every class.
             batch_size: maximum batch size.
 
@@ -257,26 +257,27 @@ class ImageModel(ImageMap):
         seed: int | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> np.ndarray:
-        """Draw the unknown part of images given the known one.
+        """Sample the unknown part of images given the known part.
 
-        A causal flow of one block takes the values of an image in an order, patch by patch and row
-        by row in a patch. What is known must come first in it, such as the top rows of an image, a
-        multiple of the side of a patch; the rest is then exactly a draw from the model given it.
+        Needs a causal flow with a single block, which models the values of an image in an order:
+        patch by patch, and row by row within a patch. The known values must come first in that
+        order, such as the top rows of an image (a multiple of the patch side). The rest is then an
+        exact sample of the model's conditional distribution.
 
         Args:
-            images: uint8 ``(n, h, w, c)``; unknown values have no influence.
+            images: uint8 ``(n, h, w, c)``; unknown values are ignored.
             mask: bool ``(h, w)`` or ``(h, w, c)``, True where images are known.
             condition: condition or its features.
             temperature: standard deviation of the latents of the unknown part.
-            seed: seed of those latents; None for fresh ones.
+            seed: seed of those latents; None for a random one.
             batch_size: maximum batch size.
 
         Returns:
-            uint8 ``(n, h, w, c)``, the known part as it was.
+            uint8 ``(n, h, w, c)``, with the known part unchanged.
 
         Raises:
             ValueError: a mask whose known values do not come first, images of a wrong shape or
-                dtype, or a model whose values have no order.
+                dtype, or a model without such an order.
         """
         return complete(self, images, mask, condition, temperature, seed, batch_size)
 

@@ -56,7 +56,7 @@ def draw(
     if tile is None:
         tile = TILE if model.any_size else min(own)
     elif not model.any_size and tile != min(own):
-        raise ValueError(f"tile must be {min(own)}, the side that the model is for; got {tile!r}")
+        raise ValueError(f"tile must be {min(own)}, the model's fixed size; got {tile!r}")
     if (max(size) <= tile) if model.any_size else (size == own):
         images = model.sample(n, condition[None], temperature=temperature, seed=seed)
         if progress is not None:

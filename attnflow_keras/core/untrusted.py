@@ -44,7 +44,7 @@ def read_json(
 
 
 def parse_json(data: bytes, depth: int = JSON_DEPTH, raw: bool = False) -> Any:
-    """JSON of bytes that are no more than somebody allows; see :func:`read_json`.
+    """JSON from bytes of limited size; see :func:`read_json`.
 
     Raises:
         ValueError: no JSON, NaN or Infinity in it, or nested deeper than ``depth``.
@@ -143,7 +143,7 @@ def file_inside(folder: Path, name: str, root: Path | None = None) -> Path:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is no JSON")
+    raise ValueError(f"it holds {name}, which is not valid JSON")
 
 
 def _printable_tree(value: Any) -> Any:

@@ -14,14 +14,14 @@ PAD = 3
 def shift_flip(images: np.ndarray, seed: int, step: int) -> np.ndarray:
     """Shift by a few pixels and flip, as mAR-SCF does on CIFAR-10.
 
-    An image is padded by 3 pixels that repeat its edge, and cut back from position s, drawn from
+    An image is padded by 3 pixels that repeat its edge, and cropped from position s, drawn from
     0 to 5: an offset of -3 to +2 pixels. That happens along x with probability 1/2 and along y
     otherwise, never along both. A horizontal flip follows with probability 1/2.
 
     Args:
         images: ``(n, h, w, c)``, any dtype.
         seed: seed of the run.
-        step: training step; each has noise of its own.
+        step: training step, which determines the noise.
 
     Returns:
         New images of the same shape and dtype.
@@ -37,13 +37,13 @@ def shift_flip(images: np.ndarray, seed: int, step: int) -> np.ndarray:
 def shift(images: np.ndarray, seed: int, step: int) -> np.ndarray:
     """Shift half of the images by up to one pixel, for images with an empty border.
 
-    With probability 1/2 an image stays as it is; otherwise the offset along each axis is -1, 0 or
-    1, all nine as likely. What comes in repeats the edge.
+    With probability 1/2 an image is unchanged; otherwise the offset along each axis is -1, 0 or 1,
+    all nine equally likely. New pixels repeat the edge.
 
     Args:
         images: ``(n, h, w, c)``, any dtype.
         seed: seed of the run.
-        step: training step; each has noise of its own.
+        step: training step, which determines the noise.
 
     Returns:
         New images of the same shape and dtype.
@@ -55,17 +55,17 @@ def shift(images: np.ndarray, seed: int, step: int) -> np.ndarray:
 
 
 def recolor(images: np.ndarray, seed: int, step: int) -> np.ndarray:
-    """Give a quarter of the images other colours, by a symmetry of the RGB cube.
+    """Change the colours of a quarter of the images by a symmetry of the RGB cube.
 
     The channels are permuted, and each is inverted (``255 - x``) with probability 1/2: one of the
-    48 symmetries, all as likely. They map grey levels one to one, so that a likelihood keeps its
-    meaning, and textures stay as they are; but colours that the data lacks come up, which a flow
+    48 symmetries, all equally likely. They map grey levels one to one, so that likelihoods stay
+    comparable and textures are unchanged, but they add colours that the data lacks, which a flow
     must know to restore images unlike its training data.
 
     Args:
         images: uint8 ``(n, h, w, 3)``.
         seed: seed of the run.
-        step: training step; each has noise of its own.
+        step: training step, which determines the noise.
 
     Returns:
         New images of the same shape and dtype.

@@ -26,7 +26,7 @@ def bicubic_matrix(size: int, new_size: int) -> np.ndarray:
 
     Weights are the cubic kernel with a = -0.5 around the centre of the output pixel in the input.
     The kernel is 4 input pixels wide, or ``4 size / new_size`` when that is more (antialiasing).
-    The input goes on beyond its borders as its mirror image, the border pixel repeated. Weights
+    Beyond its borders the input is mirrored, with the border pixel repeated. Weights
     of an output pixel sum to 1.
 
     Args:
@@ -70,7 +70,7 @@ def bicubic_resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def downscale(images: np.ndarray, scale: int) -> np.ndarray:
-    """Make images smaller by an integer factor, see :func:`bicubic_resize`.
+    """Downsample images by an integer factor, see :func:`bicubic_resize`.
 
     Args:
         images: uint8 ``(n, h, w, c)``, or one image ``(h, w, c)``.
@@ -94,7 +94,7 @@ def downscale(images: np.ndarray, scale: int) -> np.ndarray:
 
 
 def upscale(images: np.ndarray, scale: int) -> np.ndarray:
-    """Make images larger by an integer factor, see :func:`bicubic_resize`.
+    """Upsample images by an integer factor, see :func:`bicubic_resize`.
 
     Args:
         images: uint8 ``(n, h, w, c)``, or one image ``(h, w, c)``.

@@ -83,13 +83,13 @@ IGBP_PALETTE.flags.writeable = False
 
 
 def load_bluemarble() -> tuple[np.ndarray, np.ndarray]:
-    """The whole globe, read once a process from the folder that ``ATTNFLOW_DATA`` names.
+    """The whole globe, read once per process from the folder ``ATTNFLOW_DATA``.
 
     Returns:
         picture: uint8 ``(2700, 5400, 3)``, RGB.
         land_cover: uint8 ``(2700, 5400)``, classes 0 to 16 of :data:`IGBP_CLASSES`.
 
-        Both are shared and can't be written to.
+        Both are shared and read-only.
 
     Raises:
         OSError: ``ATTNFLOW_DATA`` is not set, or the folder lacks a file.
@@ -120,7 +120,7 @@ def bluemarble_tiles(split: str, size: int = 64) -> tuple[np.ndarray, np.ndarray
 
     Raises:
         ValueError: an unknown split, a bad size, or an invalid file.
-        OSError: there are no local files, see :func:`load_bluemarble`.
+        OSError: missing local files, see :func:`load_bluemarble`.
     """
     check_choice("split", split, SPLITS)
     check_integer("size", size, 1, BAND)
@@ -132,7 +132,7 @@ def bluemarble_tiles(split: str, size: int = 64) -> tuple[np.ndarray, np.ndarray
 class BlueMarbleCrops:
     """Training crops at any offset inside the training bands, by the rule of the tiles.
 
-    Each crop that the rule keeps is as likely as any other.
+    All crops that the rule keeps are equally likely.
 
     >>> crops = data.BlueMarbleCrops(size=64)  # doctest: +SKIP
     >>> images, classes = crops.draw(16, seed=0, step=0)  # doctest: +SKIP
@@ -143,7 +143,7 @@ class BlueMarbleCrops:
 
     Raises:
         ValueError: a bad size, or an invalid file.
-        OSError: there are no local files, see :func:`load_bluemarble`.
+        OSError: missing local files, see :func:`load_bluemarble`.
     """
 
     def __init__(self, size: int = 64, flip: bool = True) -> None:

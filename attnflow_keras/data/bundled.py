@@ -1,4 +1,4 @@
-"""A few real test images that come with the package, for demos, checks and tests."""
+"""Real test images bundled with the package, for demos, checks and tests."""
 
 import numpy as np
 
@@ -27,9 +27,9 @@ def bluemarble_sample() -> tuple[np.ndarray, np.ndarray]:
 
 
 def bundled_sample(name: str) -> np.ndarray:
-    """The images of one data set that come with the package, uint8 ``(n, h, w, c)``.
+    """Bundled images of a data set, uint8 ``(n, h, w, c)``.
 
     Raises:
-        ValueError: an unknown data set, or one of which none do.
+        ValueError: an unknown data set, or one without bundled images.
     """
     return data_set(name).bundled()["image"]

@@ -1,4 +1,4 @@
-"""CelebA faces, cut and resized for super-resolution from the user's copy."""
+"""CelebA faces, cropped and resized for super-resolution from the user's copy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ LAST = {"train": 162_770, "validation": 182_637, "test": 202_599}
 
 
 def celeba_split(number: int) -> str:
-    """The split of an image, CelebA's own: no person is in two of them.
+    """CelebA's own split of an image; no person is in two splits.
 
     Args:
         number: the number in the image's name, 1 to 202599.
@@ -46,10 +46,10 @@ def prepare_celeba(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, int]:
-    """Cut and resize CelebA's aligned images, and write them by split.
+    """Crop and resize CelebA's aligned images, and write them by split.
 
-    An image of 178 x 218 (width x height) is cut to the square of ``crop`` pixels at its centre:
-    for 178 that is all columns and rows 20 to 197, counted from 0. The square is resized by
+    An image of 178 x 218 (width x height) is cropped to the square of ``crop`` pixels at its
+    centre: for 178 that is all columns and rows 20 to 197, counted from 0. The square is resized by
     :func:`~attnflow_keras.data.bicubic.bicubic_resize`, MATLAB's bicubic.
 
     These are not the images of SRFlow, and scores on them can't be compared with its paper's.
@@ -107,14 +107,14 @@ def prepare_celeba(
 def load_celeba(folder: str | Path, split: str) -> np.ndarray:
     """Images of one split that :func:`prepare_celeba` wrote, uint8 ``(n, size, size, 3)``.
 
-    The array is mapped from its file, read where it is used, and can't be written to.
+    The array is memory-mapped and read-only.
 
     Args:
         folder: the ``target`` of :func:`prepare_celeba`.
         split: ``"train"``, ``"validation"`` or ``"test"``.
 
     Raises:
-        FileNotFoundError: the folder holds no such split.
+        FileNotFoundError: the folder has no such split.
         ValueError: an unknown split, or an invalid file.
     """
     return load_split(folder, split, "images", (3,), "prepare_celeba")

@@ -44,7 +44,7 @@ def prepare_cityscapes(
     ``(n, size, size, 3)``. Splits without an image are left out. The target is complete or absent.
 
     Args:
-        source: the folder that holds ``leftImg8bit`` and ``gtFine``. Part of Cityscapes will do.
+        source: the folder that holds ``leftImg8bit`` and ``gtFine``. A part is enough.
         target: folder to write.
         size: side of the images written, in pixels.
         boundaries: give label maps a fourth channel: 255 on pixels whose neighbour belongs to
@@ -84,7 +84,7 @@ def load_cityscapes(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndar
         labels: uint8 ``(n, size, size, 3)``, or 4 with boundaries.
 
     Raises:
-        FileNotFoundError: the folder holds no such split.
+        FileNotFoundError: the folder has no such split.
         ValueError: an unknown split, or an invalid file.
     """
     images, labels = (

@@ -22,15 +22,15 @@ def data_sets() -> dict[str, DataSet]:
 
 
 def is_data_set(name: Any) -> bool:
-    """Whether there is a data set of that name; ``-`` stands for ``_`` too."""
+    """Whether there is a data set of that name; ``-`` and ``_`` are equivalent."""
     return isinstance(name, str) and name.replace("-", "_") in data_sets()
 
 
 def data_set(name: str) -> DataSet:
-    """The data set of a name; ``-`` stands for ``_`` too.
+    """The data set of a name; ``-`` and ``_`` are equivalent.
 
     Raises:
-        ValueError: there is none.
+        ValueError: an unknown name.
     """
     if not is_data_set(name):
         check_choice("data set", name, data_sets())

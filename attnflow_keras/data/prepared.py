@@ -71,7 +71,7 @@ def load_split(
     """An array that :func:`write_splits` wrote, mapped from its file and read-only.
 
     Raises:
-        FileNotFoundError: there is none; the function ``writer`` writes it.
+        FileNotFoundError: it is missing; the function ``writer`` creates it.
         ValueError: an unknown split, or an invalid file.
     """
     check_choice("split", split, SPLITS)

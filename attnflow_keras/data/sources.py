@@ -44,7 +44,7 @@ class SmallAndLarge:
         return SmallAndLarge(self.crops, self.scale, augment)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What tells this data from other data."""
+        """Identifies the data, as JSON."""
         augment = {"augment": self.augment} if self.augment is not None else {}
         return {**self.crops.fingerprint(), "scale": self.scale, **augment}
 
@@ -68,7 +68,7 @@ class Labelled:
         return {"image": images, "condition": labels}
 
     def fingerprint(self) -> dict[str, Any]:
-        """What tells this data from other data."""
+        """Identifies the data, as JSON."""
         return {**self.crops.fingerprint(), "labels": True}
 
 
@@ -97,7 +97,7 @@ class Classed(Labelled):
         return Classed(self.crops, augment)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What tells this data from other data."""
+        """Identifies the data, as JSON."""
         augment = {"augment": self.augment} if self.augment is not None else {}
         return {**super().fingerprint(), **augment}
 
@@ -120,7 +120,7 @@ class Photos:
         return self.source.draw(count, seed, step)["image"]
 
     def fingerprint(self) -> dict[str, Any]:
-        """What tells this data from other data."""
+        """Identifies the data, as JSON."""
         return {**self.source.fingerprint(), "photos": True}
 
 

@@ -1,4 +1,4 @@
-"""How well a score tells two kinds of images apart."""
+"""How well a score separates two kinds of images."""
 
 from typing import Any
 

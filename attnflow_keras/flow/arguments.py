@@ -21,7 +21,7 @@ def check_options(name: str, options: Any, kind: Any, own: Iterable[str] = ()) -
     unknown = sorted(set(options) - set(allowed), key=str)
     if unknown:
         raise ValueError(
-            f"{name} of {kind.__name__} must be out of {', '.join(allowed) or '(none)'}; got "
+            f"{name} of {kind.__name__} must be among {', '.join(allowed) or '(none)'}; got "
             f"{', '.join(map(str, unknown))}"
         )
 

@@ -19,8 +19,8 @@ class CompiledMethods:
 
     Without XLA one trace serves every batch size. With XLA (``jit=True``) a function is
     compiled for a fixed batch, and a smaller last batch is filled up to it and cut back; JAX
-    always does so, and so does a model on several devices, which share the batch. Inside
-    somebody else's graph the function is inlined there.
+    always does so, and so does a model on several devices, which share the batch. When called
+    while tracing another graph, the function is inlined there.
     """
 
     def __init__(self) -> None:

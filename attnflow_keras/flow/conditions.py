@@ -64,7 +64,7 @@ class ClassCondition(Condition):
 
     Args:
         classes: how many.
-        dropout: part of the images of a training step whose class is not told, in place of which
+        dropout: fraction of the training images whose class is hidden, in place of which
             there is an embedding of no class; 0 for no such embedding.
         **common: arguments of :class:`Condition`.
     """

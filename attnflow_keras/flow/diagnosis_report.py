@@ -118,7 +118,7 @@ class FlowDiagnosis:
         layers: one row per layer, in the order of encode.
         bits_per_dim: mean over the images.
         round_trip_error: greatest |decode(encode(x)) - x|.
-        wrong_levels: number of elements of the images that come back from decode(encode(x)) half a
+        wrong_levels: number of image elements that decode(encode(x)) changes by half a
             grey level or more away from where they were; 0 if no problems are found.
         inexact_images: indices of the images with such elements: they lie outside the flow's
             domain, and their latents and scores are unreliable.

@@ -58,7 +58,7 @@ class _Decode(FlowBijector):
             )
         if None not in (given, count) and given != count:
             raise ValueError(
-                f"the condition holds {counted(given, 'item')}, one an image; got a batch of "
+                f"the condition holds {counted(given, 'item')}, one per image; got a batch of "
                 f"{counted(count, 'image')}"
             )
         return self.features

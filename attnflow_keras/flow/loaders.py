@@ -53,7 +53,7 @@ def first(loader: Any) -> Any:
 
 
 def as_data_set(loader: Any, passes: Callable[[Any], bool], raise_error: Callable[[], None]) -> Any:
-    """A data set of tf.data, read anew in each epoch, that ends at a batch which fails.
+    """A tf.data data set, read again in each epoch, that ends at the first invalid batch.
 
     Args:
         loader: what :func:`is_loader` takes.

@@ -17,7 +17,7 @@ class SavingMixin:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """The entry that the flow was loaded from, as :meth:`note_origin` was told; else empty."""
+        """The entry that the flow was loaded from, see :meth:`note_origin`; empty if none."""
         return json.loads(self._origin)
 
     def note_origin(self, origin: dict[str, Any]) -> None:

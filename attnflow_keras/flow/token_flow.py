@@ -33,7 +33,7 @@ class Conditioning(Shared):
         palette: the condition is a label map with these colours ``(classes, 3)``.
         condition_width: channels of the condition's features.
         condition_blocks: residual blocks of the encoder of a condition map.
-        class_dropout: part of the images of a training step whose class is not told; above 0, the
+        class_dropout: fraction of the training images whose class is hidden; above 0, the
             flow models images of any class too, which a causal flow needs for ``guidance`` in
             :meth:`sample`. TarFlow has 0.1.
     """

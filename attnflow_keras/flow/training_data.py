@@ -23,7 +23,7 @@ WEIGHTED = (
 
 
 class TrainingData:
-    """The part of :class:`FlowTrainer` that reads what ``fit`` and its kin are given."""
+    """The part of :class:`FlowTrainer` that reads the data of ``fit`` and related methods."""
 
     # What ``Flow`` provides.
     float_shape: tuple[int, int, int]
@@ -98,8 +98,8 @@ class TrainingData:
             if batch and (batch % unit or count % batch % unit):
                 rest = batch if batch % unit else count % batch
                 raise ValueError(
-                    f"batches must be multiples of {unit} images, which so many devices share; got "
-                    f"a batch of {rest}. Give a batch_size and a number of images that are"
+                    f"batches must be multiples of {unit} images, the number of devices; got a "
+                    f"batch of {rest}. Choose a batch_size and a number of images accordingly"
                 )
 
     def _check_inputs(self, x: Any, weight: Any = None) -> None:

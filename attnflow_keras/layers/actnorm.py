@@ -19,8 +19,8 @@ LOG_SCALE_BOUND = 12.0
 class ActNorm(FlowLayer):
     """``y = (x + bias) * exp(log_scale)``, one bias and one scale per channel.
 
-    :meth:`adapt` sets them so that a batch leaves with mean 0 and variance 1 in every channel
-    (Glow, arXiv:1807.03039, section 3.1). Until then the layer is the identity.
+    :meth:`adapt` sets them so that the outputs of a batch have mean 0 and variance 1 in every
+    channel (Glow, arXiv:1807.03039, section 3.1). Until then the layer is the identity.
 
     The log-scale is softly bounded by +-12.
 
@@ -32,9 +32,9 @@ class ActNorm(FlowLayer):
     1.0
 
     Args:
-        allow_constant: let :meth:`adapt` leave the scale of a constant channel as it is. Not for
-            images: their channel would get an endless density. Label maps may lack a class, or a
-            palette a colour.
+        allow_constant: let :meth:`adapt` skip the scale of constant channels. Not for images, whose
+            density would become infinite; for label maps, which may lack a class, or whose palette
+            may lack a colour.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 

@@ -28,10 +28,10 @@ class AffineCoupling(NetworkCoupling):
 
     Args:
         conditioner: the network for shift and scale, 2 outputs per transformed channel.
-        log_scale_bound: soft bound of the log-scale; of no effect on a sigmoid.
+        log_scale_bound: soft bound of the log-scale; no effect on a sigmoid.
         scale: ``"exp"``, or ``"sigmoid"`` for SRFlow's ``sigmoid(raw + 2) + 1e-4``.
-        scale_floor: smallest scale of a sigmoid. The inverse divides by it: with many couplings,
-            1e-4 lets an input unlike the training data grow beyond all bounds.
+        scale_floor: smallest scale of a sigmoid. The inverse divides by it: with many couplings and
+            1e-4, inputs unlike the training data can grow without bound.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 

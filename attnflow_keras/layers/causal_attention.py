@@ -25,13 +25,13 @@ MOST_TOKENS = 2**14
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class CausalAttention(FlowLayer):
-    """Change each patch by attention over the patches before it.
+    """Transform each patch given the patches before it, by causal attention.
 
-    The map is cut into patches, the tokens, in an order. A causal transformer gives every token
-    features of those before it; a masked network inside the patch adds the values that come
-    before a value there; and the value is transformed by parameters that follow from both. The
-    Jacobian is triangular, its determinant a product, however deep the attention. The forward
-    map is one pass; the inverse goes token by token, with cached keys and values.
+    The map is divided into patches, the tokens, in an order. A causal transformer computes features
+    of the earlier tokens; a masked network adds the earlier values within the patch; both determine
+    the parameters that transform a value. The Jacobian is triangular and its determinant a product,
+    for any depth of the attention. The forward map takes one pass; the inverse is sequential over
+    tokens, with cached keys and values.
 
     ``transform="mixture"`` maps a value to ``g(logit F(x))``, F the CDF of a mixture of
     logistics and of uniform densities on the grey levels ``bins``, and g the map from the
@@ -55,23 +55,23 @@ class CausalAttention(FlowLayer):
         group: hidden units for each value of a patch in the masked network; 0 for no order
             inside a patch, whose values are then independent given the patches before it.
         order: ``"raster"``, ``"reversed"`` or ``"columns"``.
-        context: what a token sees directly, besides what attention brings: ``"neighbours"``,
+        context: what a token reads directly, in addition to attention: ``"neighbours"``,
             four patches around it, or ``"previous"``, the one before it.
         transform: ``"mixture"`` or ``"affine"``.
         components: logistics of a mixture.
-        bins: grey levels, 0 to 255, that get a uniform component each; only where the input are
+        bins: grey levels, 0 to 255, that get a uniform component each; only if the inputs are
             float images ``(k + u) / 256 - 0.5``.
-        see_levels: let the networks see the grey level of a value, not the dequantization noise
-            in it; only where the input are such float images. The noise tells nothing of later
-            values, and rounding errors of the inverse are not carried on from value to value.
+        see_levels: let the networks see the grey level of a value without its dequantization
+            noise; only if the inputs are such float images. The noise has no information about
+            later values, and rounding errors of the inverse don't propagate to them.
         spread: size of typical inputs, in which means and scales are measured: 0.5 for images, 1
             to 2 for latents.
         floor: weight of a wide logistic in the mixture, which keeps the inverse exact in float32
             between narrow components; costs at most ``-log2(1 - floor)`` bits per dimension.
         dropout: rate of the transformer's dropout in training.
-        linear: measure the means of a mixture from a linear prediction of the value, and their
-            spread in the size of its errors, see :class:`LinearPredictor`; ``adapt`` sets it by
-            least squares. Worth most on photographs.
+        linear: make the means of a mixture relative to a linear prediction of the value, in units
+            of its error, see :class:`LinearPredictor`; ``adapt`` fits it by least squares. Most
+            useful for photographs.
         condition_scale: by how much the condition map is smaller than the input: 1, or another
             integer that divides ``patch`` or is a multiple of it; None where it is one vector
             ``(n, 1, 1, condition_channels)`` for the whole map, such as an embedded class.

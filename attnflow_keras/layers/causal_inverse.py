@@ -108,10 +108,10 @@ def step(
 
 
 class Pair:
-    """Images under two conditions at once, as rows one after the other; or under one.
+    """A batch with two conditions per image, stacked along the batch; or with one.
 
     Args:
-        guidance: by how much more the first counts than the second; None where there is one.
+        guidance: weight of the first condition over the second; None if there is only one.
     """
 
     def __init__(self, guidance: Tensor | None) -> None:

@@ -31,7 +31,7 @@ class CausalValues:
     """The map of one value, given its parameters; see :class:`CausalAttention` for arguments.
 
     Raises:
-        ValueError: an argument out of range, or one that does not go with ``transform``.
+        ValueError: an argument out of range, or one that does not apply to ``transform``.
     """
 
     def __init__(

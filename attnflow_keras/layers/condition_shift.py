@@ -12,7 +12,7 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class ConditionShift(FlowLayer):
-    """``y = x - c``: what the condition ``c`` predicts is taken off, and the rest modelled.
+    """``y = x - c``: subtract the prediction ``c``, which is the condition.
 
     >>> layer = layers.ConditionShift(condition_channels=1)
     >>> x = np.ones((2, 4, 4, 1), "float32")

@@ -13,10 +13,10 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class ConditionSlice(FlowLayer):
-    """A conditional layer that is given channels ``start`` and after of a wider condition.
+    """A conditional layer that gets the channels from ``start`` on of a wider condition.
 
-    In Full-Glow every layer of a step has a map of its own as condition; the maps of a level lie
-    side by side in one.
+    In Full-Glow every layer of a step has its own map as condition; the maps of a level are
+    concatenated.
 
     >>> layer = layers.ConditionSlice(
     ...     layers.AffineCoupling(networks.GatedConvNet(width=8), condition_channels=2),
@@ -29,8 +29,8 @@ class ConditionSlice(FlowLayer):
     ((2, 4, 4, 6), (2,))
 
     Args:
-        layer: the layer; it takes as many channels as its ``condition_channels``.
-        start: the first of them.
+        layer: the layer; it gets ``condition_channels`` channels.
+        start: the first of these channels.
         **kwargs: arguments of :class:`FlowLayer`; ``condition_channels`` are those of the wider
             condition.
     """

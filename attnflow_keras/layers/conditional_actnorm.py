@@ -17,11 +17,11 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class ConditionalActNorm(ConditionedLayer):
-    """``y = (x + bias(c)) * exp(log_scale(c))``, one bias and scale a channel and sample
+    """``y = (x + bias(c)) * exp(log_scale(c))``, one bias and scale per channel and sample
     (Full-Glow, arXiv:2012.05846, section 3.1).
 
-    :meth:`adapt` lets both start as those of :class:`ActNorm`, for any condition. The log-scale
-    is softly bounded by +-12; the reference's factor may pass through 0.
+    :meth:`adapt` initializes both as in :class:`ActNorm`, for any condition. The log-scale is
+    softly bounded by +-12; the reference's factor may pass through 0.
 
     >>> layer = layers.ConditionalActNorm(networks.MapToVectorNet(), condition_channels=3)
     >>> x = np.ones((2, 8, 8, 6), "float32")

@@ -27,11 +27,11 @@ class ConditionalConv1x1(ConditionedLayer):
     """``y = R L(c) D(c) U(c) x`` at every position, a matrix for each sample (Full-Glow,
     arXiv:2012.05846, section 3.1).
 
-    R is a fixed random rotation, from which the matrix starts for any condition. The reference
-    has free triangular factors instead, and starts them at those of a rotation: such a product can
-    be as good as singular for a condition that was not in the training data. Here the diagonal's
-    logarithm is softly bounded by 2 and the entries beside it by 1 / sqrt(c), which keeps the
-    inverse small at any number of channels c. The number of parameters is the same.
+    R is a fixed random rotation, the initial matrix for any condition. The reference has free
+    triangular factors instead, initialized to those of a rotation: their product can be nearly
+    singular for a condition that was not in the training data. Here the logarithm of the diagonal
+    is softly bounded by 2 and the off-diagonal entries by 1 / sqrt(c), which keeps the inverse
+    small for any number of channels c. The number of parameters is the same.
 
     >>> layer = layers.ConditionalConv1x1(networks.MapToVectorNet(), condition_channels=3)
     >>> x = np.ones((2, 8, 8, 6), "float32")
@@ -42,7 +42,7 @@ class ConditionalConv1x1(ConditionedLayer):
     Args:
         conditioner: a network from the condition to ``2 c^2 + c`` numbers for c channels, or
             ``c^2`` with ``layout="packed"``, such as :class:`MapToVectorNet`.
-        layout: ``"full_lu"``, L, U and log D in arrays of their own, or ``"packed"``, all three in
+        layout: ``"full_lu"``, L, U and log D in separate arrays, or ``"packed"``, all three in
             one matrix (C-Glow's number of parameters).
         seed: seed of the rotation.
         **kwargs: arguments of :class:`ConditionerLayer`; ``condition_channels`` must be given.

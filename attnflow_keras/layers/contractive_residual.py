@@ -22,11 +22,11 @@ OWN = ("terms", "probes", "certain_terms", "survival", "tolerance", "seed")
 class ContractiveResidual(FlowLayer):
     """``y = x + g(x)`` with a contraction g (i-ResNet, arXiv:1811.00995; Residual Flow).
 
-    The log-determinant is a power series in g's Jacobian J. Outside of training it is cut after
-    ``terms`` terms, an error of at most ``D L^(terms+1) / ((terms+1) (1-L))`` nats for D dimensions
-    and ``L = branch.lipschitz``; traces are exact with ``probes=None``, which takes D products
-    with J a term, else estimates from so many random vectors of signs. In training it is an
-    unbiased estimate from one vector and a random number of terms, see
+    The log-determinant is a power series in g's Jacobian J. Outside of training it is truncated
+    after ``terms`` terms, with an error of at most ``D L^(terms+1) / ((terms+1) (1-L))`` nats for D
+    dimensions and ``L = branch.lipschitz``. Traces are exact with ``probes=None``, at D products
+    with J per term; otherwise they are estimated with random sign vectors. In training the
+    log-determinant is an unbiased estimate from one vector and a random number of terms, see
     :func:`attnflow_keras.ops.log_det_series.roulette`, with the noise of the step.
 
     The inverse is a fixed-point iteration, see the bijector of the same name.
@@ -41,12 +41,12 @@ class ContractiveResidual(FlowLayer):
     Args:
         branch: g.
         terms: terms of the series outside of training.
-        probes: vectors of signs for each trace outside of training; None for exact traces.
-        certain_terms: terms in training that are always there.
-        survival: probability of each further one; the estimate's variance is finite if it is above
-            the square of J's norm.
-        tolerance: of the inverse, relative; 16 units of rounding unless given.
-        seed: seed of the probes, where the flow gives none that depend on the image.
+        probes: number of sign vectors per trace outside of training; None for exact traces.
+        certain_terms: number of terms that are always computed in training.
+        survival: probability of each further term; the variance of the estimate is finite if it is
+            above the square of J's norm.
+        tolerance: relative tolerance of the inverse; by default 16 units of rounding.
+        seed: seed of the probes, if the flow provides none that depend on the image.
         **kwargs: arguments of :class:`FlowLayer`; the layer takes no condition.
     """
 

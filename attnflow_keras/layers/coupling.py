@@ -86,9 +86,9 @@ class NetworkCoupling(ConditionerLayer, Coupling):
 
     Args:
         conditioner: see :class:`ConditionerLayer`.
-        input_bound: the network sees the identity part cut at +-input_bound, so that it makes
-            nothing extreme of values far from those of the training data; None for no bound, or
-            for the flow's, see :class:`Flow`.
+        input_bound: the network's input is clipped at +-input_bound, so that its output is not
+            extreme for values far from the training data; None for no bound, or for the flow's,
+            see :class:`Flow`.
         **kwargs: arguments of :class:`FlowLayer`.
     """
 

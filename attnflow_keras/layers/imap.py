@@ -31,8 +31,8 @@ class IMapAttention(Coupling):
     With mask M (1 = identity), ``x1 = M h`` and ``x2 = (1 - M) h`` (paper, equations 4 to 7, with
     the determinant taken in the direction it is needed):
 
-    * attention ``a = pool(tanh(conv1x1(x1)))``, one value a position (mean over the channels)
-      or one a channel (mean over the positions);
+    * attention ``a = pool(tanh(conv1x1(x1)))``, one value per position (mean over the channels)
+      or per channel (mean over the positions);
     * ``y1 = x1 g(b)``, ``y2 = x2 g(a)`` with ``g(a) = lo + (2 - 2 lo) sigmoid(a)``;
     * ``log|det| = sum_{M=1} log g(b) + sum_{M=0} log g(a)``.
 
@@ -40,8 +40,8 @@ class IMapAttention(Coupling):
     that the inverse amplifies by at most ``1 / lo``.
 
     ``form="paper"`` is the layer as printed: no tanh and ``g = sigmoid``. It is invertible for
-    every finite ``a``, but nothing bounds the inverse, which divides by ``sigmoid(a)``: in
-    float32 the input is lost where a falls below -88. It also halves the map at the start.
+    every finite ``a``, but the inverse, which divides by ``sigmoid(a)``, has no bound: in float32
+    the input is lost where a falls below -88. It also halves the map at initialization.
 
     With ``mask="spatial"`` and ``pool="channel"`` all channels of a transformed position are
     hidden from the attention, which is then a constant that does not depend on the data.
@@ -56,14 +56,14 @@ class IMapAttention(Coupling):
         mask: ``"spatial"``, ``"channel"``, ``"channel_alternating"``, ``"random"`` or
             ``"spatial_channel"``.
         form: ``"stable"`` or ``"paper"``.
-        pool: what the attention is averaged over: ``"channel"``, which gives a map of weights,
-            each made from its own position alone, or ``"space"`` (the paper's footnote 5), a
-            weight a channel, which links all positions. ``"none"`` gives each element a weight
-            of its own: no attention, but a coupling that scales, of the same mask and parameters,
-            to compare with.
-        floor: ``lo``, the least attention weight, in (0, 1); of no effect in the paper's form.
+        pool: dimension that the attention is averaged over: ``"channel"``, for one weight per
+            position, computed from that position only, or ``"space"`` (the paper's footnote 5),
+            for one weight per channel, which links all positions. ``"none"`` gives each element
+            its own weight: a plain scale coupling with the same mask and parameters, as a control
+            for attention.
+        floor: ``lo``, the smallest attention weight, in (0, 1); no effect in the paper's form.
         bias: ``"element"``, one ``b`` per identity element (fixes the map's size), or
-            ``"channel"``, one a channel.
+            ``"channel"``, one per channel.
         seed: seed of the random mask.
         **kwargs: arguments of :class:`FlowLayer`.
     """

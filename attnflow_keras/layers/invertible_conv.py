@@ -36,8 +36,7 @@ class InvertibleConv1x1(FlowLayer):
         layout: ``"full_lu"`` keeps L, U and log|diagonal| in full arrays (2 c^2 + c
             parameters, as mAR-SCF and Full-Glow count them), ``"packed"`` keeps all three in
             one matrix (c^2).
-        init: ``"orthogonal"``, a random rotation, or ``"identity"``, which leaves every
-            channel to itself until training mixes them.
+        init: ``"orthogonal"``, a random rotation, or ``"identity"``.
         seed: seed of the random rotation.
         **kwargs: arguments of :class:`FlowLayer`.
     """

@@ -50,7 +50,7 @@ class ITransAttention(Coupling):
 
     ``form="paper"`` is the layer as printed, ``W = A``. It is **not invertible** where
     ``det A = 0``, which separates data with a positive determinant from data with a negative
-    one; its sign is ignored. The layer says so in a warning, and solves with partial pivoting.
+    one; its sign is ignored. The layer issues a warning, and solves with partial pivoting.
 
     >>> layer = layers.ITransAttention(heads=2, grid=(2, 2))
     >>> x = np.ones((2, 4, 4, 6), "float32")

@@ -15,8 +15,8 @@ from attnflow_keras.layers.flow_layer import FlowLayer
 class Logit(FlowLayer):
     """``logit(margin + (1 - 2 margin) (x + 1/2))`` of float images (RealNVP, arXiv:1605.08803).
 
-    It gives grey levels at the ends of the range, of which a dark background is one, as much
-    room as those in the middle. What lies outside [-1/2, 1/2] goes on along a straight line.
+    It gives grey levels at the ends of the range, such as a dark background, as much space as those
+    in the middle. Outside [-1/2, 1/2] the function is continued linearly.
 
     >>> layer = layers.Logit(margin=0.05)
     >>> y, log_det = layer(np.full((2, 4, 4, 1), 0.5, "float32"))
@@ -24,7 +24,7 @@ class Logit(FlowLayer):
     2.944
 
     Args:
-        margin: what is left of [0, 1] at each end, in (0, 1/2).
+        margin: margin at each end of [0, 1], in (0, 1/2).
         **kwargs: arguments of :class:`FlowLayer`.
     """
 

@@ -46,8 +46,8 @@ class MixtureCoupling(NetworkCoupling):
     first step on. Means, scales and a are softly bounded, so that the map can be inverted in
     float32 for any output of the network.
 
-    ``form="paper"`` is mAR-SCF's: no starting values, ``a = tanh``, log-scales cut at -7 from
-    below, means and scales else without bound, no floor. Far from all components, or between
+    ``form="paper"`` is mAR-SCF's: no starting values, ``a = tanh``, log-scales clipped at -7 from
+    below, means and scales otherwise unbounded, no floor. Far from all components, or between
     narrow ones, its inverse in float32 is not exact.
 
     >>> layer = layers.MixtureCoupling(networks.GatedConvNet(width=8), components=3)
@@ -61,15 +61,15 @@ class MixtureCoupling(NetworkCoupling):
             the parameter index as the slow axis: a, b, weights, means, log-scales.
         components: number of logistics in the mixture.
         form: ``"stable"`` or ``"paper"``.
-        log_scale_bound: soft bound of the final log-scale ``a``; of no effect in the paper's form.
+        log_scale_bound: soft bound of the final log-scale ``a``; no effect in the paper's form.
         floor: weight of a fixed standard logistic in the mixture, which keeps F invertible in
-            float32 between narrow components; costs at most ``-log2(1 - floor)`` bits a
-            dimension; of no effect in the paper's form.
-        rescale: multiply ``a`` by ``g v / |v|``, a learned factor a channel (mAR-SCF).
+            float32 between narrow components; costs at most ``-log2(1 - floor)`` bits per
+            dimension; no effect in the paper's form.
+        rescale: multiply ``a`` by ``g v / |v|``, a learned factor per channel (mAR-SCF).
         component_bound: maximum log-scale of the components. Where wide ones meet, F is flat, and
-            the inverse amplifies rounding; of no effect in the paper's form.
-        final_range: minimum and maximum ``a``, cut there after the soft bound, or None: what the
-            inverse and the map itself amplify; of no effect in the paper's form.
+            the inverse amplifies rounding; no effect in the paper's form.
+        final_range: minimum and maximum of ``a``, clipped after the soft bound, or None. They
+            bound the amplification of the map and its inverse; no effect in the paper's form.
         bins: grey levels, 0 to 255, that get a uniform component each, as in
             :class:`CausalAttention`; only where the input are float images
             ``(k + u) / 256 - 0.5``, in front of any layer that mixes or scales them.

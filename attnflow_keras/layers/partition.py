@@ -1,4 +1,4 @@
-"""How a coupling tells the part that it keeps from the part that it moves."""
+"""Splits of a map into the identity and the transformed part of a coupling."""
 
 from typing import Any
 

@@ -15,7 +15,7 @@ from attnflow_keras.layers.flow_layer import FlowLayer
 class SplitColumns(FlowLayer):
     """``(h, w, c)`` to ``(h, w / 2, 2 c)``: even columns become the first half of the channels.
 
-    A coupling of channel halves behind it is one of even and odd columns (Flow++).
+    A coupling of channel halves after it is one of even and odd columns (Flow++).
 
     >>> layer = layers.SplitColumns()
     >>> y, log_det = layer(np.ones((2, 4, 4, 3), "float32"))

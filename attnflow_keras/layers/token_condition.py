@@ -10,7 +10,7 @@ Tensor = Any
 
 
 class TokenCondition:
-    """What each token of a map gets of the condition.
+    """The part of the condition that belongs to each token of a map.
 
     Args:
         patch: side of a token in the map.

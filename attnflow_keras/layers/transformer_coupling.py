@@ -26,19 +26,19 @@ CONTEXTS = ("own", "around")
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class TransformerCoupling(FlowLayer):
-    """Change half of the values by attention over the other half (Jet, arXiv:2412.15129).
+    """Transform half of the values by attention over the other half (Jet, arXiv:2412.15129).
 
-    The map is cut into patches, the tokens. A transformer sees the half that stays, with zeros in
-    place of the other, and gives the parameters of the transform of that other half. Both
-    directions are one pass.
+    The map is divided into patches, the tokens. A transformer reads the unchanged half, with zeros
+    in place of the other, and computes the parameters that transform the other half. Both
+    directions take one pass.
 
-    ``kind`` says what the halves are: of the values of each patch, drawn once (``"channel"``); of
-    the pixels, as on a checkerboard (``"pixels"``); of the patches (``"checkerboard"``,
-    ``"rows"``, ``"columns"``). A layer with ``swap`` changes the half that one without it leaves.
+    ``kind`` determines the halves: of the values of each patch, drawn once (``"channel"``); of the
+    pixels, as on a checkerboard (``"pixels"``); of the patches (``"checkerboard"``, ``"rows"``,
+    ``"columns"``). ``swap`` exchanges the two halves.
 
-    ``"refinement"`` is no half: the layer changes the values of one stage of
-    :func:`refinement_stages`, and its transformer sees those of the later, coarser stages. A
-    chain of layers, stage 0 first, changes every value once, given all coarser ones.
+    With ``"refinement"``, the layer transforms the values of one stage of
+    :func:`refinement_stages`, and its transformer reads those of the later, coarser stages. A
+    chain of layers, stage 0 first, transforms every value once, given all coarser ones.
 
     Unlike Jet's, the scale is not below 2: ``"affine"`` is ``(x - b) exp(-a)`` with ``|a| < 3``.
 
@@ -48,9 +48,9 @@ class TransformerCoupling(FlowLayer):
     Args:
         patch: side of a patch; divides height and width.
         kind: see above.
-        swap: change the other half.
+        swap: transform the other half.
         stage: of ``"refinement"``, from 0.
-        context: what a token sees directly, besides what attention brings: ``"own"``, its own
+        context: what a token reads directly, in addition to attention: ``"own"``, its own
             patch, or ``"around"``, also the eight patches around it.
         seed: draws the halves of ``"channel"``.
         width: channels of the transformer, divisible by ``heads``.
@@ -63,7 +63,7 @@ class TransformerCoupling(FlowLayer):
         see_levels: let the transformer see grey levels without dequantization noise; only on
             float images.
         spread: size of typical inputs: 0.5 for images, 1 for latents.
-        seen_spread: the same of the half that stays; ``spread`` unless given.
+        seen_spread: the same for the unchanged half; by default ``spread``.
         floor: weight of a wide logistic in the mixture.
         dropout: rate of the transformer's dropout in training.
         condition_scale: as in :class:`CausalAttention`.

@@ -64,7 +64,7 @@ def ssim(a: Any, b: Any) -> np.ndarray:
 def lr_psnr(restored: Any, low_res: Any) -> np.ndarray:
     """PSNR in dB of the low-resolution images and the downsampled restorations.
 
-    It tells how well a restoration agrees with what it was made from (SRFlow's LR-PSNR). The
+    It measures how consistent a restoration is with its input (SRFlow's LR-PSNR). The
     reduction is :func:`attnflow_keras.data.bicubic.downscale`, with MATLAB's weights and rounding
     after each axis, by the quotient of the sides.
 

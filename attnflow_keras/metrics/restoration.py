@@ -48,7 +48,7 @@ def quality(
     Returns:
         ``psnr``, ``ssim``, ``lr_psnr`` and, if given, ``lpips``, each with the ``mean`` and
         ``standard_error`` over images. Infinite values, those of identical images, are left out;
-        where there are any, ``infinite`` tells how many, and ``mean`` is None if all are.
+        where there are any, ``infinite`` is their number, and ``mean`` is None if all are.
 
     Raises:
         ValueError: a wrong dtype or shape.

@@ -122,6 +122,7 @@ def _checked(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
         sets.append(values)
     if sets[0].shape[1] != sets[1].shape[1]:
         raise ValueError(
-            f"a and b must have as many features; got {sets[0].shape} and {sets[1].shape}"
+            f"a and b must have the same number of features; got shapes {sets[0].shape} and "
+            f"{sets[1].shape}"
         )
     return sets[0], sets[1]

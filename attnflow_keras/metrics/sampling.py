@@ -1,4 +1,4 @@
-"""What scores of conditional flows share: images by seed, and summaries."""
+"""Shared by the scores of conditional flows: samples by seed, and summaries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ BLOCK = 128
 
 
 class ConditionSampler:
-    """Images of conditions in blocks of 128, each block with the next seed.
+    """Sample images for conditions in blocks of 128, each with the next seed.
 
     Args:
         flow: a conditional flow.

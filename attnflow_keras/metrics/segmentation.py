@@ -19,9 +19,9 @@ RATE = 2e-3
 class Segmenter:
     """A small U-Net from photos to classes, trained on real photos.
 
-    Its accuracy on generated photos, against that on real ones, tells how much of what a class
-    looks like the generator has learned (the idea of Full-Glow, arXiv:2012.05846, section 4.2,
-    which takes a large network trained elsewhere).
+    Its accuracy on generated photos, compared with that on real ones, measures how well the
+    generator has learned what the classes look like (as in Full-Glow, arXiv:2012.05846, section
+    4.2, which uses a large pretrained network).
 
     >>> segmenter = metrics.Segmenter(classes=3, width=4)
     >>> segmenter.predict(np.zeros((2, 8, 8, 3), "uint8")).shape
@@ -29,7 +29,7 @@ class Segmenter:
 
     Args:
         classes: number of classes.
-        width: channels at full size; twice and three times as many at a half and a quarter.
+        width: channels at full size; two and three times that at a half and a quarter.
     """
 
     def __init__(self, classes: int, width: int = 24) -> None:
@@ -138,7 +138,7 @@ class Segmenter:
 
 
 def class_means(images: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Mean colour of the pixels of each class, uint8 ``(classes, 3)``; grey where there is none.
+    """Mean colour of the pixels of each class, uint8 ``(classes, 3)``; grey if it has none.
 
     Args:
         images: uint8 ``(n, h, w, 3)``.

@@ -38,8 +38,8 @@ def likeness(
         photos: uint8 ``(n, h, w, 3)``.
         images: the real photos, of the same shape.
         labels: classes, integers ``(n, h, w)``; only ``segmenter`` reads them.
-        lpips: an :class:`attnflow_keras.metrics.LPIPS`; None leaves it out.
-        segmenter: a trained :class:`attnflow_keras.metrics.Segmenter`; None leaves it out.
+        lpips: an :class:`attnflow_keras.metrics.LPIPS`; None to skip it.
+        segmenter: a trained :class:`attnflow_keras.metrics.Segmenter`; None to skip it.
         batch_size: maximum batch size in both.
 
     Returns:
@@ -82,13 +82,13 @@ def evaluate_translation(
         images: the real photos, uint8 ``(n, h, w, 3)``.
         labels: their label maps, as the flow takes them.
         split: what they are, such as ``"bluemarble_landcover test"``.
-        temperatures: standard deviations of the latents; each block of 128 label maps has a seed
-            of its own, ``seed``, ``seed + 1``, ...
+        temperatures: standard deviations of the latents; each block of 128 label maps has its
+            own seed: ``seed``, ``seed + 1``, ...
         draws: draws of dequantization noise for the likelihood.
         seed: first seed, and that of the dequantization noise.
-        samples: photos of each label map from which diversity is measured; 1 for none.
-        lpips: an :class:`attnflow_keras.metrics.LPIPS`; None leaves it out.
-        segmenter: a trained :class:`attnflow_keras.metrics.Segmenter`; None leaves it out.
+        samples: photos per label map to measure diversity; 1 for none.
+        lpips: an :class:`attnflow_keras.metrics.LPIPS`; None to skip it.
+        segmenter: a trained :class:`attnflow_keras.metrics.Segmenter`; None to skip it.
         batch_size: maximum batch size.
         progress: called with the number of photos done: ``n`` a temperature, then ``n`` a sample
             for diversity, then ``n`` a draw of noise.

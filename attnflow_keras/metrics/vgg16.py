@@ -1,4 +1,4 @@
-"""Features of images by VGG16, from the weights that LPIPS is published with."""
+"""Features of images by VGG16, with the weights published with LPIPS."""
 
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512
 
 
 class VGG16Features:
-    """What VGG16 sees in images: channels of the last map of a block, averaged over the image.
+    """VGG16 features: channels of the last map of a block, averaged over the image.
 
     Distances between sets of images in these features are this package's own: they are not FID
-    or KID, which use another network, and compare only with one another.
+    or KID, which use another network, and are only comparable with one another.
 
     >>> features = metrics.VGG16Features()  # doctest: +SKIP
     >>> features(images).shape  # doctest: +SKIP
@@ -32,7 +32,7 @@ class VGG16Features:
     Args:
         weights: .npz file; None for ``lpips/vgg16.npz`` in the folder that ``ATTNFLOW_DATA``
             names.
-        block: 1 to 5; later ones see more of what is shown, and need larger images.
+        block: 1 to 5; later ones are more abstract, and need larger images.
 
     Raises:
         FileNotFoundError: no such file.

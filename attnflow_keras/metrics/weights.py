@@ -8,12 +8,12 @@ import numpy as np
 
 
 def find_weights(given: str | Path | None, file: str, what: str, holds: str) -> Path:
-    """The file that was given or, for None, the one in the folder that ``ATTNFLOW_DATA`` names.
+    """The given file or, for None, the one in the folder ``ATTNFLOW_DATA``.
 
     Args:
         given: path, or None.
         file: its path in that folder.
-        what: whose weights they are.
+        what: name of the network.
         holds: what the file must hold, for the error.
 
     Raises:

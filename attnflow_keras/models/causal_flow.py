@@ -20,12 +20,12 @@ class CausalFlow(TokenFlow):
     """One or more blocks of causal attention over patches.
 
     The block nearest to the data has a masked network inside each patch and maps values by
-    mixture CDFs with bins, see :class:`CausalAttention`; by itself it is the best use of a small
-    budget. More blocks, in alternating order, can stand on top of it. TarFlow's published form
+    mixture CDFs with bins, see :class:`CausalAttention`; on its own it is the best use of a small
+    budget. More blocks, in alternating order, can be stacked on it. TarFlow's published form
     (arXiv:2412.06329) is ``blocks=8``, ``group=0``, ``transform="affine"``,
     ``context="previous"``, ``bins=()``.
 
-    Encoding and scores are one pass; decoding goes token by token.
+    Encoding and scoring take one pass; decoding is sequential over tokens.
 
     >>> flow = models.CausalFlow((8, 8, 1), patch=4, width=32, layers=1)
     >>> flow.sample(1, seed=0).shape
@@ -44,12 +44,12 @@ class CausalFlow(TokenFlow):
         context: ``"neighbours"`` or ``"previous"``.
         bins: grey levels with a uniform component each, such as those of a plain background.
         see_levels: let the first block see grey levels without dequantization noise, see
-            :class:`CausalAttention`; scores are better for it, and the inverse is exact.
+            :class:`CausalAttention`; this improves scores and keeps the inverse exact.
         dropout: rate of dropout in training.
         linear: let the first block predict values linearly, see :class:`CausalAttention`; set by
             ``adapt``.
-        later: arguments of :class:`CausalAttention` in which blocks after the first differ;
-            ``{"transform": "affine"}`` unless given.
+        later: arguments of :class:`CausalAttention` that differ in later blocks; by default
+            ``{"transform": "affine"}``.
         preprocess: see :class:`Flow`.
         seed: seed of the noise in ``fit``.
         <condition>

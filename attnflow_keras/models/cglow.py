@@ -21,12 +21,12 @@ Tensor = Any
 class CGlow(LabelFlow):
     """Flow of photos given label maps (C-Glow, arXiv:1905.13288), a baseline of the paper.
 
-    Actnorm, 1x1 convolution and coupling of every step get their parameters from the label map by
-    networks of their own, whose outputs tanh keeps between -1 and 1. At 256x256 it has 70.08
+    The parameters of actnorm, 1x1 convolution and coupling of every step are computed from the
+    label map by separate networks, with outputs between -1 and 1 (tanh). At 256x256 it has 70.08
     million parameters with the options of version 1 (``levels=3, steps=8, condition_units=26,
     condition_width=52, width=104``) and 76.43 million with those of version 2 (``levels=4,
-    steps=16, condition_units=10, condition_width=20, width=512``). Totals of the reference, 70.17
-    and 76.48, count a top prior that its code never uses; ``learn_top=True`` has it.
+    steps=16, condition_units=10, condition_width=20, width=512``). The reference's totals, 70.17
+    and 76.48, include a top prior that its code never uses; ``learn_top=True`` adds it.
 
     The 1x1 convolution is that of :class:`ConditionalConv1x1`, as many parameters as the
     reference's free matrix, which may be singular.

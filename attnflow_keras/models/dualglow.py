@@ -19,11 +19,10 @@ Tensor = Any
 class DualGlow(SourcedFlow):
     """Flow of photos given label maps (Dual-Glow, arXiv:1908.08074), a baseline of the paper.
 
-    A source Glow of the label map and a target Glow of the photo have the same levels and steps and
-    see nothing of one another, but that the latents that the source leaves at a level are the mean
-    of the target's there, through a 5x5 convolution. The reference is made for volumes; this is its
-    equivalent on images. With 256x256, ``levels`` and ``steps`` of 4/16 it has 75.6 million
-    parameters.
+    A source Glow of the label map and a target Glow of the photo have the same levels and steps.
+    Their only link is that, at each level, a 5x5 convolution of the source's latents is the mean of
+    the target's. The reference is for volumes; this is its equivalent for images. With 256x256,
+    ``levels`` and ``steps`` of 4/16 it has 75.6 million parameters.
 
     An argument marked "by level" takes one value for all levels or a list with one per level.
 

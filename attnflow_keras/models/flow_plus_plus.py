@@ -35,9 +35,9 @@ class FlowPlusPlus(Flow):
     **Scores of uint8 images are lower bounds** of the log-probability. With
     ``dequantization="variational"`` the noise is drawn from a flow given the image, which is
     trained with the model, and the bound is ``log p(image + noise) - log q(noise | image)`` for
-    one draw. :meth:`importance_bits_per_dim` has the tighter one of several draws; the two are
-    different figures and to be reported as such. Scores of float images are densities, and
-    :meth:`dequantize` adds uniform noise, whatever the dequantization.
+    one draw. :meth:`importance_bits_per_dim` computes the tighter bound from several draws; report
+    the two separately. Scores of float images are densities, and :meth:`dequantize` always adds
+    uniform noise.
 
     >>> options = {"width": 8, "blocks": 1, "heads": 2, "components": 2}
     >>> flow = models.FlowPlusPlus((4, 4, 1), couplings=(1, 1, 1), **options)

@@ -33,11 +33,11 @@ MAPS = 3
 class FullGlow(SourcedFlow):
     """Flow of photos given label maps (Full-Glow, arXiv:2012.05846; paper, section 5).
 
-    A source Glow of the label map, as an image, stands beside the target Glow of the photo, with as
-    many levels and steps. Actnorm, 1x1 convolution and coupling of a target step get their
-    parameters from the source's map behind the same layer; there is a matrix of its own for each
-    sample. The condition is deterministic: labels get noise only in the source's own likelihood,
-    which ``fit`` adds with a weight of ``source_weight``.
+    A source Glow models the label map as an image, and a target Glow with the same levels and steps
+    models the photo. The parameters of actnorm, 1x1 convolution and coupling of a target step come
+    from the source's map after the same layer, so that each sample has its own matrices. The
+    condition is deterministic: labels get noise only in the source's own likelihood, which ``fit``
+    adds with weight ``source_weight``.
 
     With the reference's options (256x256, ``levels`` and ``steps`` 4/16 or 2/8) it has
     155,335,008 or 34,654,752 parameters. Its networks for actnorm and 1x1 convolution are tied to

@@ -1,4 +1,4 @@
-"""What flows of photos given label maps share: palette, and a source's likelihood."""
+"""Base classes of flows of photos given label maps: palette, source flow."""
 
 from typing import Any
 
@@ -20,16 +20,16 @@ SOURCE_SEED = 7919
 
 
 class LabelFlow(Flow):
-    """A flow of photos given label maps; a subclass gives the layers and the features.
+    """A flow of photos given label maps; a subclass implements the layers and features.
 
     Args:
         image_shape: ``(height, width, 3)`` of photos.
         palette: colour of each class, ``(classes, 3)`` of 0 to 255; label maps are then classes
-            ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only. A class beyond the
-            palette is refused. One that is to be ignored, such as 255 in Cityscapes, gets a colour
-            of its own at the palette's end, and is mapped there before:
+            ``(n, h, w)``, or colours. None: colours ``(n, h, w, 3)`` only. Classes outside
+            the palette are an error. To ignore a class, such as 255 in Cityscapes, append a colour
+            for it to the palette and map it there:
             ``np.where(labels == 255, len(palette) - 1, labels)``.
-        extra_channels: channels that label maps of colours have besides.
+        extra_channels: additional channels of label maps in colours.
         **kwargs: arguments of :class:`Flow`.
     """
 
@@ -62,7 +62,7 @@ class LabelFlow(Flow):
 
 
 class SourcedFlow(LabelFlow):
-    """A flow of photos that reads a second flow, its source, of the label maps.
+    """A flow of photos with a second flow, the source, of the label maps.
 
     The condition is deterministic: label maps get noise only in the source's own likelihood,
     which ``fit`` adds to the loss.

@@ -51,19 +51,19 @@ OWN = {
 class MARFlow(Flow):
     """Multi-scale flow of mixture couplings with invertible attention (paper, section 5).
 
-    Each level squeezes the map and takes ``steps`` steps of actnorm, 1x1 convolution, coupling
-    and channel flip; one attention stands in each step at ``position``. After every level but
-    the last, half of the channels become latents under a prior given the other half.
+    Each level squeezes the map and applies ``steps`` steps of actnorm, 1x1 convolution, coupling
+    and channel flip, with one attention per step at ``position``. After every level except the
+    last, half of the channels become latents, with a prior given the other half.
 
     The defaults are the paper's backbone (mAR-SCF, arXiv:2003.03891): ``steps`` and ``width``
     of its four sizes are 2/48, 2/96, 4/96 and 4/256. ``conditioner="gated_conv"`` with
     ``prior="gaussian"`` is the small backbone of the pretrained entries.
 
-    The attentions' and couplings' default forms are invertible everywhere, in float32 too. The
-    paper's own, reached by ``form="paper"``, are not all: iTrans is singular where a determinant
-    changes its sign, iMap and the mixture lose precision at extreme inputs; ``flow.diagnose``
-    says so. iMap with ``mask="spatial"`` and ``pool="channel"`` is invertible, but its weights
-    do not depend on the data. The paper's iTrans totals come with ``heads=5`` and
+    The default forms of attentions and couplings are invertible everywhere, also in float32. The
+    paper's (``form="paper"``) are not: iTrans is singular where a determinant changes its sign, and
+    iMap and the mixture lose precision at extreme inputs; ``flow.diagnose`` reports this. iMap with
+    ``mask="spatial"`` and ``pool="channel"`` is invertible, but its weights do not depend on the
+    data. The paper's iTrans totals need ``heads=5`` and
     ``attention_options={"expansion": 2}``.
 
     An argument marked "by level" takes one value for all levels or a list with one per level.

@@ -26,20 +26,20 @@ SERIES = ("terms", "probes", "certain_terms", "survival", "tolerance")
 class ResidualFlow(Flow):
     """Residual Flow (arXiv:1906.02735), by layers ``x + g(x)`` with contractions g.
 
-    Level 1 works on the image, each further one squeezes the map first. A level has ``blocks``
-    times actnorm and a :class:`ContractiveResidual` of convolutions; after the last come
-    ``dense_blocks`` whose branches see all values of a map at once. No channels leave before
-    the end unless ``split``. With ``attention`` one more layer stands at the end of level 1, where
-    Zha et al. have their invertible attention: a :class:`ContractiveAttention`.
+    Level 1 works on the image; each further level first squeezes the map. A level has ``blocks``
+    times actnorm and a :class:`ContractiveResidual` of convolutions. The last level is followed by
+    ``dense_blocks``, whose branches read all values of a map. No channels leave before the end
+    unless ``split``. With ``attention``, level 1 ends with a :class:`ContractiveAttention`, where
+    Zha et al. have their invertible attention.
 
-    **Every score is an estimate.** log p holds the log-determinants of the residual layers: power
-    series that are cut after ``terms`` terms, with traces from ``probes`` random vectors. The
-    vectors are a hash of the image, so that a score is a function of the image and errors of
-    different images are independent; the mean over many images is unbiased but for the terms that
-    are cut. ``probes=None`` has exact traces, for small images: it takes as many products with
-    the Jacobian as an image has values. In training the estimate is unbiased.
+    **All scores are estimates.** log p includes the log-determinants of the residual layers: power
+    series that are truncated after ``terms`` terms, with traces estimated by ``probes`` random
+    vectors. The vectors are a hash of the image, so that a score is a function of the image and the
+    errors of different images are independent. Apart from the truncation, the mean over many images
+    is unbiased. ``probes=None`` computes exact traces with one Jacobian product per value of the
+    image, for small images. In training the estimate is unbiased.
 
-    Decoding is a fixed-point iteration in each layer. Defaults are the paper's, for images with
+    Decoding is a fixed-point iteration in each layer. The defaults are the paper's, for images with
     sides divisible by 4; its branches are bounded by ``0.98 ** 3``.
 
     >>> flow = models.ResidualFlow((4, 4, 1), levels=2, blocks=1, width=4, dense_blocks=0)
@@ -49,8 +49,8 @@ class ResidualFlow(Flow):
     Args:
         image_shape: ``(height, width, channels)``; both sides divisible by ``2 ** (levels - 1)``.
         levels: number of levels.
-        blocks: residual layers of a level, one number for all or a list with one a level.
-        width: hidden channels of the convolutions, likewise.
+        blocks: residual layers of a level; one number, or a list with one per level.
+        width: hidden channels of the convolutions; one number, or a list with one per level.
         dense_blocks: residual layers over all values at the top.
         dense_width: their hidden channels.
         attention: ``"dot"`` (Zha's iDP) or ``"concat"`` (iCon), in a form that is provably a

@@ -36,7 +36,7 @@ class SRFlow(AnySize, Flow):
     section 5).
 
     The condition is a low-resolution image, uint8 ``(n, h / scale, w / scale, c)``; an RRDB encoder
-    makes feature maps of it for every level. A level squeezes the map and takes two transition
+    computes its feature maps for every level. A level squeezes the map and applies two transition
     steps of actnorm and 1x1 convolution, then ``steps`` steps of actnorm, 1x1 convolution, affine
     injector and conditional affine coupling, with one attention in each at ``position``.
 
@@ -44,9 +44,9 @@ class SRFlow(AnySize, Flow):
     ``levels`` and ``steps`` of 1/1 and 2/8, full SRFlow 4/16; with 1 or 2 levels the reference
     has no split at all.
 
-    All weights are free of the size, for which iMap's ``bias`` is ``"channel"``: :meth:`at_size`
-    gives the same flow for images of another size, and the public methods take such images
-    themselves.
+    No weight depends on the image size, for which iMap's ``bias`` is ``"channel"``. :meth:`at_size`
+    returns the same flow for another size, and the public methods take images of other sizes
+    directly.
 
     An argument marked "by level" takes one value for all levels or a list with one per level.
 

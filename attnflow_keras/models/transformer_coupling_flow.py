@@ -19,15 +19,15 @@ SPATIAL = ("checkerboard", "rows", "columns")
 class TransformerCouplingFlow(TokenFlow):
     """Couplings with transformers over patches as conditioners (Jet, arXiv:2412.15129).
 
-    The fast sibling of :class:`CausalFlow`: encoding and decoding are one pass each, and exports
-    have no loop over tokens. Couplings come in pairs that change one half and then the other.
-    The first pairs, next to the image, map values by mixture CDFs, the first one with bins; the
-    others are affine, with a free bounded scale.
+    A faster alternative to :class:`CausalFlow`: encoding and decoding take one pass each, and
+    exports have no loop over tokens. Couplings come in pairs that change one half and then the
+    other. The first pairs, next to the image, map values by mixture CDFs, the first one with bins;
+    the others are affine, with a free bounded scale.
 
     With ``refine``, the image first goes through couplings from fine to coarse
-    (:func:`refinement_stages`): every other pixel is mapped given the rest, then half of what is
-    left, and so on. Each value is mapped once by a mixture CDF with bins, given grey levels that
-    nothing has changed, as in a causal flow, but in ten or so passes in place of one a value.
+    (:func:`refinement_stages`): every other pixel is transformed given the rest, then half of the
+    remaining ones, and so on. As in a causal flow, each value is transformed once by a mixture CDF
+    with bins, given original grey levels, but in about ten passes instead of one per value.
 
     >>> flow = models.TransformerCouplingFlow(
     ...     (8, 8, 1), patch=4, couplings=4, width=32, layers=1

@@ -17,7 +17,7 @@ UNROLLED_STEPS = 16
 
 
 class Lowering(enum.Enum):
-    """What becomes of loops."""
+    """How loops are lowered."""
 
     SHORT_UNROLLED = "short loops are unrolled, long ones are loops of the graph"
     UNROLLED = "all are unrolled"
@@ -26,13 +26,13 @@ class Lowering(enum.Enum):
     LITERT = "as in SHORT_UNROLLED; and softplus in the form that LiteRT computes exactly"
 
 
-# Set while a graph is made for somebody else, such as an export, and nowhere else.
+# Only set while tracing a graph for another runtime, such as an export.
 _lowering: ContextVar[Lowering] = ContextVar("lowering", default=Lowering.SHORT_UNROLLED)
 
 
 @contextlib.contextmanager
 def lowered(lowering: Lowering) -> Iterator[None]:
-    """Within the block, in this thread, loops become what ``lowering`` says.
+    """Within the block, in this thread, lower loops as given.
 
     >>> with lowered(Lowering.ROLLED):
     ...     (total,) = repeat(3, lambda i, state: (state[0] + 1.0,), (np.zeros(()),))
@@ -45,12 +45,12 @@ def lowered(lowering: Lowering) -> Iterator[None]:
 
 
 def for_onnx() -> bool:
-    """Whether a graph for ONNX is being made."""
+    """Whether a graph for ONNX is being traced."""
     return _lowering.get() is Lowering.ONNX
 
 
 def for_litert() -> bool:
-    """Whether a graph for LiteRT is being made."""
+    """Whether a graph for LiteRT is being traced."""
     return _lowering.get() is Lowering.LITERT
 
 
@@ -71,7 +71,7 @@ def repeat(
         step: takes the step and the state, a tuple of tensors whose shapes it keeps. The step
             is an integer, or an integer tensor inside a loop of the graph.
         state: the state before the first step.
-        unrolled: maximum count that is unrolled; 0 where a step is large or holds loops itself.
+        unrolled: maximum count that is unrolled; 0 if a step is large or has loops itself.
 
     Returns:
         The state after the last step.

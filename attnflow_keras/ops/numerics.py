@@ -36,7 +36,7 @@ def sinh(x: Tensor) -> Tensor:
 
 
 def arcsinh(x: Tensor) -> Tensor:
-    """Its inverse, likewise."""
+    """The inverse."""
     if loops.for_litert():
         size = ops.abs(x)
         return ops.sign(x) * ops.log(size + ops.sqrt(ops.square(size) + 1.0))

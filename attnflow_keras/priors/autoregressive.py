@@ -24,8 +24,8 @@ class AutoregressivePrior(FlowLayer):
     """``eps_t = (z_t - mean_t) exp(-log_sd_t)``, channel t given the channels before it.
 
     The multi-scale autoregressive prior of mAR-SCF (arXiv:2003.03891, section 3.2): a ConvLSTM
-    reads the channels in order, beside four maps made from the part that the flow goes on with
-    (the condition) by two 5x5 convolutions, if there is one. The likelihood needs all channels
+    reads the channels in order, together with four maps computed by two 5x5 convolutions from the
+    channels that continue (the condition), if there are any. The likelihood needs all channels
     at once; the inverse, which samples use, goes channel by channel. The log-sd is softly
     bounded by +-5.
 

@@ -23,9 +23,9 @@ NETWORKS = ("conv", "zero_conv", "one_padded", "tanh", "element")
 class GaussianPrior(FlowLayer):
     """``eps = (z - mean) * exp(-log_sd)``, so that eps ~ N(0, I).
 
-    With ``condition_channels`` it is a split prior: mean and log-sd come from a 3x3 convolution of
-    the part that the flow goes on with (the condition), which starts at zero. Without, it is a top
-    prior with one learned mean and log-sd per channel. The log-sd is softly bounded by +-5.
+    With ``condition_channels`` it is a split prior: mean and log-sd come from a 3x3 convolution,
+    initially zero, of the channels that continue (the condition). Without, it is a top prior with
+    one learned mean and log-sd per channel. The log-sd is softly bounded by +-5.
 
     >>> prior = priors.GaussianPrior(condition_channels=3)
     >>> z = np.ones((2, 4, 4, 6), "float32")

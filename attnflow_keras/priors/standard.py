@@ -12,7 +12,7 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class StandardPrior(FlowLayer):
-    """``eps = z``: the latents are N(0, I) as the flow leaves them (SRFlow's top prior).
+    """``eps = z``: the latents are N(0, I) without a further map (SRFlow's top prior).
 
     >>> prior = priors.StandardPrior()
     >>> z = np.ones((2, 4, 4, 6), "float32")

@@ -24,7 +24,7 @@ def serve(
     threads: int | None = None,
     **limits: Any,
 ) -> None:
-    """Serve an export until the process is told to end; requests in flight are answered first.
+    """Serve an export until the process is stopped; requests in flight are completed first.
 
     Args:
         folder: a folder that ``export.onnx`` wrote.
@@ -35,7 +35,7 @@ def serve(
         **limits: fields of :class:`Limits`.
 
     Raises:
-        ExportError: not a sound export.
+        ExportError: not a valid export.
         OSError: no such folder, or a port that is taken.
         ValueError: a limit that is out of range, or a provider that is not there.
     """
@@ -55,7 +55,7 @@ def listening(host: str, port: int) -> socket.socket:
     """A socket that listens.
 
     Raises:
-        OSError: the port is taken, or the host is none of this machine's; one line that says so.
+        OSError: the port is taken, or the host is not one of this machine's addresses.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

@@ -26,7 +26,7 @@ class Checkpoint(keras.callbacks.Callback):
     """Write weights, optimizer and averaged weights after every epoch, in one file.
 
     The file is complete or absent: it is written to a temporary name and renamed. Weights of an
-    epoch whose loss is not finite are never written; ``diverged`` tells that there was one.
+    epoch whose loss is not finite are never written; ``diverged`` records that there was one.
     """
 
     def __init__(self, folder: Path, name: str = CHECKPOINT) -> None:
@@ -59,7 +59,7 @@ class LastStep(keras.callbacks.Callback):
 
 
 class Curve(keras.callbacks.Callback):
-    """Keep ``curve.csv``: one row per epoch, with images seen, seconds of training and metrics.
+    """Write ``curve.csv``: one row per epoch, with images seen, seconds of training and metrics.
 
     Seconds accumulate over interruptions; rows after the epoch that a run resumes at are dropped,
     so the row is written before the checkpoint.
@@ -104,7 +104,7 @@ class Curve(keras.callbacks.Callback):
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
-    """Rows of a ``curve.csv``, as numbers; none if the file is not there.
+    """Rows of a ``curve.csv``, as numbers; empty if there is no file.
 
     Raises:
         ValueError: the file is damaged; the message names its line.
@@ -142,7 +142,7 @@ def _number(key: Any, value: Any) -> float:
 
 
 def save_weights(model: keras.Model, path: Path, epoch: int) -> None:
-    """Write a weights file that names its epoch, complete or absent; once of several processes."""
+    """Write a weights file with its epoch, complete or absent; only in one of several processes."""
     # The optimizer's own count is not the epoch: loss scaling skips steps that overflow.
     content = weights_file.weights_bytes(model, {"epoch": epoch})
     # All processes get here, for Keras computes where it reads weights.
@@ -151,7 +151,7 @@ def save_weights(model: keras.Model, path: Path, epoch: int) -> None:
 
 
 def saved_epoch(path: Path) -> int | None:
-    """The epoch that a weights file names; None if it names none or is not there."""
+    """The epoch in a weights file; None if there is none, or no file."""
     import h5py
 
     if not path.exists():
@@ -161,7 +161,7 @@ def saved_epoch(path: Path) -> int | None:
 
 
 def load_checkpoint(model: keras.Model, path: Path, steps_per_epoch: int) -> int:
-    """Load weights and optimizer, which must be built; returns the epoch that they are of.
+    """Load weights and optimizer, which must be built; returns their epoch.
 
     Raises:
         ValueError: the file does not fit the model or its optimizer.

@@ -1,4 +1,4 @@
-"""Early stopping that survives a kill: all it knows is in the curve and in one weights file."""
+"""Early stopping that survives interruption: its state is in the curve and one weights file."""
 
 import math
 from pathlib import Path
@@ -28,7 +28,7 @@ def standing(rows: list[dict[str, float]]) -> tuple[int | None, int]:
 class EarlyStopping(keras.callbacks.Callback):
     """Keep the averaged weights of the best epoch, and stop after ``patience`` worse ones.
 
-    Comes after ``curve`` and the checkpoint in the list of callbacks: when a run is killed before
+    Must come after ``curve`` and the checkpoint in the list of callbacks: if a run is killed before
     the best weights are written, :meth:`resume` takes them from the checkpoint.
     """
 

@@ -14,8 +14,8 @@ LOCK = "training.lock"
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock for the length of the block.
 
-    The system takes the lock back when its process ends, however it ends; the file stays and
-    means nothing. Where there are no such locks, nothing is held.
+    The operating system releases the lock when the process ends in any way; the file remains,
+    without effect. On file systems without locks, nothing is locked.
 
     Raises:
         ValueError: another training holds it.
@@ -26,8 +26,8 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise ValueError(
-            f"{folder} is in use by another training (process {_holder(file)}); wait for its end, "
-            "or give another folder"
+            f"{folder} is in use by another training (process {_holder(file)}); wait until "
+            "it ends, or use another folder"
         ) from None
     except (OSError, NotImplementedError):
         # A file system without locks is no reason not to train.

@@ -77,7 +77,7 @@ class OrderedImages:
 
 @runtime_checkable
 class Source(Protocol):
-    """Training data that is sampled rather than stored, such as crops of one large image."""
+    """Training data that is sampled rather than stored, such as crops of a large image."""
 
     def __len__(self) -> int:
         """Nominal number of images, for messages."""
@@ -86,7 +86,7 @@ class Source(Protocol):
         """A batch, a function of the seed and the step alone: images or a dict of arrays."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What tells this source from another, as JSON has it."""
+        """Identifies the source, as JSON."""
 
 
 class DrawnImages:

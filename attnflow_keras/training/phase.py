@@ -1,4 +1,4 @@
-"""A short run beside the main one, with its own checkpoint and curve."""
+"""A short run before or after the main one, with its own checkpoint and curve."""
 
 import dataclasses
 from pathlib import Path
@@ -12,7 +12,7 @@ from attnflow_keras.training.sharing import own_batches, validation_batch
 
 
 class Phase(NamedTuple):
-    """What tells one phase from another: its name in errors, files, columns and rate."""
+    """Description of a phase: its name in errors, files, columns and rate."""
 
     subject: str
     checkpoint: str

@@ -22,7 +22,7 @@ SEED_LIMIT = 2**32 - 1
 
 
 def _field(check: Any, default: Any, text: str) -> Any:
-    """A setting: its check, its default and what it means, for all who show or read it."""
+    """A setting: its check, its default, and its help for docstring, command line and cards."""
     return dataclasses.field(default=default, metadata={"check": check, "help": text})
 
 
@@ -45,15 +45,13 @@ def _choice(default: Any, text: str, allowed: tuple[Any, ...]) -> Any:
 
 def _dataset(name: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(
-            f"{name} must be the name of a data set, or a path, as text; got {value!r}"
-        )
+        raise ValueError(f"{name} must be the name of a data set, or a path; got {value!r}")
     return value
 
 
 def _entry(name: str, value: Any) -> Any:
     if value is not None and (not isinstance(value, str) or not value):
-        raise ValueError(f"{name} must be the name of an entry, as text, or None; got {value!r}")
+        raise ValueError(f"{name} must be the name of an entry, or None; got {value!r}")
     return value
 
 
@@ -67,7 +65,7 @@ def _background(name: str, value: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Settings of one training run; together with the model's configuration it is the run.
+    """Settings of a training run, which they determine together with the model's configuration.
 
     >>> recipe = training.Recipe("mnist", batch_size=32, steps=2000, learning_rate=3e-4)
     >>> type(recipe.make_optimizer()).__name__
@@ -220,7 +218,7 @@ class Recipe:
         unknown = sorted(set(settings) - set(known))
         if unknown or "dataset" not in settings:
             wrong = f"unknown {', '.join(unknown)}" if unknown else "no dataset"
-            raise ValueError(f"recipe must have settings out of {', '.join(known)}; got {wrong}")
+            raise ValueError(f"recipe must have settings among {', '.join(known)}; got {wrong}")
         return cls(**settings)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""One training run that can be killed at any time and resumes exactly from its checkpoint."""
+"""A training run that can be interrupted at any time and resumes exactly from its checkpoint."""
 
 import contextlib
 import importlib.util
@@ -48,7 +48,7 @@ def train(
     ``checkpoint.weights.h5``. At the end the flow holds the averaged weights; with
     ``recipe.patience`` those of the best epoch, which are kept in ``best.weights.h5``. A run that
     was killed and resumed sees the same images and noise as an uninterrupted one. The run ends at
-    the recipe's last step; where that lies inside an epoch, the last epoch is a short one. Training
+    the recipe's last step; the last epoch may be shorter. Training
     of an encoder comes before, see ``pretrain_steps``, and of the zero-temperature sample after,
     see ``zero_latent_steps``.
 
@@ -215,7 +215,7 @@ def _tensorboard(wanted: bool, folder: Path) -> list[keras.callbacks.Callback]:
 
 
 def check_tensorboard(option: str) -> None:
-    """Raise ImportError, which names the option, unless the package tensorboard is there."""
+    """Raise ImportError, which names the option, unless the package tensorboard is installed."""
     # Keras' callback finds out in the middle of the first epoch.
     if importlib.util.find_spec("tensorboard") is None:
         raise ImportError(

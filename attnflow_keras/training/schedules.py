@@ -8,7 +8,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="attnflow_keras")
 class ConstantThenLinear(keras.optimizers.schedules.LearningRateSchedule):
-    """The rate stays for half of the steps, then falls to 0 on a line (Full-Glow's code).
+    """Constant for half of the steps, then linear to 0 (Full-Glow's code).
 
     Args:
         rate: the rate of the first half.

@@ -1,4 +1,4 @@
-"""``recipe.json``: what a run is, so that no other run resumes from its checkpoint."""
+"""``recipe.json``: identifies a run, so that no other run resumes from its checkpoint."""
 
 import hashlib
 import json
@@ -24,13 +24,13 @@ HASHED = 4096
 
 
 def same_run(path: Path, flow: Flow, recipe: Recipe, images: Any) -> None:
-    """Write the settings, or check that those of before are the same.
+    """Write the settings, or check that they equal those of an earlier run.
 
-    A setting that an older version did not write has its default; images that it did not
-    record may be any.
+    Settings missing in a file of an older version have their defaults; images missing there are not
+    compared.
 
     Raises:
-        ValueError: other settings or images than those of before, or an unreadable file.
+        ValueError: different settings or images, or an unreadable file.
     """
     settings = {
         "recipe": _plain(recipe.to_dict()),

@@ -1,4 +1,4 @@
-"""What several devices and processes share of a training run."""
+"""Splitting of a training run among devices and processes."""
 
 import math
 from typing import Any
@@ -11,11 +11,11 @@ from attnflow_keras.training.recipe import Recipe
 
 
 def check_shares(flow: Any, recipe: Recipe) -> None:
-    """Raise ValueError unless the devices of all processes can share the batches of a run."""
+    """Raise ValueError unless the batches of a run can be split evenly among all devices."""
     unit = _unit(flow)
     if recipe.batch_size % unit:
         raise ValueError(
-            f"batch_size must be a multiple of {unit}, which so many devices share; got "
+            f"batch_size must be a multiple of {unit}, the number of devices; got "
             f"{recipe.batch_size}"
         )
 
@@ -29,7 +29,7 @@ def own_batches(images: Any, recipe: Recipe, first: int) -> OrderedImages | Draw
 def own_part(flow: Any, validation: Any, count: int | None) -> Any:
     """This process's part of the first ``count`` validation images, as ``fit`` takes them.
 
-    What devices can't share evenly is left out at the end.
+    A remainder that can't be split evenly is left out.
     """
     validation = keras.tree.map_structure(lambda part: part[:count], validation)
     unit, share = _unit(flow), backend.devices.process()
@@ -49,7 +49,7 @@ def own_part(flow: Any, validation: Any, count: int | None) -> Any:
 
 
 def validation_batch(model: Any, size: int) -> int:
-    """``size``, rounded up to what this process's devices can share."""
+    """``size``, rounded up to a multiple of this process's devices."""
     unit = backend.devices.batch_unit(model)
     return math.ceil(size / unit) * unit
 

@@ -31,9 +31,9 @@ def train_zero_latent(
 ) -> None:
     """Train a flow for ``recipe.zero_latent_steps`` more steps, or resume from their checkpoint.
 
-    The likelihood is a matter of typical latents; what the flow decodes from zero latents, which
-    no image has, is left to chance. Here its mean absolute error is added to the loss
-    (``zero_latent_weight`` of ``Flow.compile``). Adam, at a rate that falls from
+    The likelihood depends on typical latents, and hardly constrains the image decoded from zero
+    latents. These steps add its mean absolute error to the loss (``zero_latent_weight`` of
+    ``Flow.compile``). The optimizer is Adam, with a rate that falls from
     ``recipe.zero_latent_rate`` to 0 along a cosine. Writes ``zero-latent.weights.h5`` and
     ``zero-latent-curve.csv`` after every epoch.
 

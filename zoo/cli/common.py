@@ -1,4 +1,4 @@
-"""What the commands share: arguments, and reading the user's data."""
+"""Shared arguments of the commands, and reading of users' data."""
 
 import contextlib
 import os
@@ -36,9 +36,9 @@ DATA_HELP = (
 Labels = Annotated[
     Path | None,
     typer.Option(
-        help="Label maps of the photos, for an entry that takes them: a folder of images of the "
-        "same names, grey or indexed for classes, or of colours. For an entry for classes, a text "
-        "file with the class of an image in each line."
+        help="Label maps of the photos, for label-to-photo entries: a folder of images with the "
+        "same names, grey or indexed for classes, or in colours. For class-conditional entries, a "
+        "text file with one class per line."
     ),
 ]
 
@@ -46,9 +46,9 @@ Resize = Annotated[
     bool,
     typer.Option(
         "--resize",
-        help="Resize images of another size, each side on its own: another aspect ratio is "
-        "stretched, not cut. Photos by the bicubic filter, label maps by the nearest pixel. Colour "
-        "becomes grey where the entry is grey, transparent pixels need --background.",
+        help="Resize images to the entry's size, each side independently: images are stretched, "
+        "not cropped. Photos by bicubic interpolation, label maps by the nearest pixel. Colour "
+        "images become grey for a grey entry; transparent pixels need --background.",
     ),
 ]
 
@@ -56,8 +56,8 @@ Background = Annotated[
     str | None,
     typer.Option(
         "--background",
-        help="Colour behind transparent pixels: white, black, #rrggbb. Without it, images that "
-        "have some are refused. Label maps must be opaque.",
+        help="Colour behind transparent pixels: white, black, #rrggbb. Without it, transparent "
+        "pixels are an error. Label maps must be opaque.",
     ),
 ]
 
@@ -70,7 +70,7 @@ Devices = Annotated[
     ),
 ]
 
-Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
 
 
 def check_precision(precision: str | None) -> None:
@@ -85,7 +85,7 @@ def check_choice(option: str, value: Any, allowed: Iterable[str]) -> None:
 
 
 def check_out(path: Path, endings: Sequence[str] = ()) -> None:
-    """Raise unless a file can be written there; before work that takes long.
+    """Raise unless a file can be written there; called before long computations.
 
     With ``endings``, its name must have one of them.
     """
@@ -139,7 +139,7 @@ def write_text(path: Path, content: str, lines: Any) -> None:
 
 
 def check_out_folder(path: Path) -> None:
-    """Raise unless a folder can be written there; before work that takes long."""
+    """Raise unless a folder can be written there; called before long computations."""
     if is_stdout(path):
         raise ValueError("--out must be a folder; got -, standard output")
     if path.exists() and not path.is_dir():
@@ -148,7 +148,7 @@ def check_out_folder(path: Path) -> None:
 
 
 def check_not_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raise ValueError where a file to write is one that is read, also by way of links."""
+    """Raise ValueError if an output file is also an input, possibly through links."""
     read = {_identity(path): path for path in inputs}
     read.pop(None, None)
     for target in targets:
@@ -175,7 +175,7 @@ def _check_folder(path: Path, folder: Path) -> None:
 
 
 def load_flow(name: str, devices: str | None = None, **options: Any) -> Any:
-    """``zoo.load``, on so many devices, with a message about what takes the time."""
+    """``zoo.load`` on the given devices, with progress messages."""
     import zoo
     from zoo.registry import locate
 

@@ -39,14 +39,14 @@ def compress_command(
     resize: Resize = False,
     background: Background = None,
     verify: Annotated[
-        bool, typer.Option(help="Decompress the result and compare, which takes as long again.")
+        bool, typer.Option(help="Decompress the result and compare, which doubles the time.")
     ] = True,
     as_json: Json = False,
 ) -> None:
     """Compress images without loss, with the likelihood of an unconditional entry.
 
-    All images go into one file, which decompress reads with the same entry on the same runtime:
-    it names both, and another is refused. Keep the images where you can't keep the runtime.
+    Writes all images to one file. Decompression needs the same entry and the same software and
+    hardware, which the file records. Keep the original images too.
     """
     check_out(out)
     check_not_inputs([out], [Path(data)])

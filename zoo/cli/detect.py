@@ -31,7 +31,7 @@ from zoo.cli.console import console, notes, print_json, working
 from zoo.detection import FILE, detector
 from zoo.registry import info, locate
 
-# Said here again because the library's list needs NumPy.
+# Repeated here because importing the library's list needs NumPy.
 SCORES = ("likelihood", "typicality", "complexity", "dose")
 SHOWN = 10  # flagged files, where no table is written
 
@@ -41,14 +41,16 @@ def detect_command(
     data: Annotated[str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP)] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="CSV to write, one row per image; - for standard output."),
+        typer.Option(
+            "--out", "-o", help="CSV file to write, one row per image; - for standard output."
+        ),
     ] = None,
     score: Annotated[
-        str, typer.Option(help="likelihood, typicality, complexity or dose: which one flags.")
+        str, typer.Option(help="Score for flagging: likelihood, typicality, complexity or dose.")
     ] = "dose",
     rate: Annotated[
         float,
-        typer.Option(help="Part of the entry's own images that may be flagged: 0.1 to 0.01."),
+        typer.Option(help="Fraction of the entry's own images that is flagged: 0.1 to 0.01."),
     ] = 0.05,
     against: Annotated[
         str | None,
@@ -57,25 +59,25 @@ def detect_command(
     calibrate: Annotated[
         str | None,
         typer.Option(
-            help="Calibrate on these images, which the entry was not trained on, such as "
-            "mnist:validation, and keep the thresholds in its folder."
+            help="Calibrate on these images, which must not be training images, such as "
+            "mnist:validation, and save the thresholds in the entry's folder."
         ),
     ] = None,
     labels: Labels = None,
     resize: Resize = False,
     background: Background = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 250,
+    batch_size: Annotated[int, typer.Option(min=1, help="Batch size.")] = 250,
     as_json: Json = False,
 ) -> None:
-    """Tell images that are unlike those of an entry's distribution.
+    """Detect images that are out of an entry's distribution.
 
-    Four scores are computed, higher for less alike: bits per dimension (likelihood), their distance
-    from the mean (typicality), bits less those of a PNG file (complexity), and the density of four
-    statistics (dose). Likelihood alone takes simple images for typical ones.
+    Computes four scores, which are higher for outliers: bits per dimension (likelihood), their
+    distance from the mean (typicality), bits per dimension minus those of a PNG file (complexity),
+    and the density of four statistics (dose). Likelihood alone does not detect simple images.
     """
     check_choice("--score", score, SCORES)
     if (data is None) == (calibrate is None):
-        raise ValueError("name images to look at as DATA, or images to --calibrate on")
+        raise ValueError("give either DATA or --calibrate")
     if out is not None:
         check_text_out(out, as_json)
         check_not_inputs([out], [Path(str(data))])

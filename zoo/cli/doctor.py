@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from attnflow_keras.core.checks import check_integer
 from zoo.cli.common import (
     DATA_HELP,
     Background,
@@ -58,14 +59,13 @@ def doctor_command(
     Images that are not restored lie outside the entry's domain: their latents and scores are
     unreliable. --odd tests how far the domain extends beyond the training data.
     """
-    if count < 1:
-        raise ValueError(f"-n must be at least 1; got {count}")
+    check_integer("-n", count)
     entry = info(name)
     if not entry["pretrained"]:
         load_flow(name)  # says what to do
     if odd:
         if data is not None or labels is not None:
-            raise ValueError("--odd makes its own images; give it, or IMAGES and --labels")
+            raise ValueError("--odd generates its own images; it excludes IMAGES and --labels")
         flow = load_flow(name)
         images, condition = _odd(flow)
     else:

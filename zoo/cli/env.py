@@ -31,7 +31,7 @@ VARIABLES = ("KERAS_BACKEND", "ATTNFLOW_DATA", "ATTNFLOW_ZOO", "HF_HUB_OFFLINE",
 
 
 def env_command(as_json: Json = False) -> None:
-    """Versions, devices and execution providers: what a bug report needs."""
+    """Print versions, devices and execution providers, for bug reports."""
     with working("looking for devices"):
         found = environment()
     if as_json:

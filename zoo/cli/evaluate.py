@@ -32,7 +32,7 @@ def evaluate_command(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Score on your images instead, a folder of PNG, JPEG or WebP of the entry's size."
+            help="Evaluate on your own images: a folder of PNG, JPEG or WebP of the entry's size."
         ),
     ] = None,
     labels: Annotated[
@@ -45,13 +45,13 @@ def evaluate_command(
         int,
         typer.Option(
             min=1,
-            help="Samples per condition from which diversity is measured; 1: none. Compare only "
-            "equal numbers: the deviation of few samples is biased towards 0.",
+            help="Samples per condition to measure diversity; 1 for none. Only compare results for "
+            "the same number: with few samples the deviation is biased towards 0.",
         ),
     ] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
     draws: Annotated[
-        int, typer.Option(min=1, help="Draws of dequantization noise, but for super-resolution.")
+        int, typer.Option(min=1, help="Draws of dequantization noise, except for super-resolution.")
     ] = 5,
     segmenter: Annotated[
         Path | None,
@@ -61,12 +61,12 @@ def evaluate_command(
         ),
     ] = None,
     lpips: Annotated[
-        bool, typer.Option(help="LPIPS, which needs its weights in ATTNFLOW_DATA/lpips.")
+        bool, typer.Option(help="LPIPS; needs its weights in ATTNFLOW_DATA/lpips.")
     ] = True,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="JSON to write, with standard errors; - for standard output."
+            "--out", "-o", help="JSON file to write, with standard errors; - for standard output."
         ),
     ] = None,
     record: Annotated[
@@ -74,13 +74,13 @@ def evaluate_command(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a conditional entry on its data set or your images.
+    """Evaluate a conditional entry on its data set or your images.
 
-    Super-resolution stands beside bicubic interpolation and the entry's encoder. Label to photo
-    stands beside the mean colour of each class, with a pixel classifier that is trained on real
-    photos first (minutes; --segmenter keeps it). With --data there are no class means, and no
-    classifier but that of --segmenter: your images are not split into some to learn from.
-    A class-conditional entry is scored by the images whose own class it finds the most probable.
+    Super-resolution is compared with bicubic interpolation and the entry's encoder. Label to photo
+    is compared with the mean colour of each class, using a pixel classifier that is first trained
+    on real photos (minutes; --segmenter saves it). With --data there are no class means, and the
+    only classifier is that of --segmenter, since your images are not split for training.
+    Class-conditional entries are evaluated by classification accuracy.
     """
     from attnflow_keras.data import is_data_set
 

@@ -30,7 +30,7 @@ def list_command(
 ) -> None:
     """List the entries: name, task, data, image size, parameters, bits per dimension.
 
-    A narrow terminal gets them by task, without the columns that do not fit.
+    On a narrow terminal they are grouped by task, without the columns that do not fit.
     """
     check_choice("--task", task, tasks())
     names = list_entries(pattern, pretrained or None, task)
@@ -83,7 +83,7 @@ def _row(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def info_command(name: Name, as_json: Json = False) -> None:
-    """Show an entry's figures, data, licence, training and configuration.
+    """Show an entry's metrics, data, licence, training and configuration.
 
     For label to photo, also its classes, by number, name and colour.
     """

@@ -20,11 +20,11 @@ def prepare_celeba_command(
     ],
     size: Annotated[int, typer.Option(min=8, help="Side of the images to write.")] = 160,
     whole: Annotated[
-        bool, typer.Option("--whole", help="The images have that size already: cut nothing.")
+        bool, typer.Option("--whole", help="Don't crop: the images already have that size.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
 ) -> None:
-    """Cut CelebA's aligned faces to squares, reduce them, and sort them into their splits."""
+    """Crop CelebA's aligned faces to squares, downsample them, and write them by split."""
     from attnflow_keras.data.celeba import CROP, prepare_celeba
 
     crop = None if whole else CROP
@@ -42,7 +42,7 @@ def prepare_cityscapes_command(
     size: Annotated[int, typer.Option(min=8, help="Side of the images to write.")] = 256,
     boundaries: Annotated[
         bool,
-        typer.Option("--boundaries", help="Add the borders of instances to the label maps."),
+        typer.Option("--boundaries", help="Add instance boundaries to the label maps."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
 ) -> None:

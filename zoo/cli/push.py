@@ -12,18 +12,18 @@ from zoo.publishing import push
 def push_command(
     name: Name,
     address: Annotated[
-        str, typer.Argument(metavar="hf://USER/REPOSITORY", help="Where to publish it.")
+        str, typer.Argument(metavar="hf://USER/REPOSITORY", help="Where to publish.")
     ],
     private: Annotated[
         bool, typer.Option("--private", help="Make a new repository private.")
     ] = False,
-    message: Annotated[str | None, typer.Option(help="Message of the commit.")] = None,
+    message: Annotated[str | None, typer.Option(help="Commit message.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Publish an entry on the Hugging Face hub: its files, and the card as its page.
+    """Publish an entry on the Hugging Face Hub, with its card as the page.
 
-    The repository is created if there is none. The token is that of 'hf auth login', or the
-    environment variable HF_TOKEN. Prints the address of this version, which every command takes.
+    Creates the repository if necessary. The token comes from 'hf auth login' or from the
+    environment variable HF_TOKEN. Prints the address of the version, which all commands accept.
     """
     with working(f"pushing {name}"):
         version = push(name, address, private=private, message=message)

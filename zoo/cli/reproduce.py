@@ -18,22 +18,22 @@ def reproduce_command(
     budget: Annotated[
         str,
         typer.Option(
-            help="small: minutes a training on two CPU cores, with the data at hand. paper: the "
+            help="small: minutes per training on two CPU cores, on small data sets. paper: the "
             "paper's sizes and data sets, on a GPU."
         ),
     ] = "small",
-    only: Annotated[
-        list[str] | None, typer.Option(help="Name of a row; may be given several times.")
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a row; repeatable.")] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Trainings of each row. Default: the table's.")
+        int | None, typer.Option(min=1, help="Number of seeds per row. Default: the table's.")
     ] = None,
-    runs: Annotated[Path, typer.Option(help="Folder of the trainings.")] = Path("runs/reproduce"),
+    runs: Annotated[Path, typer.Option(help="Folder of the training runs.")] = Path(
+        "runs/reproduce"
+    ),
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the page and its CSV.")
+        Path, typer.Option("--out", "-o", help="Folder of the page and the CSV file.")
     ] = Path("docs/reproduction"),
     report: Annotated[
-        bool, typer.Option("--report", help="Only write the page of what is trained.")
+        bool, typer.Option("--report", help="Only write the page, without training.")
     ] = False,
     quality: Annotated[
         bool,
@@ -44,12 +44,11 @@ def reproduce_command(
     rows: Annotated[bool, typer.Option("--rows", help="Only list the rows.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train the rows of a table of the paper, score them, and write a page about it.
+    """Train and score the rows of a table of the paper, and write a page with the results.
 
-    Each row is trained with several seeds in 'attnflow train', and resumes where it was stopped;
-    what is finished is kept. The page has the paper's figures beside ours, with their conventions
-    and errors. --quality measures the images that finished rows draw; it needs the weights in
-    ATTNFLOW_DATA/lpips.
+    Each row is trained with several seeds by 'attnflow train'. Run the command again to resume;
+    finished trainings are kept. The page also has the paper's figures, with their conventions.
+    --quality measures samples of finished rows; it needs the weights in ATTNFLOW_DATA/lpips.
     """
     check_choice("TABLE", table, TABLES)
     check_choice("--budget", budget, ("small", "paper"))

@@ -23,8 +23,8 @@ def restore_command(
         list[Path],
         typer.Argument(
             metavar="PICTURE...",
-            help="Low-resolution images, PNG, JPEG or WebP, of any size, or folders of them. Grey "
-            "becomes RGB, EXIF orientation is applied, transparent pixels need "
+            help="Low-resolution images of any size (PNG, JPEG or WebP), or folders of them. Grey "
+            "images become RGB, EXIF orientation is applied, transparent pixels need "
             "--background.",
         ),
     ],
@@ -36,8 +36,9 @@ def restore_command(
             "-t",
             min=0,
             help="0 for the zero-temperature sample: clean, and sharper than bicubic. Above 0, "
-            "detail is sampled, which suits images like the training data; photographs get specks "
-            f"along edges from 0.5 on. Default: {OF_ONE:g}, or {OF_SEVERAL:g} with --samples.",
+            "detail is sampled, which suits images like the training data; on photographs, specks "
+            "appear along edges at 0.5 and above. "
+            f"Default: {OF_ONE:g}, or {OF_SEVERAL:g} with --samples.",
         ),
     ] = None,
     samples: Annotated[
@@ -47,12 +48,12 @@ def restore_command(
     reference: Annotated[
         Path | None,
         typer.Option(
-            help="The ground truth, or a folder of images with the same names. A result is then a "
-            "strip: input, bicubic, restored, ground truth; and figures are printed."
+            help="Ground truth, or a folder of images with the same names. Results are then strips "
+            "(input, bicubic, restored, ground truth), and metrics are printed."
         ),
     ] = None,
     strip: Annotated[
-        bool, typer.Option("--strip", help="Show the low-resolution image and bicubic beside it.")
+        bool, typer.Option("--strip", help="Also show the low-resolution image and bicubic.")
     ] = False,
     separate: Separate = False,
     format_: Format = None,
@@ -60,18 +61,18 @@ def restore_command(
         int | None,
         typer.Option(
             min=1,
-            help="Side of the tiles that larger images are cut into. Default: 32, or the "
-            "entry's own where it is for one size.",
+            help="Side of the tiles of larger images. Default: 32, or the entry's size if that "
+            "is fixed.",
         ),
     ] = None,
     overlap: Annotated[
         int | None,
-        typer.Option(min=0, help="How far tiles overlap. Default: 4, less where tiles are small."),
+        typer.Option(min=0, help="Overlap of tiles. Default: 4, less for small tiles."),
     ] = None,
     background: Background = None,
     as_json: Json = False,
 ) -> None:
-    """Restore low-resolution images at several times their size, with a super-resolution entry."""
+    """Restore low-resolution images with a super-resolution entry."""
     from attnflow_keras.data import upscale
 
     entry = entry_for("restore", name)

@@ -108,7 +108,7 @@ class Results:
         if not given.is_dir():
             if len(self.pictures) > 1:
                 raise ValueError(
-                    f"{option} must be a folder, for {len(self.pictures)} images; {given} is none"
+                    f"{option} must be a folder, for {len(self.pictures)} images; {given} is not"
                 )
             check_not_inputs(self.targets, [given])
             return [given]

@@ -27,13 +27,13 @@ def sample_command(
         typer.Option(
             "--out",
             "-o",
-            help="PNG, JPEG or WebP to write, as its name ends; with --separate a folder. "
+            help="File to write: .png, .jpg or .webp; with --separate, a folder. "
             "Default: samples.png, or samples.",
         ),
     ] = None,
     n: Annotated[int, typer.Option("-n", help="Number of images.")] = 64,
     temperature: Annotated[
-        float, typer.Option("--temperature", "-t", help="Below 1: more typical, less varied.")
+        float, typer.Option("--temperature", "-t", help="Below 1: more typical, less diverse.")
     ] = 0.8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     separate: Annotated[
@@ -43,12 +43,13 @@ def sample_command(
     class_: Annotated[
         str | None,
         typer.Option(
-            "--class", help="Class of the images, for an entry for classes. Default: all in turn."
+            "--class",
+            help="Class of the images, for class-conditional entries. Default: all in turn.",
         ),
     ] = None,
     devices: Devices = None,
 ) -> None:
-    """Sample images and write them as one image file, or one by one."""
+    """Sample images, and write them as a grid or as separate files."""
     from attnflow_keras.data import image_grid, save_image
 
     entry = entry_for("sample", name)

@@ -37,35 +37,35 @@ def score_command(
         typer.Option(
             "--out",
             "-o",
-            help="CSV to write, one row per image, with its file; - for standard output.",
+            help="CSV file to write, one row per image; - for standard output.",
         ),
     ] = None,
     draws: Annotated[int, typer.Option(help="Draws of dequantization noise to average.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
-    batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 250,
+    batch_size: Annotated[int, typer.Option(help="Batch size.")] = 250,
     labels: Labels = None,
     resize: Resize = False,
     background: Background = None,
     jit: Annotated[
-        bool, typer.Option("--jit", help="Compile with XLA; pays on many images.")
+        bool, typer.Option("--jit", help="Compile with XLA; worthwhile for many images.")
     ] = False,
     precision: Annotated[
         str | None,
         typer.Option(
             help="float32, float64, mixed_float16 or mixed_bfloat16. Default: the entry's, "
-            "float32 as a rule."
+            "usually float32."
         ),
     ] = None,
     devices: Devices = None,
     as_json: Json = False,
 ) -> None:
-    """Bits per dimension of images: lower is more probable under the model.
+    """Compute bits per dimension of images: lower is more probable under the model.
 
-    With an entry for super-resolution, given the downsampled images; with one for label to photo,
-    given the label maps of a data set's split, or of --labels.
+    Super-resolution entries are conditioned on the downsampled images, label-to-photo entries on
+    the label maps of a data set's split or of --labels.
 
-    The mean is printed with its standard error over images and its convention. Images of a folder
-    that can't be read are named and left out, and the exit status is then 1.
+    Prints the mean with its standard error over images and its convention. Images of a folder
+    that can't be read are listed and skipped, and the exit status is then 1.
     """
     from attnflow_keras.data.picture_files import Unreadable
     from attnflow_keras.metrics import evaluate_bits_per_dim

@@ -10,31 +10,30 @@ from zoo.cli.interrupts import on_interrupt, patient
 
 
 def serve_command(
-    folder: Annotated[Path, typer.Argument(help="A folder that 'attnflow export' wrote.")],
+    folder: Annotated[Path, typer.Argument(help="A folder written by 'attnflow export'.")],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")] = 8000,
     provider: Annotated[
-        str | None, typer.Option(help="cpu, cuda, tensorrt. Default: CUDA where it is there.")
+        str | None, typer.Option(help="cpu, cuda, tensorrt. Default: CUDA if available.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of one operation. Default: all cores.")
+        int | None, typer.Option(min=1, help="Threads per operation. Default: all cores.")
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Maximum images in a request.")] = 64,
-    batch: Annotated[
-        int, typer.Option(min=1, help="Maximum images that a graph runs on at once.")
-    ] = 64,
+    images: Annotated[int, typer.Option(min=1, help="Maximum images per request.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="Maximum batch size.")] = 64,
     requests: Annotated[
-        int, typer.Option(min=1, help="Maximum requests that run or wait; others get 503.")
+        int, typer.Option(min=1, help="Maximum running and waiting requests; others get 503.")
     ] = 32,
     connections: Annotated[int, typer.Option(min=1, help="Maximum open connections.")] = 64,
     connections_per_client: Annotated[
-        int, typer.Option(min=1, help="Maximum open connections of one address.")
+        int, typer.Option(min=1, help="Maximum open connections per address.")
     ] = 16,
 ) -> None:
     """Serve an export over HTTP with onnxruntime: score, sample, restore, translate.
 
-    GET /docs is the reference, /model what clients need to know, /metrics for Prometheus, /healthz
-    for probes. Ctrl-C or SIGTERM ends it after the requests in flight, a second Ctrl-C at once.
+    GET /docs is the reference, /model describes the model, /metrics is for Prometheus, /healthz for
+    probes. Ctrl-C or SIGTERM stops the server after the requests in flight, a second Ctrl-C
+    immediately.
     """
     try:
         from attnflow_keras.serving.server import serve

@@ -95,7 +95,7 @@ def train_command(
         str | None,
         typer.Option(
             help="Train on your own images: a folder, a .npy or .npz file. Every tenth image is "
-            "held out; under 50 images, none. Or a data set, such as mnist."
+            "held out, or none if there are fewer than 50. Or a data set, such as mnist."
         ),
     ] = None,
     labels: Labels = None,
@@ -112,7 +112,7 @@ def train_command(
     background: Background = None,
     license_: Annotated[
         str | None,
-        typer.Option("--license", help="Licence of the new weights, for their card."),
+        typer.Option("--license", help="Licence of the new weights, for the card."),
     ] = None,
     data_license: Annotated[
         str | None, typer.Option(help="Licence of your images, for the card.")
@@ -122,21 +122,21 @@ def train_command(
         bool,
         typer.Option(
             "--distributed",
-            help="This is one of several processes, on several machines, that train together.",
+            help="This is one of several processes that train together.",
         ),
     ] = False,
     as_json: Json = False,
     **settings: Any,
 ) -> None:
-    """Train an entry by its recipe, or on your own images; resumes after a kill.
+    """Train an entry by its recipe, or on your own images.
 
-    The folder gets a checkpoint and curve.csv after every epoch. Run the same command again to
-    resume. At the end the flow is scored once on the test split and written to OUT/entry, which
-    zoo.load reads. 'attnflow info NAME' shows the recipe.
+    Writes a checkpoint and curve.csv after every epoch. Run the same command again to resume. At
+    the end the flow is scored once on the test split and written to OUT/entry, which zoo.load
+    reads. 'attnflow info NAME' shows the recipe.
 
-    With --data every tenth image is held out and scored at the end; of fewer than 50 images
-    none is held out, and nothing is scored. After --patience the images that are scored are
-    those that chose the weights, and the output says so.
+    With --data every tenth image is held out and scored at the end; with fewer than 50 images none
+    is held out, and nothing is scored. With --patience the scored images are those that selected
+    the weights, which the output states.
     """
     entry = info(name)
     from attnflow_keras.data import data_set, is_data_set

@@ -18,55 +18,56 @@ def translate_command(
         list[Path],
         typer.Argument(
             metavar="LABEL...",
-            help="Label maps of any size, PNG, JPEG or WebP, or folders of them: grey or indexed "
-            "for classes, or of colours. 'attnflow info NAME' shows both.",
+            help="Label maps of any size (PNG, JPEG or WebP), or folders of them: grey or indexed "
+            "for classes, or in colours. 'attnflow info NAME' shows both.",
         ),
     ],
     out: Out = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", "-t", min=0, help="0 for the most probable; up to 1.")
+        float,
+        typer.Option("--temperature", "-t", min=0, help="0: zero-temperature sample; up to 1."),
     ] = 0.7,
     samples: Annotated[int, typer.Option(min=1, help="Photos: OUT shows them side by side.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same photos.")] = 0,
     photo: Annotated[
         Path | None,
         typer.Option(
-            help="The real photo, or a folder of them under the same names. A result is then a "
-            "strip: label map, photos, real photo; and figures are printed."
+            help="Real photo, or a folder of photos with the same names. Results are then strips "
+            "(label map, photos, real photo), and metrics are printed."
         ),
     ] = None,
-    strip: Annotated[bool, typer.Option("--strip", help="Show the label map beside.")] = False,
+    strip: Annotated[bool, typer.Option("--strip", help="Also show the label map.")] = False,
     separate: Separate = False,
     format_: Format = None,
     palette: Annotated[
         Path | None,
         typer.Option(
-            help="JSON with a list of [red, green, blue]: the colours in which LABEL shows the "
-            "entry's classes, in their order. Default: the entry's own."
+            help="JSON file with a list of [red, green, blue], the colours of the classes in "
+            "LABEL, in order. Default: the entry's palette."
         ),
     ] = None,
     nearest: Annotated[
         bool,
         typer.Option(
             "--nearest",
-            help="Take the palette's nearest colour for those that it lacks: for label maps kept "
-            "as JPEG.",
+            help="Replace colours outside the palette by the nearest, for label maps saved as "
+            "JPEG.",
         ),
     ] = False,
     resize: Annotated[
         bool,
         typer.Option(
             "--resize",
-            help="Resize label maps of another size than the entry's, and their photos, each side "
-            "on its own: another aspect ratio is stretched, not cut. Label maps by the nearest "
-            "pixel, photos by the bicubic filter. Without it label maps are drawn at their own "
-            "size, in tiles.",
+            help="Resize label maps (and their photos) to the entry's size, each side "
+            "independently: they are stretched, not cropped. Label maps by the nearest pixel, "
+            "photos by bicubic interpolation. Without it, photos have the size of the label map, "
+            "in tiles.",
         ),
     ] = False,
     background: Background = None,
     as_json: Json = False,
 ) -> None:
-    """Sample photos for label maps, with an entry for label to photo."""
+    """Sample photos for label maps with a label-to-photo entry."""
     import numpy as np
 
     from attnflow_keras.data.picture_files import Notes

@@ -10,34 +10,34 @@ from zoo.cli.console import console, notes, print_json, working
 
 
 def web_command(
-    folder: Annotated[Path, typer.Argument(help="A folder that 'attnflow export' wrote.")],
+    folder: Annotated[Path, typer.Argument(help="A folder written by 'attnflow export'.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     runtime: Annotated[
         Path | None,
         typer.Option(
-            help="The tarball of onnxruntime-web, or a folder of its files. Default: the one in "
-            "the cache, which is fetched the first time (33 MB)."
+            help="Tarball of onnxruntime-web, or a folder of its files. Default: from the cache; "
+            "downloaded the first time (33 MB)."
         ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Heading of the page.")] = None,
     class_names: Annotated[
         str | None,
-        typer.Option(help="Names of the classes, with commas, for an export that has some."),
+        typer.Option(help="Names of the classes, separated by commas."),
     ] = None,
     examples: Annotated[
         bool,
-        typer.Option(help="Offer the images that the export has recorded, which then are public."),
+        typer.Option(help="Include the images recorded in the export, which become public."),
     ] = True,
     webgpu: Annotated[
         bool,
-        typer.Option("--webgpu", help="Use the visitor's GPU where that can be; 13 MB more."),
+        typer.Option("--webgpu", help="Use the visitor's GPU if possible; adds 13 MB."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a static site that runs an export in the browser. No TensorFlow.
+    """Write a static site that runs an export in the browser. Does not need TensorFlow.
 
-    Any server for files shows it: python -m http.server -d site
+    Any file server can host it: python -m http.server -d site
     """
     from attnflow_keras.core.files import check_free
 

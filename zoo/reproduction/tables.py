@@ -152,8 +152,8 @@ TABLE_3 = Table(
     "table3",
     "Table 3: CIFAR-10",
     """\
-CIFAR-10 is not at hand for the small budget, whose rows are trained on Fashion-MNIST: they say
-nothing of the paper's figures, but ask the same question of another data set.""",
+The small budget trains on Fashion-MNIST instead of CIFAR-10. Its rows are not
+comparable with the paper's figures, but compare the same systems on another data set.""",
     (
         Row(
             "none",
