@@ -150,7 +150,7 @@ def test_page_restores(browser, runtime, restorer, tmp_path):
         page.get_by_label("Restoration 3").click()
         assert_levels(pixels(page.locator(".compare > canvas")), expected[2:3])
 
-        page.get_by_label("Larger pictures are resized to").select_option("16")
+        page.get_by_label("Resize larger images to").select_option("16")
         choose(page, 0, tmp_path / "large.png", ".large canvas[width='40']")
         expected = session.restore(large, n=4, temperature=0.8, seed=0)
         assert_levels(pixels(restorations), expected)

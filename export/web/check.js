@@ -7,7 +7,7 @@
   ]);
   var problem = null;
   if (location.protocol === "file:") {
-    problem = "Browsers load no modules from files: serve this folder, for example with python -m http.server.";
+    problem = "Browsers can't load modules from files: serve this folder, for example with python -m http.server.";
   } else if (!("noModule" in document.createElement("script")) || typeof Worker === "undefined") {
     problem = "This browser is too old for this page: it has no JavaScript modules or workers.";
   } else if (typeof WebAssembly === "undefined" || !WebAssembly.validate(simd)) {

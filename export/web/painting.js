@@ -62,7 +62,7 @@ export function show({ manifest, client, examples, classes }) {
   return [
     panel(
       "Label map",
-      element("p", { id: "help" }, "Paint with a pointer; or with arrow keys to move and space to paint."),
+      element("p", { id: "help" }, "Paint with a pointer, or with the arrow keys and space."),
       tools(map, palette, classes),
       element("div", { class: "ends" }, canvas, element("div", { class: "canvas" }, photos)),
       labelled("Photos follow the map", live),

@@ -31,7 +31,7 @@ export function show({ manifest, client, examples }) {
 
   function use(levels, size, note) {
     Object.assign(chosen, { levels, size });
-    const canvas = canvasOf(levels, [...size, channels], "The picture as the model takes it");
+    const canvas = canvasOf(levels, [...size, channels], "The image at the model's size");
     before.replaceChildren(canvas, element("p", { class: "note" }, note));
     if (controls.valid()) {
       return restore();
@@ -60,9 +60,9 @@ export function show({ manifest, client, examples }) {
   return [
     panel(
       "Picture",
-      element("p", {}, `A small picture becomes one that is ${scale} times larger; there are many that fit it.`),
-      labelled("Larger pictures are resized to", sides),
-      picker("Drop a picture here, or choose one", (bitmap, name) => {
+      element("p", {}, `Enlarges a small image ${scale} times; many results are consistent with it.`),
+      labelled("Resize larger images to", sides),
+      picker("Drop an image here, or choose one", (bitmap, name) => {
         const size = sizeFor(bitmap);
         const { levels, note } = levelsOf(bitmap, [...size, channels]);
         return use(levels, size, `${name}: ${note}.`);

@@ -51,14 +51,14 @@ function scorePanel({ shape, client, examples, condition }) {
       const figure = element("p", { class: "figure" }, `${bits.toFixed(4)} bits/dim`);
       figure.dataset.bits = bits;
       result.replaceChildren(
-        canvasOf(levels, shape, "The image as the model takes it"),
+        canvasOf(levels, shape, "The image at the model's size"),
         element("div", {}, figure, element("p", { class: "note" }, note)),
       );
     }
   };
   return panel(
     "Score",
-    element("p", {}, "How probable an image is under the model: fewer bits are more probable."),
+    element("p", {}, "How probable an image is under the model: fewer bits mean more probable."),
     picker("Drop an image here, or choose one", (bitmap, name) => {
       const { levels, note } = levelsOf(bitmap, shape);
       return score(levels, `${name}: ${note}.`);
@@ -102,7 +102,7 @@ function morphPanel({ shape, client, examples, condition }) {
   };
   return panel(
     "Morph",
-    element("p", {}, "From one image to another on a circle through the latents."),
+    element("p", {}, "Spherical interpolation between two images in latent space."),
     element(
       "div",
       { class: "ends" },
