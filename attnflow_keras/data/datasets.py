@@ -12,7 +12,7 @@ from attnflow_keras.data.dataset import DataSet
 
 @functools.cache
 def data_sets() -> dict[str, DataSet]:
-    """All data sets by name, those that ``attnflow_keras.data.sets`` defines.
+    """All data sets in ``attnflow_keras.data.sets``, by name.
 
     Example:
         >>> sorted(data_sets())[:3]
@@ -41,7 +41,7 @@ def load_dataset(name: str, split: str) -> np.ndarray:
     """Images of one split, uint8 ``(n, h, w, c)``.
 
     Files are taken from the folder that the environment variable ``ATTNFLOW_DATA`` names. MNIST,
-    Fashion-MNIST and CIFAR-10 are downloaded by ``keras.datasets`` if they are not there.
+    Fashion-MNIST and CIFAR-10 are downloaded by ``keras.datasets`` otherwise.
 
     Args:
         name: a data set's name, such as ``"mnist"``, see :func:`data_sets`.
@@ -68,6 +68,6 @@ def load_paired(name: str, split: str) -> dict[str, np.ndarray]:
 
     Raises:
         ValueError: an unknown data set or split, or a data set without conditions.
-        OSError: the data set's files are not there.
+        OSError: missing files.
     """
     return data_set(name).pairs(split)

@@ -1,4 +1,4 @@
-"""The user's own images: a folder of PNG, JPEG or WebP, one image, or a .npy or .npz file."""
+"""Users' images: a folder of PNG, JPEG or WebP, one image, or a .npy or .npz file."""
 
 import io
 from pathlib import Path
@@ -29,8 +29,8 @@ def load_images(
 ) -> np.ndarray:
     """Read images as uint8 ``(n, h, w, c)``.
 
-    EXIF orientation is applied. What a folder holds besides, such as hidden files, is left out. A
-    warning says what was left out, resized or laid on the background, with counts.
+    EXIF orientation is applied. Other files in a folder, such as hidden ones, are skipped. A
+    warning lists what was skipped, resized or composited onto the background, with counts.
 
     Args:
         path: a folder with PNG, JPEG or WebP files (subfolders included, in order of their paths),
@@ -38,8 +38,8 @@ def load_images(
             ``(n, h, w, c)`` and dtype uint8.
         image_shape: ``(h, w, c)`` that every image must have; images are converted to grey (c = 1)
             or RGB (c = 3). None takes the first image's size and RGB.
-        resize: resize images of another size (bicubic) instead of raising. Each side is scaled on
-            its own: another aspect ratio is stretched.
+        resize: resize images of another size (bicubic) instead of raising. Each side is
+            scaled independently, so that a different aspect ratio is stretched.
         background: colour behind transparent pixels: a name such as ``"white"``, ``"#rrggbb"``, or
             ``(red, green, blue)``. None refuses images that have some.
         unreadable: takes the errors of images that can't be read, and the others are returned. None
@@ -101,7 +101,7 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
     """Write one uint8 image ``(h, w, c)``, complete or not at all.
 
     Args:
-        path: the file: PNG, JPEG of quality 95 or WebP without loss, as its name ends.
+        path: the file: PNG, JPEG (quality 95) or lossless WebP, by its suffix.
         image: uint8 ``(h, w, c)`` with c = 1 or 3.
     """
     from PIL import Image

@@ -1,4 +1,4 @@
-"""The user's own label maps, alone or with photos."""
+"""Users' label maps, with or without photos."""
 
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ def load_label_map(path: str | Path, palette: Any = None, colours: bool = False)
 
     Args:
         path: the file.
-        palette: colour of each class, ``(classes, 3)``. An indexed image all of whose colours are
-            there holds the classes of its colours, whatever its indices: programs that write
-            indexed images number the colours as they like.
+        palette: colour of each class, ``(classes, 3)``. If all colours of an indexed image are in
+            the palette, they determine the classes, not the indices, which depend on the program
+            that wrote the image.
         colours: read an indexed image as its colours.
 
     Raises:
@@ -56,13 +56,13 @@ def load_labelled_folder(
         label_folder: folder of the label maps, all of classes or all of colours, see
             :func:`load_label_map`.
         image_shape: ``(height, width, 3)`` that each must have.
-        resize: resize others, photos with the bicubic filter and label maps to the nearest pixel;
-            each side is scaled on its own, so that another aspect ratio is stretched.
+        resize: resize others, photos by bicubic interpolation and label maps by the nearest pixel;
+            each side is scaled independently, so that a different aspect ratio is stretched.
         palette: colour of each class, ``(classes, 3)``; label maps of either kind then become
             classes.
         background: colour behind transparent pixels of photos, see :func:`load_images`; None
             refuses photos that have some. Label maps must be opaque.
-        unreadable: takes the errors of pairs of which one can't be read, by the photo, and the
+        unreadable: collects the errors of pairs of which one can't be read, by the photo, and the
             others are returned. None raises the first.
 
     Returns:
@@ -110,7 +110,7 @@ def known_classes(labels: np.ndarray, palette: Any, path: Any, nearest: bool = F
         nearest: see :func:`attnflow_keras.core.palettes.as_classes`.
 
     Raises:
-        ValueError: a class or a colour that the palette lacks.
+        ValueError: a class or a colour outside the palette.
     """
     if labels.ndim == 3:
         return as_classes(labels, palette, nearest, str(path))

@@ -1,4 +1,4 @@
-"""What MNIST, Fashion-MNIST and CIFAR-10 share: their files, Keras' download, the splits."""
+"""Base of MNIST, Fashion-MNIST and CIFAR-10: files, Keras' download, splits."""
 
 import gzip
 import zipfile
@@ -16,16 +16,16 @@ CLASSES = 10
 
 
 class LabelledImages(DataSet):
-    """Small images of ten classes, of which a training and a test file exist.
+    """Small images of ten classes, with a training and a test file.
 
     ``"validation"`` is the last 5,000 images of the training file, ``"train"`` all before them,
     ``"test"`` the whole test file. Conditions are the classes, 0 to 9. Files are taken from the
-    folder that ``ATTNFLOW_DATA`` names if they are there, and by ``keras.datasets`` otherwise.
+    folder ``ATTNFLOW_DATA`` if they exist, otherwise from ``keras.datasets``.
 
     Attributes:
         counts: images in the training file and in the test file.
         shape: of one stored image.
-        files: what the folder may hold, for errors.
+        files: possible files, for errors.
 
     Example:
         >>> from attnflow_keras.data import data_set

@@ -8,7 +8,7 @@ from attnflow_keras.data.bicubic import downscale
 
 
 def odd_images(shape: tuple[int, int, int], seed: int = 0) -> dict[str, np.ndarray]:
-    """Extreme images that no data set has: flat, striped, noisy, saturated.
+    """Extreme images unlike any data set: flat, striped, noisy, saturated.
 
     Args:
         shape: ``(h, w, c)`` of each image.
@@ -56,12 +56,12 @@ def odd_images(shape: tuple[int, int, int], seed: int = 0) -> dict[str, np.ndarr
 
 
 def odd_condition(flow: Any, images: np.ndarray, labels: np.ndarray | None = None) -> Any:
-    """What a flow is given with extreme images.
+    """Conditions for extreme images.
 
     Args:
         flow: the flow.
         images: uint8 ``(n, h, w, c)``.
-        labels: label maps, of which the first stands beside each image; None for class 0 or black
+        labels: label maps, of which the first is used for each image; None for class 0 or black
             everywhere.
 
     Returns:

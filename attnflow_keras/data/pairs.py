@@ -1,4 +1,4 @@
-"""Images with a condition each: two folders of files of the same names."""
+"""Images with conditions: two folders of files with the same names."""
 
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ def load_pair_folder(
 
     Args:
         image_folder: folder of the images.
-        condition_folder: folder of what each is conditioned on.
-        notes: counts the files that are left out. None warns of them here.
+        condition_folder: folder of the conditions.
+        notes: counts skipped files; None issues a warning here.
 
     Returns:
         images, conditions: lists of paths of the same length, one pair per index, in order of their
@@ -54,8 +54,8 @@ def load_picture(path: str | Path, background: Any = None) -> np.ndarray:
 
     Args:
         path: the file.
-        background: colour behind transparent pixels, see :func:`load_images`; None refuses images
-            that have some.
+        background: colour behind transparent pixels, see :func:`load_images`; None raises an
+            error for such images.
 
     Raises:
         OSError: no such file, or a folder.

@@ -1,4 +1,4 @@
-"""Images in folders, fitted to a size; and what was done to them, said once."""
+"""Images in folders, fitted to a size, with one warning about changes."""
 
 import os
 import warnings
@@ -40,7 +40,7 @@ class Notes:
 
 
 class Unreadable:
-    """Images of a folder that can't be read, for a caller that goes on with the others.
+    """Images of a folder that can't be read, for a caller that continues with the others.
 
     Attributes:
         errors: the error of each, by its file.
@@ -60,24 +60,24 @@ class Unreadable:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is none of the user's."""
+    """Whether a file or folder of this name is hidden, or belongs to the system."""
     return name.startswith(".") or name in HIDDEN
 
 
 def find_pictures(folder: str | Path, notes: Notes | None = None) -> list[Path]:
     """PNG, JPEG and WebP files of a folder and its subfolders, in order of their paths.
 
-    Links are followed, to folders too. Hidden files and folders are left out, and so is what the
-    system keeps beside the files: names that start with a dot, ``__MACOSX``, ``@eaDir``.
+    Links are followed, to folders too. Hidden files and folders are skipped, and so are system
+    folders: names that start with a dot, ``__MACOSX``, ``@eaDir``.
 
     Args:
         folder: the folder.
-        notes: counts what is left out. None warns of it here.
+        notes: counts what is skipped; None issues a warning here.
 
     Raises:
         FileNotFoundError: no such folder.
         NotADirectoryError: a file.
-        PermissionError: it, or a folder in it, can't be read.
+        PermissionError: the folder, or one in it, can't be read.
         ValueError: no image in it.
     """
     folder = Path(folder)
@@ -101,8 +101,8 @@ def read_pixels(file: str | Path, channels: int, background: Any, notes: Notes) 
     Args:
         file: a PNG, JPEG or WebP file.
         channels: 1 or 3.
-        background: colour behind transparent pixels; None refuses images that have some.
-        notes: counts images laid on the background, and those that lose their colours.
+        background: colour behind transparent pixels; None raises an error for such images.
+        notes: counts images composited onto the background, and those that lose their colours.
     """
     picture = open_picture(file)
     pixels = picture.pixels(channels, background)
@@ -121,12 +121,12 @@ def load_pictures(
     Args:
         path: the folder or file.
         least: height and width that each must have at least.
-        background: colour behind transparent pixels; None refuses images that have some.
+        background: colour behind transparent pixels; None raises an error for such images.
 
     Raises:
         FileNotFoundError: no such file or folder.
-        ValueError: a folder without images, a file that is none, an image too small, or transparent
-            pixels and no background.
+        ValueError: a folder without images, another kind of file, an image too small, or
+            transparent pixels and no background.
     """
     path = Path(path)
     if not path.exists():
@@ -152,16 +152,16 @@ def fitted(
     nearest: bool = True,
     notes: Notes | None = None,
 ) -> np.ndarray:
-    """An image of the size ``(height, width)``, resized if that is wanted.
+    """An image of size ``(height, width)``, resized on request.
 
-    Each side is scaled on its own: an image of another aspect ratio is stretched, not cut.
+    Each side is scaled independently: a different aspect ratio is stretched, not cropped.
 
     Args:
         picture: uint8 ``(h, w)`` or ``(h, w, c)``.
         size: height and width.
-        resize: whether another size is resized, by the bicubic filter or the nearest pixel.
+        resize: whether to resize other sizes, by bicubic interpolation or the nearest pixel.
         path: the file, for errors.
-        nearest: whether the nearest pixel is taken, as label maps need it.
+        nearest: use the nearest pixel, for label maps.
         notes: counts images resized, and those stretched.
 
     Raises:

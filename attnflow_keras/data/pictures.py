@@ -1,4 +1,4 @@
-"""The one reader of image files: the user's files and the bytes that a client sends.
+"""Reading of all images: users' files and bytes sent by clients.
 
 What an image means is settled here, for photos and label maps alike: EXIF orientation is applied,
 transparency is laid on a stated background or refused, label maps are the stored integers, and
@@ -35,7 +35,7 @@ TOO_DEEP = "it has more than 8 bits per channel; convert it to 8 bits"
 
 
 class PictureError(ValueError):
-    """An image that can't be read, in one line that names it; ``reason`` leaves the name out."""
+    """An image that can't be read; the message has its name, ``reason`` does not."""
 
     def __init__(self, name: Any, reason: str) -> None:
         super().__init__(f"can't read {name} as an image: {reason}")
@@ -55,7 +55,7 @@ class TooLargeError(PictureError):
 
 
 class TransparencyError(PictureError):
-    """An image with transparent pixels, and no background to lay it on."""
+    """An image with transparent pixels, and no background colour."""
 
     def __init__(self, name: Any, reason: str) -> None:
         super().__init__(name, reason)
@@ -66,7 +66,7 @@ class Picture(NamedTuple):
     """A decoded image, with its EXIF orientation applied.
 
     Attributes:
-        name: what errors call it.
+        name: its name in errors.
         image: Pillow's image, all of whose pixels are read, of mode 1, L, LA, P, PA, RGB, RGBA, or
             I or F and what starts with them, for more than 8 bits.
         depth: bits per channel in the file, where it is a PNG; otherwise 8.
@@ -208,7 +208,7 @@ def decode_picture(
 
     Args:
         file: the content, open for reading, with ``seek``.
-        name: what errors call it.
+        name: its name in errors.
         formats: Pillow's names of what the content may be.
         most_pixels: pixels that the image may have; more are refused before any is decoded.
 

@@ -1,4 +1,4 @@
-"""Splits of prepared images: arrays in files that are mapped, not read."""
+"""Splits of prepared images: memory-mapped arrays in files."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Training data that is drawn: a batch is a function of the seed and the step."""
+"""Random training data: a batch is a function of the seed and the step."""
 
 import hashlib
 from typing import Any
@@ -15,7 +15,7 @@ CROPS = 2**34  # stream of step 0; each step has its own
 
 
 class SmallAndLarge:
-    """Crops with their reductions, for super-resolution.
+    """Crops and their downsampled versions, for super-resolution.
 
     Args:
         crops: draws ``(images, ...)``, such as ``BlueMarbleCrops`` or :class:`PictureCrops`.
@@ -103,7 +103,7 @@ class Classed(Labelled):
 
 
 class Photos:
-    """The photos of a source alone, for unconditional flows.
+    """Only the photos of a source, for unconditional flows.
 
     Args:
         source: draws ``{"image", "condition"}``.

@@ -1,4 +1,4 @@
-"""Out-of-distribution detection with a flow's likelihood, in several ways."""
+"""Out-of-distribution detection with the likelihood of a flow."""
 
 from attnflow_keras.detection.auroc import auroc
 from attnflow_keras.detection.detector import SCORES as SCORES

@@ -6,15 +6,15 @@ import numpy as np
 
 
 def auroc(inside: Any, outside: Any) -> tuple[float, float]:
-    """Area under the ROC curve of a score that should be higher outside, and its standard error.
+    """Area under the ROC curve of a score that is higher for outliers, and its standard error.
 
-    The area is the probability that an image from outside scores higher than one from inside; ties
-    count one half. 1 is perfect, 1/2 chance, and below 1/2 the score is the wrong way round. The
+    The area is the probability that an outlier scores higher than an inlier; ties count one half. 1
+    is perfect, 1/2 chance, and below 1/2 the score ranks them the wrong way round. The
     standard error over images is that of DeLong et al. (Biometrics, 1988).
 
     Args:
-        inside: scores of images from the distribution, ``(m,)``.
-        outside: scores of others, ``(n,)``.
+        inside: scores of inliers, ``(m,)``.
+        outside: scores of outliers, ``(n,)``.
 
     Raises:
         ValueError: fewer than two scores of a kind, or NaN.

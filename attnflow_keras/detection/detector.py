@@ -1,4 +1,4 @@
-"""Scores of how far images are from a distribution, and thresholds for them."""
+"""Out-of-distribution scores and their thresholds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ SCORES = ("likelihood", "typicality", "complexity", "dose")
 
 @dataclass(frozen=True)
 class Detector:
-    """Tells images unlike those of a flow's distribution, by four scores, higher for less alike.
+    """Detects images that are out of a flow's distribution, by four scores, higher for outliers.
 
-    - ``likelihood``: bits per dimension. Simple images are probable under any flow, so it fails
-      where the others are simpler than those trained on (Nalisnick et al., arXiv:1810.09136).
+    - ``likelihood``: bits per dimension. Simple images are probable under any flow, so it fails for
+      images simpler than the training data (Nalisnick et al., arXiv:1810.09136).
     - ``typicality``: distance of the bits per dimension from their mean, to both sides
       (Nalisnick et al., arXiv:1906.02994, for one image).
-    - ``complexity``: bits per dimension less those that PNG takes (Serrà et al.,
+    - ``complexity``: bits per dimension minus those of a PNG file (Serrà et al.,
       arXiv:1909.11480).
     - ``dose``: minus the sum of the log-densities of four statistics of the flow, each by a
       kernel estimate (density of states, Morningstar et al., arXiv:2006.09273).

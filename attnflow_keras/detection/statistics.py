@@ -1,4 +1,4 @@
-"""Statistics of images under a flow, from which scores are made."""
+"""Statistics of images under a flow, the basis of the scores."""
 
 import io
 import math
@@ -25,14 +25,14 @@ def statistics_of(
 
     ``bits_per_dim`` is ``latent_bits + log_det_bits``: minus log p of the latents, and the
     change of volume with the 8 bits of a grey level. Both are taken at the centre of the grey
-    levels' bins, without noise, so that they depend on the image alone. ``png_bits`` is the
+    levels' bins, without noise, so that they only depend on the image. ``png_bits`` is the
     size of the image as an optimized PNG file, a bound on its complexity.
 
     Args:
         flow: a flow, or the session of an export.
         images: uint8 ``(n, h, w, c)``.
         condition: conditions, for a conditional flow.
-        batch_size: images at a time.
+        batch_size: batch size.
         progress: called with the number of images done.
 
     Raises:

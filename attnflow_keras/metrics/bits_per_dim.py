@@ -25,7 +25,7 @@ def evaluate_bits_per_dim(
     Args:
         flow: the flow.
         images: uint8 ``(n, h, w, c)``.
-        split: what the images are, such as ``"mnist test"``.
+        split: description of the images, such as ``"mnist test"``.
         draws: draws of dequantization noise to average over, with seeds ``seed``,
             ``seed + 1``, ...
         seed: first seed.
@@ -61,7 +61,7 @@ def evaluate_bits_per_dim(
 
 
 def described(scores: np.ndarray, images: np.ndarray, split: str, draws: int) -> dict[str, Any]:
-    """Bits per dimension of each image, ``(n,)``, as :func:`evaluate_bits_per_dim` gives them.
+    """Bits per dimension of each image, ``(n,)``, in the form of :func:`evaluate_bits_per_dim`.
 
     Raises:
         ValueError: a score that is not finite.

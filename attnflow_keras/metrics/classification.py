@@ -1,4 +1,4 @@
-"""Classify images by a class-conditional flow, as its likelihood has them."""
+"""Classify images by the likelihood of a class-conditional flow."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +34,7 @@ def evaluate_classification(
         images: uint8 ``(n, h, w, c)``.
         labels: the class of each, integers ``(n,)`` below ``classes``.
         classes: number of classes.
-        split: what the images are, such as ``"mnist test"``.
+        split: description of the images, such as ``"mnist test"``.
         draws: draws of dequantization noise to average over, with seeds ``seed``,
             ``seed + 1``, ...
         seed: first seed.
@@ -42,8 +42,8 @@ def evaluate_classification(
         progress: called with the number of images done: ``n`` a class and draw.
 
     Returns:
-        What can be written as JSON: ``split``, ``items``, ``image_shape``, ``seed``, ``accuracy``
-        in per cent with ``mean`` and ``standard_error``, ``bits_per_dim``, see
+        A dict for JSON: ``split``, ``items``, ``image_shape``, ``seed``, ``accuracy`` in per cent
+        with ``mean`` and ``standard_error``, ``bits_per_dim``, see
         :func:`evaluate_bits_per_dim`, and ``conventions``.
 
     Raises:

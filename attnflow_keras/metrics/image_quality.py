@@ -17,7 +17,7 @@ WINDOW = 7
 def psnr(a: Any, b: Any) -> np.ndarray:
     """Peak signal-to-noise ratio in dB, ``10 log10(255^2 / MSE)``; higher is closer.
 
-    The mean square error is taken over all pixels and channels of an image, no border left out.
+    The mean square error is taken over all pixels and channels of an image, including its border.
 
     Args:
         a: uint8 ``(n, h, w, c)``.
@@ -85,7 +85,7 @@ def lr_psnr(restored: Any, low_res: Any) -> np.ndarray:
 
 
 def pixel_diversity(samples: Any) -> np.ndarray:
-    """How much samples of one condition differ, in grey levels (SRFlow's sigma).
+    """Pixel-wise diversity of samples for one condition, in grey levels (SRFlow's sigma).
 
     The standard deviation of each pixel's channel over the samples, with k - 1 in the
     denominator (ddof = 1), then the mean over pixels and channels.
@@ -139,7 +139,7 @@ def check_pair(**pair: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scale_of(large_name: str, large: np.ndarray, small_name: str, small: np.ndarray) -> int:
-    """How many times larger the sides of images are than those of their small versions.
+    """Scale factor between images and their low-resolution versions.
 
     Raises:
         ValueError: no integer of at least 2, or another number of images or channels.

@@ -54,7 +54,7 @@ class LPIPS:
 
     Version 0.1 with AlexNet, what super-resolution papers report: the activations after each of
     AlexNet's five ReLUs are scaled to unit length over the channels; their squared differences
-    are weighted by a learned non-negative weight a channel, summed over channels, averaged over
+    are weighted by a learned non-negative weight per channel, summed over channels, averaged over
     the map, and summed over the five. It computes in float32.
 
     The weights don't come with this package. They are those of richzhang/PerceptualSimilarity

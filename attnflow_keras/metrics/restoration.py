@@ -74,17 +74,17 @@ def evaluate_restoration(
     """Score a flow's restorations of low-resolution images.
 
     At each temperature one restoration of each condition is drawn, in blocks of 128 conditions.
-    Every draw of a block has a seed of its own, ``seed``, ``seed + 1``, ... in the order of the
+    Every draw of a block has its own seed: ``seed``, ``seed + 1``, ... in the order of the
     temperatures, then of the samples for diversity; they don't depend on ``batch_size``.
 
     Args:
         flow: a conditional flow.
         images: the ground-truth images, uint8 ``(n, s h, s w, c)``.
         conditions: the low-resolution images, uint8 ``(n, h, w, c)``.
-        split: what the images are, such as ``"bluemarble test"``.
+        split: description of the images, such as ``"bluemarble test"``.
         temperatures: standard deviations of the latents.
         seed: first seed, and that of the dequantization noise.
-        samples: restorations of each condition from which diversity is measured; 1 for none.
+        samples: restorations per condition to measure diversity; 1 for none.
         lpips: an :class:`attnflow_keras.metrics.LPIPS`; None leaves it out.
         batch_size: maximum batch size.
         progress: called with the number of images done after each block: ``n`` a temperature, then

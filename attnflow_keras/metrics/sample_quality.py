@@ -1,4 +1,4 @@
-"""Distances between sets of images in features of them, and a score of classes."""
+"""Distances between sets of images in feature space, and a score from class probabilities."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def frechet_distance(a: Any, b: Any) -> float:
         b: features ``(m, d)``.
 
     Raises:
-        ValueError: no features of two or more images each, or NaN.
+        ValueError: features of fewer than two images, or NaN.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(5000, 3))
@@ -56,7 +56,7 @@ def kernel_distance(a: Any, b: Any, block: int = BLOCK) -> tuple[float, float]:
         The distance, and its standard error over blocks; NaN where there is one block.
 
     Raises:
-        ValueError: no features of two or more images each, or NaN.
+        ValueError: features of fewer than two images, or NaN.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(2000, 3))
@@ -72,7 +72,7 @@ def kernel_distance(a: Any, b: Any, block: int = BLOCK) -> tuple[float, float]:
 
 
 def class_score(probabilities: Any) -> float:
-    """``exp E KL(p(y|x) || p(y))``: images whose classes are sure, and all different, score high.
+    """``exp E KL(p(y|x) || p(y))``: high for images with confident and diverse classes.
 
     The inception score of Salimans et al. (arXiv:1606.03498) for any classifier: 1 at least, the
     number of classes at most.
@@ -81,7 +81,7 @@ def class_score(probabilities: Any) -> float:
         probabilities: of the classes of each image, ``(n, classes)``, each row a distribution.
 
     Raises:
-        ValueError: rows that are no distributions.
+        ValueError: rows that are not distributions.
 
     Example:
         >>> metrics.class_score(np.eye(4))
