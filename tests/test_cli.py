@@ -52,7 +52,7 @@ def test_help_teaches():
         assert len(run(command, "--help")) > 150
         assert run(command, "-h") == run(command, "--help")
     text = run("train", "-h")
-    for words in ("every tenth image is held out", "fewer than 50 images", "chose the weights"):
+    for words in ("every tenth image is held out", "fewer than 50", "selected the weights"):
         assert words in text
 
 

@@ -105,7 +105,7 @@ def test_resizing_says_how(command, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main()
     text = " ".join(capsys.readouterr().out.split())
-    for word in ("stretched, not cut", "bicubic", "nearest", "grey", "--background"):
+    for word in ("stretched, not cropped", "bicubic", "nearest", "grey", "--background"):
         assert word in text, word
 
 

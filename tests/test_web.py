@@ -103,7 +103,7 @@ def test_names_of_classes_are_words(runtime, tmp_path):
     folder = made_by_hand(tmp_path / "export", classes=3)
     for names, message in (
         (["a", " ", "c"], "must not be empty"),
-        (["a"], "must be as many as there are"),
+        (["a"], "must have one name per class"),
     ):
         with pytest.raises(ValueError, match=f"class_names {message}"):
             export.web(folder, tmp_path / "site", runtime, class_names=names)
