@@ -11,7 +11,7 @@ from keras import ops
 
 import export
 import zoo
-from attnflow_keras.backend.start_values import weights_by_numpy
+from attnflow_keras.backend.new_weights import weights_by_numpy
 from attnflow_keras.layers import ActNorm
 from attnflow_keras.ops import loops
 from attnflow_keras.ops.numerics import LN_2PI

@@ -283,7 +283,7 @@ def _build(
         raise ImportError(
             f"loading an entry failed ({error}); it needs {backend_advice()}"
         ) from error
-    from attnflow_keras.backend.start_values import undrawn_weights
+    from attnflow_keras.backend.new_weights import undrawn_weights
     from attnflow_keras.layers.flow_layer import check_policy
 
     if dtype is not None:

@@ -172,7 +172,7 @@ def limited_weights(count: int, elements: int) -> Iterator[None]:
             )
         return original(layer, shape, *args, **kwargs)
 
-    from attnflow_keras.backend.start_values import weights_made_by
+    from attnflow_keras.backend.new_weights import weights_made_by
 
     with weights_made_by(make):
         yield

@@ -11,7 +11,7 @@ from tensorflow_probability.substrates.jax import bijectors as tfb
 from tensorflow_probability.substrates.jax import distributions as tfd
 
 from attnflow_keras.backend import jax_devices as devices
-from attnflow_keras.backend.start_values import weights_by_numpy
+from attnflow_keras.backend.new_weights import weights_by_numpy
 
 __all__ = ["devices", "tfb", "tfd"]
 

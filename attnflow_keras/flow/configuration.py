@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import keras
 
-from attnflow_keras.backend.start_values import undrawn_weights
+from attnflow_keras.backend.new_weights import undrawn_weights
 from attnflow_keras.core.renamed import with_current_names
 from attnflow_keras.flow.frozen import freeze, frozen_ranges
 
