@@ -112,7 +112,7 @@ def test_old_recipes_load():
             "stop_step must be an integer from 1 to 12, or None; got 13",
         ),
         ({"stop_step": 2.0}, "stop_step must be an integer .*; got 2.0"),
-        ({"dataset": None}, "dataset must be the name of a data set, or a path, .*; got None"),
+        ({"dataset": None}, "dataset must be the name of a data set, or a path; got None"),
         ({"dataset": ""}, "dataset must be .*; got ''"),
         ({"warmup_steps": -1}, "warmup_steps must be an integer of at least 0; got -1"),
         ({"warmup_steps": 2.5}, "warmup_steps must be an integer of at least 0; got 2.5"),
