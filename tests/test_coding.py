@@ -211,7 +211,7 @@ def with_header(packed, **changes):
     [
         ({"format": 1}, "format 1, this version reads 2 and 3"),
         ({"format": 4}, "format 4"),
-        ({"method": 1}, "must be texts"),
+        ({"method": 1}, "must hold strings"),
         ({"batches": [2, 1]}, "batches of 3 images, which are 4"),
         ({"batches": [-1, 5]}, "batches must be of 1 to 500 images"),
         ({"batches": 4}, "batches must be"),
