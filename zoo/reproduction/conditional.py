@@ -32,8 +32,8 @@ def reference(entry: str, model: str, **config: Any) -> Definition:
     return Definition(entry, config, {**SHORT, **RECIPE}, model)
 
 
-# Of the RRDB network, in both of its rows.
-NETWORK: dict[str, Any] = {"scale": 8, "features": 32, "growth": 16, "blocks": 4}
+# Of the RRDB network, in both of its rows: that of the flows' encoder.
+NETWORK: dict[str, Any] = {"scale": 8, "features": 32, "growth": 16, "blocks": 2}
 
 
 def faces(ssim: float, psnr: float, lr_psnr: float, lpips: float) -> dict[str, float]:
@@ -103,7 +103,7 @@ choice of temperature. The small budget trains on Blue Marble.""",
         Row(
             "esrgan",
             "ESRGAN",
-            reference("srflow-sr8-bluemarble", "ESRGAN", **NETWORK, width=16, pretrain_steps=150),
+            reference("srflow-sr8-bluemarble", "ESRGAN", **NETWORK, width=8, pretrain_steps=150),
             printed={"T4.2": Paper(scores=faces(0.63, 22.88, 34.04, 0.12))},
             note="Without the perceptual loss.",
         ),
@@ -178,7 +178,7 @@ maps.""",
                 "fullglow-landcover-bluemarble",
                 "Pix2Pix",
                 palette=IGBP_PALETTE.tolist(),
-                width=32,
+                width=16,
                 patch_layers=2,
             ),
             note="Not of the paper's table, but of Full-Glow's, without a likelihood; trained on "
