@@ -53,7 +53,7 @@ def compress(
 
     Raises:
         ValueError: a flow of another kind, or images of another shape or dtype.
-        ArithmeticError: the flow gives numbers that are not finite.
+        FloatingPointError: the flow gives numbers that are not finite.
         ImportError: ``constriction`` is not installed.
 
     Example:

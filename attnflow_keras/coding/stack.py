@@ -75,7 +75,7 @@ class Stack:
                 bits that it should, and more below.
 
         Raises:
-            ArithmeticError: means or deviations that are not finite.
+            FloatingPointError: means or deviations that are not finite.
         """
         bits, base, mean, deviation = _cells(means, deviations)
         cells = (numbers >> bits) - base
@@ -98,7 +98,7 @@ class Stack:
 
         Raises:
             StackEmptyError: too few bits.
-            ArithmeticError: means or deviations that are not finite.
+            FloatingPointError: means or deviations that are not finite.
         """
         bits, base, mean, deviation = _cells(means, deviations)
         cells = self._popped(self._cell, mean, deviation)
@@ -155,7 +155,7 @@ class Stack:
 def _cells(means: np.ndarray, deviations: np.ndarray) -> tuple[np.ndarray, ...]:
     """Bits of each cell's width, the number of the mean's, and both moments in its units."""
     if not (np.isfinite(means).all() and np.isfinite(deviations).all()):
-        raise ArithmeticError("the flow gives numbers that are not finite")
+        raise FloatingPointError("the flow gives numbers that are not finite for these images")
     means = np.clip(means, -(2.0**61), 2.0**61)
     bits = np.clip(np.frexp(deviations)[1].astype("int64") - 1, LEAST, MOST)
     width = np.ldexp(1.0, bits)
