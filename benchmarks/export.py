@@ -51,7 +51,7 @@ def main() -> None:
     known = zoo.list(pretrained=True)
     unknown = sorted(set(given.entries) - set(known))
     if unknown:
-        parser.error(f"entries must be out of {', '.join(known)}; got {', '.join(unknown)}")
+        parser.error(f"entries must be among {', '.join(known)}; got {', '.join(unknown)}")
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(given.threads)

@@ -8,6 +8,7 @@ from benchmarks import comparison, plots
 def test_the_page_is_what_the_metadata_says(tmp_path, monkeypatch):
     (tmp_path / "images").mkdir()
     (tmp_path / comparison.PAGE).write_text(f"# Text\n\n{comparison.MARK}\nold\n")
+    (tmp_path / "seconds.csv").write_bytes((comparison.Path("docs") / "seconds.csv").read_bytes())
     monkeypatch.setattr("sys.argv", ["comparison", "-o", str(tmp_path)])
     comparison.main()
     page = (tmp_path / comparison.PAGE).read_text()

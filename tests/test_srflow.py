@@ -235,7 +235,7 @@ BAD = [
     ({"noise_levels": 7}, "noise_levels must be one of None, 32, 256; got 7"),
     ({"heads": 2}, "heads is an option of attention='itrans'"),
     ({"attention": "imap", "attention_options": {"bias": "element"}}, "bias must be 'channel'"),
-    ({"encoder_options": {"scale": 2}}, "encoder_options of RRDBNet must be out of"),
+    ({"encoder_options": {"scale": 2}}, "encoder_options of RRDBNet must be among"),
     ({"encoder_options": {"stacked": (9,)}}, "stacked must name blocks from 0 to 7"),
     ({"scale_floor": 1.0}, r"scale_floor must be a number in \[0, 1); got 1.0"),
     ({"transition_steps": -1}, "transition_steps must be an integer of at least 0"),

@@ -87,7 +87,7 @@ import sys
 absent = ("keras", "tensorflow", "typer", "rich", "pydantic", "PIL", "onnx", "zoo", "export")
 sys.modules.update(dict.fromkeys(absent))
 from attnflow_keras.runtime import ExportError, Session
-print(Session.__mro__[1].__name__, sys.modules["attnflow_keras"].__file__)
+print(Session.__mro__[2].__name__, sys.modules["attnflow_keras"].__file__)
 try:
     Session(".")
 except ExportError as error:
