@@ -41,6 +41,28 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
+    if keras.backend.backend() == "jax":
+        files = list(dict.fromkeys(item.path for item in items))
+        items.sort(key=lambda item: (files.index(item.path), _row(item)))
+
+
+def _row(item):
+    """The row of a table, such as that of layers, that a test is about."""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    return str(given.get("name", ""))
+
+
+def pytest_runtest_teardown(item, nextitem):
+    if keras.backend.backend() != "jax" or nextitem is None or _row(item) == _row(nextitem):
+        return
+    import jax
+
+    # Each compiled program takes a few of the memory maps that a process may have (65,530 by
+    # default), and beyond them the compiler crashes. So all tests of a row come one after the
+    # other, and its programs go with it.
+    jax.clear_caches()
+
+
 def pytest_collection_finish():
     # A trace makes many objects. To look for garbage among all of those of TensorFlow each time
     # takes a tenth of it.
