@@ -40,7 +40,6 @@ def pytest_collection_modifyitems(items):
         if item.nodeid in slow or any(isinstance(v, str) and v in others for v in given):
             item.add_marker(pytest.mark.slow)
 
-
     if keras.backend.backend() == "jax":
         files = list(dict.fromkeys(item.path for item in items))
         items.sort(key=lambda item: (files.index(item.path), _row(item)))

@@ -22,6 +22,8 @@ from tests.helpers import (
 from tests.layer_table import LAYERS, PAPER_FORMS, SEQUENTIAL, build
 
 NAMES = sorted(LAYERS)
+# The paper's matrix of 16 cells is singular to thirteen digits where all scores are small.
+SCALES = {"itrans_paper_16_cells": 2.0}
 pytestmark = pytest.mark.float64
 
 
@@ -29,7 +31,7 @@ pytestmark = pytest.mark.float64
 def prepared(name, dtype="float64"):
     """The layer, two inputs and their condition; made once, so no test changes them."""
     layer, shape, channels = build(name, dtype)
-    perturb(layer, 0.1 if name in SEQUENTIAL else 0.3)
+    perturb(layer, SCALES.get(name, 0.1 if name in SEQUENTIAL else 0.3))
     x = batch(shape, dtype="float64" if dtype == "float64" else "float32")
     sides = layer.condition_sides(shape[:2])
     condition = batch((*sides, channels), seed=2).astype(x.dtype) if channels else None
