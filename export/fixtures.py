@@ -140,18 +140,14 @@ def _of_drawn(
     """How far images of drawn latents are from Keras', or from being images of these latents."""
     n = len(expected)
     found = session.decode(drawn, condition)
-    error = np.abs(found.astype("float64") - expected) / np.maximum(1.0, np.abs(expected))
-    error = error.reshape(n, -1)
+    error = _errors(found, expected).reshape(n, -1)
     if not np.isfinite(error).all():
         return {"image": float("nan")}
     other = (np.abs(found - expected) >= HALF_LEVEL).reshape(n, -1).any(axis=1)
     if not other.any():
         return {"image": float(np.quantile(error, SHARE))}
     again, _ = session.encode(found, condition)
-    back = [
-        (np.abs(a.astype("float64") - z) / np.maximum(1.0, np.abs(z))).reshape(n, -1)
-        for a, z in zip(again, drawn, strict=True)
-    ]
+    back = [_errors(a, z).reshape(n, -1) for a, z in zip(again, drawn, strict=True)]
     error[other] = np.concatenate(back, axis=1)[other]
     return {"image": float(np.quantile(error, SHARE)), "diverged": int(other.sum())}
 
@@ -170,5 +166,8 @@ def failures(report: dict[str, float], precision: str) -> list[str]:
 def _relative(a: np.ndarray, b: np.ndarray) -> float:
     if not np.isfinite(a).all():
         return float("nan")
-    error = np.abs(a.astype("float64") - b) / np.maximum(1.0, np.abs(b))
-    return float(np.quantile(error, SHARE))
+    return float(np.quantile(_errors(a, b), SHARE))
+
+
+def _errors(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(a.astype("float64") - b) / np.maximum(1.0, np.abs(b)))
