@@ -48,6 +48,9 @@ class CausalFlow(TokenFlow):
         dropout: rate of dropout in training.
         linear: let the first block predict values linearly, see :class:`CausalAttention`; set by
             ``adapt``.
+        floor: weight of the wide component of the first block's mixtures, see
+            :class:`CausalAttention`. About this share of the values sampled at temperature 1 are
+            drawn from it, which shows as specks in large photographs.
         later: arguments of :class:`CausalAttention` that differ in later blocks; by default
             ``{"transform": "affine"}``.
         preprocess: see :class:`Flow`.
@@ -74,6 +77,7 @@ class CausalFlow(TokenFlow):
         see_levels: bool = True,
         dropout: float = 0.0,
         linear: bool = False,
+        floor: float = 1e-3,
         later: dict[str, Any] | None = None,
         preprocess: dict[str, int] | None = None,
         seed: int = 0,
@@ -101,6 +105,7 @@ class CausalFlow(TokenFlow):
             "see_levels": see_levels,
             "dropout": dropout,
             "linear": bool(linear),
+            "floor": floor,
             "later": later,
         }
         self.build()
@@ -130,6 +135,7 @@ class CausalFlow(TokenFlow):
                 seen = config["see_levels"]
                 own = {"bins": tuple(config["bins"]), "see_levels": seen, "spread": 0.5}
                 own["linear"] = config["linear"]
+                own["floor"] = config["floor"]
             options = {**first, **own, **(later if i else {}), "order": ORDERS[i % 2]}
             parts[f"block_{i + 1}"] = _Block(**options, **common)
         return self.one_level(parts)

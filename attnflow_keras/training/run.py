@@ -30,6 +30,7 @@ from attnflow_keras.training.sharing import check_shares, own_batches, own_part,
 from attnflow_keras.training.zero_latent import train_zero_latent
 
 TENSORBOARD = "tensorboard"
+ADAPT = 256  # images that a new flow adapts to
 
 
 def train(
@@ -121,7 +122,9 @@ def _train(
     if (folder / CHECKPOINT).exists():
         epoch = load_checkpoint(flow, folder / CHECKPOINT, recipe.steps_per_epoch)
     elif not flow.is_adapted:
-        start = batches(images, min(256, len(images)), recipe.seed)
+        # A source draws as many as are asked for, even from few pictures.
+        count = ADAPT if isinstance(images, Source) else min(ADAPT, len(images))
+        start = batches(images, count, recipe.seed)
         flow.adapt(start.batch(0), seed=recipe.seed)
 
     curve = Curve(folder, recipe, epoch)

@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # Besides JAX, NumPy, SciPy, h5py, Pillow, Rich and Typer, which such machines have.
@@ -48,7 +49,7 @@ PLATFORMS = (
     "manylinux_2_27",
     "manylinux_2_28",
 )
-DATA = ("mnist.npz", "fashion-mnist", "bluemarble")
+DATA = ("mnist.npz", "fashion-mnist", "bluemarble", "photos")
 LIMIT = 60_000_000
 
 
@@ -57,11 +58,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path(".gpu"))
     parser.add_argument("--python", default="3.12", help="Python version of that machine")
+    parser.add_argument(
+        "--data", nargs="*", choices=DATA, default=DATA[:3], help="default: all but photos"
+    )
     options = parser.parse_args()
     wheels = options.out / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
     download([*pinned(LOCKED), *OTHERS], wheels, options.python)
-    copy_data(options.out / "data")
+    copy_data(options.out / "data", options.data)
     size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
     print(f"{options.out}: {size / 1e6:.1f} MB")
     if size > LIMIT:
@@ -90,13 +94,13 @@ def download(requirements: list[str], folder: Path, python: str) -> None:
     subprocess.run([*command, "--dest", str(folder), *requirements], check=True)
 
 
-def copy_data(folder: Path) -> None:
+def copy_data(folder: Path, names: Sequence[str] = DATA) -> None:
     """The data sets that the entries are trained on, from ``ATTNFLOW_DATA``."""
     source = os.environ.get("ATTNFLOW_DATA")
     if not source:
         print("ATTNFLOW_DATA is not set: no data is packed")
         return
-    for name in DATA:
+    for name in names:
         path = Path(source) / name
         if path.is_dir():
             shutil.copytree(path, folder / name, dirs_exist_ok=True, copy_function=shutil.copyfile)
