@@ -176,10 +176,11 @@ def test_gradients_flow_through_the_inverse(name):
         return ops.sum(inverse_of(layer)(y, condition)[0] * x)
 
     direction = batch(tuple(y.shape[1:]), seed=7)
-    step = 1e-6
+    found = float(np.sum(gradient(loss, y) * direction))
+    # Where the inverse is steep, as in printed forms, a step has to be short for it to be straight.
+    step = 1e-6 / max(1.0, 1e-2 * abs(found))
     moved = [float(loss(y + s * direction)) for s in (step, -step)]
     expected = (moved[0] - moved[1]) / (2 * step)
-    found = float(np.sum(gradient(loss, y) * direction))
     assert found == pytest.approx(expected, rel=1e-3, abs=1e-5)
 
 

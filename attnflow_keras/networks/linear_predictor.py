@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from scipy.linalg import cho_solve
 
 from attnflow_keras.ops import loops
 
@@ -133,12 +134,12 @@ def _least_squares(context: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, ...]
     inputs = inputs - means
     gram = inputs.T @ inputs / len(inputs)
     ridge = RIDGE * float(np.mean(np.diag(gram))) + 1e-12
+    # The factor of a leading block is the leading block of the factor: one serves all values.
+    factor = np.linalg.cholesky(gram + ridge * np.eye(channels + count))
     kernel = np.zeros((channels + count, count))
     for i in range(count):
         seen = channels + i
-        kernel[:seen, i] = np.linalg.solve(
-            gram[:seen, :seen] + ridge * np.eye(seen), gram[:seen, seen]
-        )
+        kernel[:seen, i] = cho_solve((factor[:seen, :seen], True), gram[:seen, seen])
     errors = np.abs(inputs[:, channels:] - inputs @ kernel).mean(axis=0)
     bias = means[channels:] - means @ kernel
     return kernel[:channels], kernel[channels:], bias, np.log(np.maximum(errors, SMALLEST))

@@ -36,7 +36,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + options.seconds
     folders = [options.runs / _name(job, i) for i, job in enumerate(options.jobs)]
-    running = [_start(job, folder) for job, folder in zip(options.jobs, folders, strict=True)]
+    threads = max(1, (os.cpu_count() or 1) // len(options.jobs))
+    running = [_start(*of, threads) for of in zip(options.jobs, folders, strict=True)]
     while time.monotonic() < deadline and any(p.poll() is None for p in running):
         time.sleep(1.0)
     for process in running:
@@ -55,11 +56,13 @@ def _name(job: str, number: int) -> str:
     return f"{number}-{Path(shlex.split(job)[0]).name}"
 
 
-def _start(job: str, folder: Path) -> subprocess.Popen:
+def _start(job: str, folder: Path, threads: int) -> subprocess.Popen:
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-c", "from zoo.cli import main; main()", "train"]
     command += [*shlex.split(job), "--out", str(folder)]
-    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    # Each would start as many threads as there are cores, and all would wait for one another.
+    own = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), str(threads))
+    environment = {**own, **os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     with (folder / "log.txt").open("w") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
