@@ -15,6 +15,7 @@ from attnflow_keras import __version__
 
 ROOT = Path(__file__).parent.parent
 MOST_BYTES = 100_000_000  # of PyPI
+LEFT_OUT = "attnflow-causal-mnist-large"
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,8 @@ def test_it_is_small_enough_and_holds_every_entry(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     for entry in zoo.list(pretrained=True):
-        assert f"zoo/presets/{entry}/model.weights.h5" in names
+        assert f"zoo/presets/{entry}/config.json" in names
+        assert (f"zoo/presets/{entry}/model.weights.h5" in names) == (entry != LEFT_OUT)
     for typed in ("attnflow_keras", "zoo", "export"):
         assert f"{typed}/py.typed" in names
     assert {f"export/web/{path.name}" for path in (ROOT / "export" / "web").iterdir()} <= names

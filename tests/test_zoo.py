@@ -294,6 +294,14 @@ def test_entry_without_weights(entry):
     assert not flow.is_adapted
 
 
+def test_registered_entry_whose_weights_the_wheel_leaves_out(entry, monkeypatch):
+    folder, _ = entry
+    (folder / "model.weights.h5").unlink()
+    monkeypatch.setattr("zoo.folder.PRESETS", folder.parent)
+    with pytest.raises(ZooError, match="no weights here: the wheel leaves them out to stay small"):
+        zoo.load(folder)
+
+
 def test_hub_addresses(entry, monkeypatch):
     folder, flow = entry
     asked = []

@@ -73,12 +73,7 @@ def load(
     metadata = read_metadata(folder, name)
     path = folder / WEIGHTS
     if weights and not path.exists():
-        command = metadata.get("training", {}).get("command")
-        trains = f"; train it with: {command}" if command else ""
-        raise ZooError(
-            f"entry {str(name)!r} has no weights{trains}. zoo.load({str(name)!r}, weights=False) "
-            "builds the untrained model"
-        )
+        raise ZooError(_no_weights(str(name), folder, metadata))
     declared = _declared(folder, metadata, config, name) if weights else None
     limits = MOST if declared is None else (len(declared), sum(map(math.prod, declared)))
     flow = _build(config, dtype, name, limits, replaced=declared is not None)
@@ -167,6 +162,15 @@ def save(
         for name, text in (extra or {}).items():
             write_file(part / name, text)
     return folder
+
+
+def _no_weights(name: str, folder: Path, metadata: dict[str, Any]) -> str:
+    command = metadata.get("training", {}).get("command")
+    trains = f"; train it with: {command}" if command else ""
+    if "sha256" in metadata and _is_registered(folder):
+        trains = f" here: the wheel leaves them out to stay small, the repository has them{trains}"
+    build = f"zoo.load({name!r}, weights=False) builds the untrained model"
+    return f"entry {name!r} has no weights{trains}. {build}"
 
 
 def update_metadata(folder: Path, changes: dict[str, Any]) -> None:

@@ -38,3 +38,9 @@ def clothes(**config: Any) -> Definition:
 def dcgan(entry: str) -> Definition:
     """A DCGAN, which sees the same images as the flows."""
     return Definition(entry, {"width": 32}, {**SHORT, **RECIPE}, "DCGAN")
+
+
+def causal(entry: str) -> Definition:
+    """One block of causal attention, of no more weights than the others."""
+    options = {"layers": 2, "width": 64, "group": 6, "components": 5, "dropout": 0.0}
+    return Definition(entry, options, SHORT)

@@ -8,7 +8,7 @@ rows of a table see the same images in the same order, for a seed, in the same n
 from typing import Any
 
 from zoo.reproduction.conditional import TABLE_4, TABLE_5
-from zoo.reproduction.small import SHORT, clothes, dcgan, digits, itrans
+from zoo.reproduction.small import SHORT, causal, clothes, dcgan, digits, itrans
 from zoo.reproduction.table import SCALE, Definition, Paper, Row, Table
 
 ABOUT_MNIST = """\
@@ -87,11 +87,7 @@ TABLE_2 = Table(
         Row(
             "causal",
             "causal attention, one block",
-            Definition(
-                "attnflow-causal-mnist",
-                {"layers": 2, "width": 64, "group": 6, "components": 5, "dropout": 0.0},
-                SHORT,
-            ),
+            causal("attnflow-causal-mnist"),
             Definition("attnflow-causal-mnist"),
             note="Not of the paper.",
         ),
@@ -199,6 +195,12 @@ comparable with the paper's figures, but compare the same systems on another dat
             None,
             Definition("attnflow-itrans-4x256-cifar10"),
             {"T3.12": Paper(3.217, 3072, 253.01, scores=cifar(33.8, 6.7, 0.025))},
+        ),
+        Row(
+            "causal",
+            "causal attention, one block",
+            causal("attnflow-causal-fashion-mnist"),
+            note="Not of the paper.",
         ),
         Row("glow", "Glow", printed={"T3.2": Paper(3.35, 3072, scores={"FID": 46.9})}),
         Row(
