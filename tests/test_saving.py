@@ -1,5 +1,7 @@
 """``.keras`` files, entries and Keras' own exports of a flow; what a flow says of itself."""
 
+import dataclasses
+import inspect
 import json
 import zipfile
 
@@ -9,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from attnflow_keras.flow.training_settings import TrainingSettings
+from attnflow_keras.core.training_settings import TrainingSettings
 from tests.conftest import make_tiny_flow
 from tests.model_table import make_srflow
 from tests.test_flow_errors import ConditionalFlow
@@ -169,6 +171,10 @@ def test_settings_of_training_are_arguments_of_compile_only():
     flow.compile("sgd", noise_seed=5)
     flow.compile("sgd")
     assert flow.training_settings == TrainingSettings()
+    arguments = inspect.signature(flow.compile).parameters
+    for setting in dataclasses.fields(TrainingSettings):
+        assert arguments[setting.name].default == setting.default
+        assert f"    {setting.name}: {setting.metadata['help'][:30]}" in flow.compile.__doc__
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from attnflow_keras import backend
 from attnflow_keras.core.checks import check_integer, check_sides
 from attnflow_keras.core.preprocess import Preprocess
 from attnflow_keras.core.recorded import plain
+from attnflow_keras.core.training_settings import TrainingSettings
 from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow.compiled import CompiledMethods
 from attnflow_keras.flow.configuration import ConfigurationMixin
@@ -18,7 +19,6 @@ from attnflow_keras.flow.inference import CompiledFlow
 from attnflow_keras.flow.saving import SavingMixin
 from attnflow_keras.flow.summary import SummaryMixin
 from attnflow_keras.flow.trainer import FlowTrainer
-from attnflow_keras.flow.training_settings import TrainingSettings
 from attnflow_keras.layers.chain import calling, recomputing
 from attnflow_keras.layers.conditioner import bound_inputs
 from attnflow_keras.layers.flow_layer import FlowLayer, check_policy

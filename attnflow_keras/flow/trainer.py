@@ -12,12 +12,12 @@ import numpy as np
 from keras import ops
 
 from attnflow_keras import backend
+from attnflow_keras.core.training_settings import TrainingSettings
 from attnflow_keras.flow import inputs as checks
 from attnflow_keras.flow import loaders
 from attnflow_keras.flow.batches import CheckedBatches, is_end
 from attnflow_keras.flow.peek import first_batch
 from attnflow_keras.flow.training_data import BATCH_SIZE, TrainingData
-from attnflow_keras.flow.training_settings import TrainingSettings
 from attnflow_keras.ops import replicas
 from attnflow_keras.ops.numerics import LN2
 
@@ -69,10 +69,10 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
         optimizer: Any = "adam",
         loss: Any = None,
         *,
-        zero_latent_weight: float = 0.0,
-        freeze_steps: int = 0,
-        noise_seed: int | None = None,
-        remat: bool = False,
+        zero_latent_weight: float = TrainingSettings.zero_latent_weight,
+        freeze_steps: int = TrainingSettings.freeze_steps,
+        noise_seed: int | None = TrainingSettings.noise_seed,
+        remat: bool = TrainingSettings.remat,
         **kwargs: Any,
     ) -> None:
         """As ``keras.Model.compile``, without loss and metrics: a flow has its own.
@@ -83,14 +83,7 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
         Args:
             optimizer: as in Keras.
             loss: None; a flow minimizes bits per dimension.
-            zero_latent_weight: for a conditional flow, weight in the loss of the mean absolute
-                error of its zero-temperature sample, in units of 256 grey levels; the likelihood
-                alone hardly constrains that sample.
-            freeze_steps: number of first steps in which the encoder is frozen, for a flow that has
-                one.
-            noise_seed: seed of dequantization and dropout in ``fit``; by default the flow's seed.
-            remat: gradient recomputation: the backward pass recomputes each layer instead of
-                storing its activations (``keras.remat``). Less memory, more time.
+            <settings>
             **kwargs: as in Keras.
 
         Raises:
@@ -311,6 +304,9 @@ class FlowTrainer(TrainingData, replicas.SharedSteps, keras.Model):
                 raise
 
         return checked
+
+
+TrainingSettings.describe_in(FlowTrainer.compile)
 
 
 def _named(method: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -59,7 +59,7 @@ DEFAULTS = {
 
 def _off(field: Any) -> Any:
     """What turns a setting off on the command line, where the recipe has None; None if nothing."""
-    check = getattr(field.metadata["check"], "keywords", {})
+    check = field.metadata["check"].keywords
     if None in check.get("allowed", ()):
         return "none"
     return 0 if check.get("none") else None
@@ -72,7 +72,7 @@ OFF = {name: _off(field) for name, field in SETTINGS.items() if _off(field) is n
 
 def _parameter(field: Any) -> inspect.Parameter:
     """The option of a setting: its type, bounds and help as the recipe declares them."""
-    limits = getattr(field.metadata["check"], "keywords", {})
+    limits = field.metadata["check"].keywords
     words = field.metadata["help"].replace("None", str(OFF.get(field.name)))
     default = DEFAULTS.get(field.name, "the recipe's")
     option = typer.Option(
