@@ -119,7 +119,7 @@ class CausalAttention(FlowLayer):
         self.patch = patch
         self.order = order
         self.context = context
-        self.values = CausalValues(transform, components, bins, see_levels, spread, floor)
+        self.values = CausalValues(transform, components, bins, see_levels, spread, floor, linear)
         self.condition_scale = condition_scale
         self.linear = LinearPredictor(dtype=self.variable_dtype, name="linear") if linear else None
         self.trunk = CausalTransformer(

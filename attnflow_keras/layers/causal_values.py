@@ -17,12 +17,15 @@ TRANSFORMS = ("mixture", "affine")
 
 # Of a component, relative to ``spread``: exp(-7) of 0.5 resolves a grey level some nine times,
 # which float32 can still invert.
-LOG_SCALE_RANGE = (-7.0, 2.0)
+LOWEST, HIGHEST = -7.0, 2.0
+HIGHEST_LINEAR = -1.0
 MEAN_BOUND = 4.0
 AFFINE_BOUND = 3.0
 GREY_LEVEL = 1.0 / 256.0
-# How far out, in units of ``spread``, values are told apart by the networks.
+# How far out, in units of ``spread``, values are told apart by the networks. A linear prediction
+# would carry a value that no image has on to all later ones.
 SEEN = 3.0
+SEEN_LINEAR = 1.0
 # Part of a grey level at each of its edges in which what the networks see goes to the next one.
 EDGE = 1.0 / 64.0
 
@@ -42,6 +45,7 @@ class CausalValues:
         see_levels: bool,
         spread: float,
         floor: float,
+        linear: bool = False,
     ) -> None:
         self.affine = check_choice("transform", transform, TRANSFORMS) == "affine"
         self.components = check_integer("components", components)
@@ -51,6 +55,7 @@ class CausalValues:
         self.see_levels = bool(see_levels)
         self.spread = float(spread)
         self.floor = check_number("floor", floor, "(0, 1)")
+        self.farthest = SEEN_LINEAR if linear else SEEN
 
     @property
     def parameters(self) -> int:
@@ -61,7 +66,7 @@ class CausalValues:
         """What the networks see of values, which may be of another spread than those mapped."""
         spread = self.spread if spread is None else spread
         # Far values are all alike: what the networks make of them stays bounded.
-        x = ops.clip(x, -SEEN * spread, SEEN * spread)
+        x = ops.clip(x, -self.farthest * spread, self.farthest * spread)
         if not self.see_levels:
             return x / spread
         level = (x + 0.5) / GREY_LEVEL
@@ -94,10 +99,10 @@ class CausalValues:
         else:
             prediction, unit = (ops.expand_dims(ops.expand_dims(p, 2), 2) for p in predicted)
             means = soft_clamp(means + ops.cast(2.0 * places, raw.dtype), 4.0 * MEAN_BOUND)
-            means = ops.clip(unit * means, -MEAN_BOUND, MEAN_BOUND)
-            means = means + prediction
+            # Predictions are of images: what lies outside of their range is nobody's mean.
+            means = ops.clip(unit * means + prediction, -1.0, 1.0)
             start = ops.log(unit) + math.log(2.0) + start
-        log_scales = _limit(log_scales + start)
+        log_scales = _limit(log_scales + start, HIGHEST if predicted is None else HIGHEST_LINEAR)
         return [
             MixtureLogisticCDF(
                 logits=logits,
@@ -132,7 +137,6 @@ def check_bins(bins: Any) -> tuple[int, ...]:
     return tuple(int(b) for b in given)
 
 
-def _limit(log_scales: Tensor) -> Tensor:
+def _limit(log_scales: Tensor, highest: float) -> Tensor:
     """Keep log-scales in range; smooth at the lower end, where training goes."""
-    low, high = LOG_SCALE_RANGE
-    return ops.minimum(low + softplus(log_scales - low), high)
+    return ops.minimum(LOWEST + softplus(log_scales - LOWEST), highest)
