@@ -21,23 +21,35 @@ LIMITS = Limits(images=5, body_bytes=50_000, pixels=10_000, requests=2)
 
 
 @contextmanager
-def serving(session, limits=LIMITS):
-    """A client of a server in a thread."""
-    app = make_app(session, limits)
-    config = uvicorn.Config(app, port=0, log_level="error", **settings(limits))
+def in_thread(app, limits, log_level="error"):
+    """A server in a thread."""
+    config = uvicorn.Config(app, port=0, log_level=log_level, **settings(limits))
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            yield client
+        yield server
     finally:
         server.should_exit = True
         thread.join(10)
+    assert not thread.is_alive()
+
+
+def port_of(server):
+    return server.servers[0].sockets[0].getsockname()[1]
+
+
+@contextmanager
+def serving(session, limits=LIMITS):
+    """A client of such a server."""
+    with (
+        in_thread(make_app(session, limits), limits) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{port_of(server)}", timeout=20) as client,
+    ):
+        yield client
 
 
 @pytest.fixture(scope="module")

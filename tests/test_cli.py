@@ -14,6 +14,7 @@ import zoo
 from attnflow_keras.data import save_image
 from attnflow_keras.data.augment import AUGMENTATIONS
 from attnflow_keras.training import recipe
+from tests.command_line import printed
 from zoo.cli.app import app, main
 from zoo.cli.train import make_recipe
 
@@ -37,53 +38,46 @@ def pictures(tmp_path, tiny_images):
     return path
 
 
-def run(*arguments):
-    result = runner.invoke(app, [str(a) for a in arguments])
-    if result.exception is not None:
-        raise result.exception
-    return " ".join(result.output.split())
-
-
 def test_help_teaches():
-    text = run("--help")
+    text = printed("--help")
     for word in ("list", "info", "sample", "score", "train", "demo", "NAME"):
         assert word in text
     for command in ("list", "info", "sample", "score", "train", "demo"):
-        assert len(run(command, "--help")) > 150
-        assert run(command, "-h") == run(command, "--help")
-    text = run("train", "-h")
+        assert len(printed(command, "--help")) > 150
+        assert printed(command, "-h") == printed(command, "--help")
+    text = printed("train", "-h")
     for words in ("every tenth image is held out", "fewer than 50", "selected the weights"):
         assert words in text
 
 
 def test_list_and_info(folder):
-    assert "imap" in run("list", "*mnist*")
-    text = " ".join(run("info", folder).replace("│", "").split())
+    assert "imap" in printed("list", "*mnist*")
+    text = " ".join(printed("info", folder).replace("│", "").split())
     assert "unconditional" in text
     size = (folder / "model.weights.h5").stat().st_size
     assert f"weights yes, {size / 1e6:.1f} MB" in text
     assert "pretrained" not in text
-    assert "weights no" in " ".join(run("info", "marflow-2x48-mnist").replace("│", "").split())
+    assert "weights no" in " ".join(printed("info", "marflow-2x48-mnist").replace("│", "").split())
     entry = json.loads(runner.invoke(app, ["info", "attnflow-imap-mnist", "--json"]).output)
     assert entry["config"]["attention"] == "imap"
     with pytest.raises(ValueError, match="no entry matches"):
-        run("list", "nothing*")
+        printed("list", "nothing*")
 
 
 def test_sample(folder, tmp_path):
     out = tmp_path / "grid.png"
-    run("sample", folder, "-o", out, "-n", 6, "--seed", 1)
+    printed("sample", folder, "-o", out, "-n", 6, "--seed", 1)
     assert Image.open(out).size == (3 * 10 + 2, 2 * 10 + 2)
     first = out.read_bytes()
-    run("sample", folder, "-o", out, "-n", 6, "--seed", 1)
+    printed("sample", folder, "-o", out, "-n", 6, "--seed", 1)
     assert out.read_bytes() == first
-    run("sample", folder, "-o", tmp_path / "many", "-n", 3, "--separate")
+    printed("sample", folder, "-o", tmp_path / "many", "-n", 3, "--separate")
     assert len(list((tmp_path / "many").glob("*.png"))) == 3
 
 
 def test_score_of_a_folder_of_pictures(folder, pictures, tmp_path, tiny_images):
     out = tmp_path / "scores.csv"
-    text = run("score", folder, pictures, "-o", out)
+    text = printed("score", folder, pictures, "-o", out)
     flow = zoo.load(folder)
     bits = np.asarray(flow.bits_per_dim(tiny_images[:60]))
     assert f"{bits.mean():.4f} ±" in text
@@ -108,7 +102,7 @@ def test_the_mean_is_there_before_the_file(folder, pictures, tmp_path, monkeypat
 
 def test_score_averages_draws(folder, tmp_path, tiny_images):
     np.save(tmp_path / "a.npy", tiny_images[:16])
-    text = run("score", folder, tmp_path / "a.npy", "--draws", 3)
+    text = printed("score", folder, tmp_path / "a.npy", "--draws", 3)
     flow = zoo.load(folder)
     draws = [np.asarray(flow.bits_per_dim(tiny_images[:16], seed=s)).mean() for s in range(3)]
     assert f"{np.mean(draws):.4f} ±" in text
@@ -119,7 +113,7 @@ def test_train_on_own_pictures_resumes_and_writes_an_entry(
 ):
     out = tmp_path / "run"
     options = ("--data", pictures, "--out", out, "--steps", 4, "--steps-per-epoch", 2)
-    text = run("train", folder, *options, "--batch-size", 8, "--no-jit", "--fine-tune")
+    text = printed("train", folder, *options, "--batch-size", 8, "--no-jit", "--fine-tune")
     assert "54 images, 4 steps of 8" in text
     assert "chosen on" not in text
     entry = zoo.info(out / "entry")
@@ -133,12 +127,12 @@ def test_train_on_own_pictures_resumes_and_writes_an_entry(
     assert entry["metrics"][0]["items"] == 6
     assert zoo.load(out / "entry").is_adapted
     assert len((out / "curve.csv").read_text().splitlines()) == 3
-    run("train", folder, *options, "--batch-size", 8, "--no-jit", "--fine-tune")
+    printed("train", folder, *options, "--batch-size", 8, "--no-jit", "--fine-tune")
     with pytest.raises(ValueError, match="run with other settings"):
-        run("train", folder, *options, "--batch-size", 4, "--no-jit", "--fine-tune")
+        printed("train", folder, *options, "--batch-size", 4, "--no-jit", "--fine-tune")
     same = ("train", folder, *options, "--batch-size", 8, "--no-jit", "--fine-tune")
     with pytest.raises(ValueError, match=rf"attnflow train {out}/entry --fine-tune --steps N"):
-        run(*same, "--steps", 6)
+        printed(*same, "--steps", 6)
 
     # Ctrl-C says how to go on.
     def interrupted(*_, **__):
@@ -154,7 +148,7 @@ def test_train_on_own_pictures_resumes_and_writes_an_entry(
 
     save_image(pictures / "00.png", 255 - tiny_images[0])
     with pytest.raises(ValueError, match="holds a run on other training images: 54 of shape"):
-        run(*same)
+        printed(*same)
 
 
 def test_train_options(folder, pictures, tmp_path, tiny_images):
@@ -163,7 +157,9 @@ def test_train_options(folder, pictures, tmp_path, tiny_images):
     # The last epoch is a short one.
     steps = ["--steps", 3, "--steps-per-epoch", 2, "--batch-size", 8, "--no-jit"]
     steps += ["--validation-images", 4]
-    text = run("train", folder, "--data", pictures, "-o", out, *options, *steps, "--tensorboard")
+    text = printed(
+        "train", folder, "--data", pictures, "-o", out, *options, *steps, "--tensorboard"
+    )
     assert "54 images, 3 steps of 8 in mixed_bfloat16 on " in text
     assert "trained 2 of at most 2 epochs; kept the weights of epoch " in text
     entry = zoo.info(out / "entry")
@@ -185,7 +181,7 @@ def test_train_options(folder, pictures, tmp_path, tiny_images):
 
     # A recipe of the entry, and what turns its settings off.
     options = ["--precision", "float32", "--patience", 0, "--augment", "none"]
-    run("train", out / "entry", "--data", pictures, "-o", tmp_path / "off", *options, *steps)
+    printed("train", out / "entry", "--data", pictures, "-o", tmp_path / "off", *options, *steps)
     training = zoo.info(tmp_path / "off" / "entry")["training"]
     assert training["recipe"]["patience"] is None
     assert training["recipe"]["augment"] is None
@@ -210,7 +206,7 @@ def test_train_option_errors(folder, pictures, tmp_path, monkeypatch):
         (("--learning-rate", 0), "--learning-rate must be a positive number; got 0.0"),
     ):
         with pytest.raises(ValueError, match=message):
-            run(*common, *options)
+            printed(*common, *options)
     for option, value, words in (
         ("--patience", "-1", "0"),
         ("--steps", "0", "1"),
@@ -224,14 +220,14 @@ def test_train_option_errors(folder, pictures, tmp_path, monkeypatch):
         assert option in message
         assert words in message
     with pytest.raises(NotADirectoryError, match="--out must be a folder; .*00.png is a file"):
-        run("train", folder, "--data", pictures, "-o", pictures / "00.png")
+        printed("train", folder, "--data", pictures, "-o", pictures / "00.png")
     few = ("train", folder, "--data", pictures / "00.png", "-o", tmp_path / "run")
     with pytest.raises(ValueError, match="--patience needs at least 50 images, .*; got 1 in"):
-        run(*few, "--patience", 2)
+        printed(*few, "--patience", 2)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     missing = r"--tensorboard needs the package .*pip install 'tensorboard>="
     with pytest.raises(ImportError, match=missing):
-        run(*common, "--tensorboard")
+        printed(*common, "--tensorboard")
     assert not (tmp_path / "run").exists()
 
 
@@ -278,12 +274,12 @@ def test_recipes_of_entries_end_with_whole_epochs():
 
 def test_score_under_another_precision(folder, tmp_path, tiny_images):
     np.save(tmp_path / "a.npy", tiny_images[:16])
-    text = run("score", folder, tmp_path / "a.npy", "--precision", "mixed_bfloat16")
+    text = printed("score", folder, tmp_path / "a.npy", "--precision", "mixed_bfloat16")
     bits = np.asarray(zoo.load(folder, dtype="mixed_bfloat16").bits_per_dim(tiny_images[:16]))
     assert f"{bits.mean():.4f} ±" in text
     assert text.endswith("16 images) under mixed_bfloat16")
     with pytest.raises(ValueError, match="--precision must be one of float32, .*; got 'float16'"):
-        run("score", folder, tmp_path / "a.npy", "--precision", "float16")
+        printed("score", folder, tmp_path / "a.npy", "--precision", "float16")
 
 
 def test_errors_are_one_line_and_exit_status_1(monkeypatch, capsys, tmp_path):
@@ -311,35 +307,35 @@ def test_errors_are_one_line_and_exit_status_1(monkeypatch, capsys, tmp_path):
 
 def test_score_errors(folder, pictures, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no file or folder"):
-        run("score", folder, tmp_path / "nowhere")
+        printed("score", folder, tmp_path / "nowhere")
     save_image(pictures / "wide.png", np.zeros((8, 9, 1), "uint8"))
     with pytest.raises(ValueError, match="--resize"):
-        run("score", folder, pictures)
-    assert "61 images" in run("score", folder, pictures, "--resize")
+        printed("score", folder, pictures)
+    assert "61 images" in printed("score", folder, pictures, "--resize")
     np.save(tmp_path / "wide.npy", np.zeros((5, 8, 9, 1), "uint8"))
     with pytest.raises(ValueError, match=r"\(8, 9, 1\). --resize is for images, not for arrays"):
-        run("score", folder, tmp_path / "wide.npy", "--resize")
+        printed("score", folder, tmp_path / "wide.npy", "--resize")
     with pytest.raises(NotADirectoryError, match="--out: can't write .*wide.npy is not a folder"):
-        run("score", folder, pictures, "-o", tmp_path / "wide.npy" / "a.csv")
+        printed("score", folder, pictures, "-o", tmp_path / "wide.npy" / "a.csv")
     monkeypatch.setattr(
         "attnflow_keras.data.sets.mnist.MNIST.images",
         lambda *_: np.zeros((5, 28, 28, 1), "uint8"),
     )
     with pytest.raises(ValueError, match=r"mnist:test has images of \(28, 28, 1\)"):
-        run("score", folder, "mnist:test")
+        printed("score", folder, "mnist:test")
     with pytest.raises(ValueError, match="temperature must be"):
-        run("sample", folder, "--temperature", -1, "-o", tmp_path / "x.png")
+        printed("sample", folder, "--temperature", -1, "-o", tmp_path / "x.png")
     assert not (tmp_path / "x.png").exists()
 
 
 def test_env_tells_versions_devices_and_settings(monkeypatch):
     monkeypatch.setenv("ATTNFLOW_ZOO", "/somewhere")
-    found = json.loads(run("env", "--json"))
+    found = json.loads(printed("env", "--json"))
     assert found["packages"]["numpy"] == np.__version__
-    assert found["packages"]["attnflow-keras"] == run("--version")
+    assert found["packages"]["attnflow-keras"] == printed("--version")
     assert found["variables"]["ATTNFLOW_ZOO"] == "/somewhere"
     assert "CPUExecutionProvider" in found["onnxruntime_providers"]
     assert found["device"]
-    text = run("env")
+    text = printed("env")
     assert f"numpy {np.__version__}" in text
     assert "/somewhere" in text

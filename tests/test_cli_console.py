@@ -13,24 +13,16 @@ from types import SimpleNamespace
 
 import pytest
 from rich.table import Table
-from typer.testing import CliRunner
 
 import zoo
+from tests.command_line import succeed
 from zoo.cli import console as module
-from zoo.cli.app import app
 from zoo.cli.console import ERRORS, PlainConsole, Report, working
 from zoo.cli.train import make_recipe
 from zoo.cli.train_progress import TrainingProgress
 from zoo.tasks import tasks
 
 SCORE = "1.1470 ± 0.0025 bits_per_dim, a line of more than eighty columns, as those of figures are"
-
-
-def invoke(*arguments):
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if result.exception is not None:
-        raise result.exception
-    return result
 
 
 def narrow(monkeypatch, width=80):
@@ -46,7 +38,7 @@ def test_nothing_is_wrapped_without_a_terminal():
     out = io.StringIO()
     PlainConsole(file=out, markup=False, highlight=False).print(SCORE)
     assert out.getvalue() == SCORE + "\n"
-    result = invoke("info", "attnflow-imap-mnist")
+    result = succeed("info", "attnflow-imap-mnist")
     assert "1.1470 ± 0.0025 bits_per_dim (784 dims, 256 levels, uniform" in result.stdout
     assert "mnist test: 10000 images)\n" in result.stdout
     assert not any(line.endswith(" ") for line in result.stdout.splitlines())
@@ -109,7 +101,7 @@ main()
 
 def test_a_narrow_list_has_whole_rows_with_task_data_and_size(monkeypatch):
     out = narrow(monkeypatch)
-    invoke("list")
+    succeed("list")
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     headings = [line.strip() for line in lines if line.strip() in tasks()]
@@ -127,7 +119,7 @@ def test_a_narrow_list_has_whole_rows_with_task_data_and_size(monkeypatch):
 
 
 def test_info_shows_the_recipe_line_by_line_and_the_classes(monkeypatch):
-    text = invoke("info", "cattnflow-imap-landcover-bluemarble").stdout
+    text = succeed("info", "cattnflow-imap-landcover-bluemarble").stdout
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "learning_rate 0.001" in lines
     assert "steps 6000" in lines
@@ -136,13 +128,13 @@ def test_info_shows_the_recipe_line_by_line_and_the_classes(monkeypatch):
     assert "water is 0 here, 17 in other" in text
     assert "[[38" not in text
     out = narrow(monkeypatch)
-    invoke("info", "cattnflow-imap-landcover-bluemarble")
+    succeed("info", "cattnflow-imap-landcover-bluemarble")
     assert max(map(len, out.getvalue().splitlines())) <= 80
-    assert "classes" not in invoke("info", "attnflow-imap-mnist").stdout
+    assert "classes" not in succeed("info", "attnflow-imap-mnist").stdout
 
 
 def test_list_as_json():
-    entries = json.loads(invoke("list", "*bluemarble*", "--json").stdout)
+    entries = json.loads(succeed("list", "*bluemarble*", "--json").stdout)
     assert [entry["name"] for entry in entries] == zoo.list("*bluemarble*")
 
 
@@ -223,7 +215,7 @@ def test_training_shows_stages_steps_and_a_line_an_epoch(monkeypatch, capsys):
 def test_train_as_json_prints_nothing_else(monkeypatch, plain_flow, tmp_path):
     zoo.save(plain_flow, tmp_path / "entry", {"dataset": "mine"})
     monkeypatch.setattr("zoo.cli.train_run.run", lambda job: module.console.print("an epoch"))
-    result = invoke("train", tmp_path / "entry", "--data", "mine", "-o", tmp_path, "--json")
+    result = succeed("train", tmp_path / "entry", "--data", "mine", "-o", tmp_path, "--json")
     assert json.loads(result.stdout)["dataset"] == "mine"
     assert "an epoch" in result.stderr
 

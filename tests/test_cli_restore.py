@@ -1,13 +1,10 @@
 """``attnflow restore`` and ``attnflow evaluate``."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 import zoo
 from attnflow_keras.data import (
@@ -18,22 +15,12 @@ from attnflow_keras.data import (
     upscale,
 )
 from export.runtime import Session
+from tests.command_line import attnflow, needs_blue_marble
 from tests.helpers import perturb
 from tests.model_table import make_srflow
-from zoo.cli.app import app
 from zoo.folder import update_metadata
 
 pytestmark = pytest.mark.eager
-
-runner = CliRunner()
-HAS_DATA = (Path(os.environ.get("ATTNFLOW_DATA", "nowhere")) / "bluemarble").is_dir()
-
-
-def attnflow(*arguments):
-    result = runner.invoke(app, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +125,7 @@ def test_an_export_restores_in_onnxruntime(entry, tmp_path):
     assert "sample" in attnflow("bench", tmp_path / "onnx", "--batches", 1, "--seconds", 0.1).stdout
 
 
-@pytest.mark.skipif(not HAS_DATA, reason="Blue Marble is not in ATTNFLOW_DATA")
+@needs_blue_marble
 def test_evaluate_scores_the_split_and_the_baselines(tmp_path):
     flow = make_srflow(image_shape=(64, 64, 3), scale=8, levels=1, width=4)
     zoo.save(

@@ -9,28 +9,20 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 import zoo
 from attnflow_keras.data import downscale, load_picture, save_image
+from tests.command_line import attnflow
 from tests.conftest import make_plain_flow
 from tests.helpers import perturb
 from tests.model_table import make_fullglow, make_srflow
 from tests.test_cli_translate import COLOURS, save_entry
 from tests.test_label_flows import pairs
-from zoo.cli.app import app
 from zoo.cli.results import FORMATS, Results, counted
 
 pytestmark = pytest.mark.eager
 
 ENDINGS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
-
-
-def attnflow(*arguments):
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def files(folder):

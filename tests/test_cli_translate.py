@@ -1,36 +1,24 @@
 """``attnflow translate``, and the other commands on entries for label to photo."""
 
 import json
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 import zoo
 from attnflow_keras.data import load_picture, save_image
 from attnflow_keras.data.bluemarble import IGBP_PALETTE
 from export.runtime import Session
+from tests.command_line import attnflow, needs_blue_marble
 from tests.helpers import perturb
 from tests.model_table import PALETTE, make_cglow, make_dualglow, make_fullglow
 from tests.test_label_flows import pairs
-from zoo.cli.app import app
 
 pytestmark = pytest.mark.eager
 
-runner = CliRunner()
-HAS_DATA = (Path(os.environ.get("ATTNFLOW_DATA", "nowhere")) / "bluemarble").is_dir()
 COLOURS = np.array(PALETTE, "uint8")
-
-
-def attnflow(*arguments):
-    result = runner.invoke(app, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def save_entry(flow, folder):
@@ -268,7 +256,7 @@ def test_evaluate_of_the_user_s_photos_says_what_it_leaves_out(entry, folder, tm
         attnflow(*given, *options, "--segmenter", tmp_path / "none.weights.h5")
 
 
-@pytest.mark.skipif(not HAS_DATA, reason="Blue Marble is not in ATTNFLOW_DATA")
+@needs_blue_marble
 def test_evaluate_scores_photos_classifier_and_class_means(tmp_path, monkeypatch):
     monkeypatch.setattr("attnflow_keras.metrics.segmentation.STEPS", 3)
     monkeypatch.setattr(

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import zoo
 from attnflow_keras import detection
@@ -13,8 +12,8 @@ from attnflow_keras.core.noise import dequantize, quantize
 from attnflow_keras.data import save_image
 from attnflow_keras.detection.detector import POINTS, RATES, Detector
 from attnflow_keras.detection.statistics import NAMES, png_size
+from tests.command_line import succeed
 from tests.conftest import make_tiny_flow
-from zoo.cli.app import app
 
 pytestmark = pytest.mark.eager
 
@@ -191,13 +190,6 @@ def test_what_is_refused_is_named(detector):
         detector.flags(scores, "dose", 0.5)
 
 
-def run(*arguments):
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if result.exception is not None:
-        raise result.exception
-    return result.stdout
-
-
 def test_the_command(tiny_flow, tiny_images, tmp_path):
     entry = zoo.save(tiny_flow, tmp_path / "entry", {"task": "unconditional"})
     np.save(tmp_path / "held-out.npy", tiny_images[:128])
@@ -205,8 +197,8 @@ def test_the_command(tiny_flow, tiny_images, tmp_path):
     for i, image in enumerate([*tiny_images[128:131], *noise]):
         save_image(tmp_path / "in" / f"{i}.png", image)
     with pytest.raises(ValueError, match=r"has no detection.json.*--calibrate"):
-        run("detect", entry, tmp_path / "in")
-    text = run("detect", entry, "--calibrate", tmp_path / "held-out.npy")
+        succeed("detect", entry, tmp_path / "in")
+    text = succeed("detect", entry, "--calibrate", tmp_path / "held-out.npy").stdout
     assert "detection.json" in text
     detector = zoo.detector(entry)
     assert detector.images == 128
@@ -216,7 +208,7 @@ def test_the_command(tiny_flow, tiny_images, tmp_path):
         zoo.detector(entry)
     (entry / "detection.json").write_text(kept)
     out = tmp_path / "scores.csv"
-    figures = json.loads(run("detect", entry, tmp_path / "in", "-o", out, "--json"))
+    figures = json.loads(succeed("detect", entry, tmp_path / "in", "-o", out, "--json").stdout)
     assert figures["images"] == 5
     assert figures["score"] == "dose"
     assert figures["flagged"] == len(figures["flagged_files"]) >= 2
@@ -224,10 +216,9 @@ def test_the_command(tiny_flow, tiny_images, tmp_path):
     rows = out.read_text().splitlines()
     assert rows[0] == "index,likelihood,typicality,complexity,dose,flagged,file"
     assert [row.split(",")[-2:] for row in rows[4:]] == [["1", "3.png"], ["1", "4.png"]]
-    area = json.loads(
-        run("detect", entry, tmp_path / "in", "--against", tmp_path / "held-out.npy", "--json")
-    )["auroc"]
+    against = ("--against", tmp_path / "held-out.npy")
+    area = json.loads(succeed("detect", entry, tmp_path / "in", *against, "--json").stdout)["auroc"]
     assert set(area) == set(detection.SCORES)
-    text = run("detect", entry, tmp_path / "in", "--score", "typicality")
+    text = succeed("detect", entry, tmp_path / "in", "--score", "typicality").stdout
     assert "flagged by typicality" in text
     assert "  4.png\n" in text

@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 
-from attnflow_keras.serving.connections import settings
 from attnflow_keras.serving.limits import Limits, guard
+from tests.http_serving import in_thread, port_of
 
 SLOW = Limits(header_seconds=0.4, body_seconds=0.6, write_seconds=0.6)
 PARTIAL = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345"
@@ -54,7 +54,7 @@ def make_api(limits):
 class Running:
     def __init__(self, server, api):
         self.server, self.api = server, api
-        self.port = server.servers[0].sockets[0].getsockname()[1]
+        self.port = port_of(server)
 
     def connect(self, source="127.0.0.1"):
         return socket.create_connection(("127.0.0.1", self.port), 10, source_address=(source, 0))
@@ -72,19 +72,8 @@ class Running:
 @contextmanager
 def serving(limits):
     api = make_api(limits)
-    config = uvicorn.Config(api, port=0, log_level="warning", **settings(limits))
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    try:
+    with in_thread(api, limits, "warning") as server:
         yield Running(server, api)
-    finally:
-        server.should_exit = True
-        thread.join(10)
-    assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")

@@ -96,6 +96,17 @@ def test_adapt_takes_label_maps_of_one_class_and_palettes_without_blue(kind):
         flow.adapt({"image": np.zeros_like(images), "condition": labels})
 
 
+def check_round_trip(flow, images, labels):
+    """Adapt and move the weights; returns two images, dequantized, and their latents."""
+    flow.adapt({"image": images, "condition": labels})
+    perturb(flow, 0.02)
+    x = flow.dequantize(images[:2], center=True)
+    latents, _ = flow.encode(x, labels[:2])
+    back = flow.decode([fresh(z) for z in latents], labels[:2])
+    np.testing.assert_allclose(back, x, atol=1e-4)
+    return x, latents
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -107,13 +118,7 @@ def test_adapt_takes_label_maps_of_one_class_and_palettes_without_blue(kind):
 )
 def test_every_attention_is_a_flow(options):
     flow = make_fullglow(**options)
-    images, labels = pairs(flow, 8)
-    flow.adapt({"image": images, "condition": labels})
-    perturb(flow, 0.02)
-    x = flow.dequantize(images[:2], center=True)
-    latents, _ = flow.encode(x, labels[:2])
-    back = flow.decode([fresh(z) for z in latents], labels[:2])
-    np.testing.assert_allclose(back, x, atol=1e-4)
+    check_round_trip(flow, *pairs(flow, 8))
 
 
 def test_boundaries_reach_the_couplings():
@@ -122,12 +127,7 @@ def test_boundaries_reach_the_couplings():
     images, _ = pairs(flow, 8)
     labels = rng.integers(0, 256, (8, *flow.condition_shape)).astype("uint8")
     assert labels.shape[-1] == 4
-    flow.adapt({"image": images, "condition": labels})
-    perturb(flow, 0.02)
-    x = flow.dequantize(images[:2], center=True)
-    latents, _ = flow.encode(x, labels[:2])
-    back = flow.decode([fresh(z) for z in latents], labels[:2])
-    np.testing.assert_allclose(back, x, atol=1e-4)
+    x, latents = check_round_trip(flow, images, labels)
     others = labels[:2].copy()
     others[..., 3] = 255 - others[..., 3]
     moved = [np.abs(a - b).max() for a, b in zip(flow.encode(x, others)[0], latents, strict=True)]
