@@ -107,6 +107,14 @@ def test_numbers_of_images_in_sums():
     assert "Expand" not in found
 
 
+def test_numbers_have_axes_where_the_last_side_is_one():
+    """Without them onnxruntime computes one element at a time there."""
+    model = agree(lambda x: {"y": tf.reduce_max(x, -1, keepdims=True) * 2.0, "z": x * 3.0})
+    arrays = map(onnx.numpy_helper.to_array, model.graph.initializer)
+    numbers = {a.item(): a.shape for a in arrays if a.dtype == np.float32}
+    assert numbers == {2.0: (1, 1, 1, 1), 3.0: ()}
+
+
 def test_a_constant_of_a_batch():
     agree(lambda x: {"y": tf.zeros((tf.shape(x)[0], 2)), "z": tf.ones_like(x)})
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from export.conversion.scope import Scope
 from export.conversion.tracing import constant_operations, evaluate
-from export.conversion.values import Order, UnsupportedError, Value, constant, size
+from export.conversion.values import Order, Shape, UnsupportedError, Value, constant, size
 
 Handler = Callable[["Converter", Any, list[Value]], Any]
 
@@ -97,14 +97,18 @@ class Converter:
         # Of equal ones that which is not as TensorFlow has it: it is next to a convolution.
         return max(full, key=lambda v: (size(v.shape), v.order is not None)).order
 
-    def operand(self, value: Value, order: Order | None, rank: int, scalars: bool) -> str:
-        """Name of an array that broadcasts against tensors stored in an order.
+    def operand(self, value: Value, order: Order | None, shape: Shape, scalars: bool) -> str:
+        """Name of an array that broadcasts against tensors of a shape, stored in an order.
 
         With ``scalars`` another array has the full rank.
         """
+        rank = len(shape)
         if value.constant is not None:
             array = value.constant
-            if array.size == 1 and scalars:
+            last = shape[order.index(rank - 1) if order else -1] if rank else None
+            # Where the last side is 1, onnxruntime takes one element at a time of a number
+            # without axes, which takes some forty times as long.
+            if array.size == 1 and scalars and last != 1:
                 return self.scope.array(array.reshape(()))
             array = array.reshape((1,) * (rank - array.ndim) + array.shape)
             return self.scope.in_order(constant(array), order)
@@ -130,7 +134,7 @@ class Converter:
         inputs = [self._repeated(value, inputs, shape) for value in inputs]
         order = self.common_order(inputs, rank)
         full = any(value.constant is None and value.rank == rank for value in inputs)
-        names = [self.operand(value, order, rank, full) for value in inputs]
+        names = [self.operand(value, order, shape, full) for value in inputs]
         return self.result(op, self.scope.emit(kind, names, **attributes)[0], order)
 
     def _repeated(self, value: Value, inputs: list[Value], shape: Any) -> Value:
