@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from attnflow_keras import bijectors, layers, networks
+from attnflow_keras.layers.causal_values import CausalValues
 from attnflow_keras.ops import loops
 from export.conversion import UnsupportedError, part, to_model, trace
 from export.to_onnx import OPSET
@@ -189,6 +190,19 @@ def test_mixtures_in_the_form_for_onnx(scale, bins):
         found = scaled.forward_and_log_det(x)
     for a, b in zip(found, plain.forward_and_log_det(x), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9)
+
+
+def test_parameters_are_stored_with_the_values_last():
+    """Then neither the values nor the edges of the bins have to be moved."""
+    values = CausalValues("mixture", 3, (0,), see_levels=False, spread=0.5, floor=0.01)
+    raw = tf.TensorSpec((None, 1, 12, values.parameters), tf.float32, name="raw")
+    x = tf.TensorSpec((None, 1, 1, 12), tf.float32, name="x")
+
+    def function(raw, x):
+        y, log_det = values.bijectors((raw, None))[0].forward_and_log_det(x)
+        return {"y": y, "log_det": log_det}
+
+    assert kinds(agree(function, raw, x, tolerance=1e-4)).count("Transpose") == 1
 
 
 def test_layers_agree_with_keras():

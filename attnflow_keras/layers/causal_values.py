@@ -9,6 +9,7 @@ from keras import ops
 from attnflow_keras import backend
 from attnflow_keras.bijectors import FlowBijector, LogisticToNormal, MixtureLogisticCDF, ShiftScale
 from attnflow_keras.core.checks import check_choice, check_integer, check_number, is_integer
+from attnflow_keras.ops import loops
 from attnflow_keras.ops.numerics import soft_clamp, softplus
 
 Tensor = Any
@@ -85,7 +86,7 @@ class CausalValues:
             few: whether these are few values, see :class:`MixtureLogisticCDF`.
         """
         raw, predicted = given
-        raw = ops.expand_dims(ops.transpose(raw, (0, 1, 3, 2)), 2)
+        raw = _values_last(raw)
         if self.affine:
             shift, log_scale = ops.split(raw, 2, axis=-2)
             log_scale = -soft_clamp(log_scale[..., 0, :], AFFINE_BOUND)
@@ -135,6 +136,19 @@ def check_bins(bins: Any) -> tuple[int, ...]:
     if not all(is_integer(b) and 0 <= b <= 255 for b in given):
         raise ValueError(f"bins must be grey levels, integers from 0 to 255; got {bins!r}")
     return tuple(int(b) for b in given)
+
+
+def _values_last(raw: Tensor) -> Tensor:
+    """Parameters ``(n, t, d, outputs)`` as ``(n, t, 1, outputs, d)``."""
+    raw = ops.transpose(raw, (0, 1, 3, 2))
+    if loops.for_onnx():
+        # The converter leaves a transpose out until axes are merged. Here it must not: what
+        # follows would broadcast along an axis that is stored last and has few elements, and
+        # runtimes are several times slower then.
+        n, t, outputs, d = ops.shape(raw)
+        raw = ops.reshape(raw, (n, t, outputs * d))
+        return ops.reshape(raw, (n, t, 1, outputs, d))
+    return ops.expand_dims(raw, 2)
 
 
 def _limit(log_scales: Tensor, highest: float) -> Tensor:
