@@ -141,7 +141,7 @@ def check_bins(bins: Any) -> tuple[int, ...]:
 def _values_last(raw: Tensor) -> Tensor:
     """Parameters ``(n, t, d, outputs)`` as ``(n, t, 1, outputs, d)``."""
     raw = ops.transpose(raw, (0, 1, 3, 2))
-    if loops.for_onnx():
+    if loops.for_onnx() and raw.shape[-1] != 1:
         # The converter leaves a transpose out until axes are merged. Here it must not: what
         # follows would broadcast along an axis that is stored last and has few elements, and
         # runtimes are several times slower then.
