@@ -11,8 +11,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import numpy as np
 
 import zoo
-from attnflow_keras.data import bluemarble_sample, downscale
-from attnflow_keras.data.bundled import bundled_sample
+from attnflow_keras.data import data_set
 from attnflow_keras.ops.numerics import LN_2PI
 
 EXPECTED = Path(__file__).parent / "data" / "pretrained.npz"
@@ -24,11 +23,11 @@ EVERY = 16  # of the latents, so that the file is small
 def some(name, flow):
     """Real test images of an entry's data set, and their condition or None."""
     task = zoo.info(name)["task"]
-    if task in ("super-resolution", "label-to-photo"):
-        photos, labels = (part[:COUNT] for part in bluemarble_sample())
-        return photos, labels if task == "label-to-photo" else downscale(photos, 8)
-    images = bundled_sample(zoo.info(name)["dataset"])[:COUNT]
-    return images, None if task == "unconditional" else np.arange(len(images))
+    bundled = data_set(zoo.info(name)["dataset"]).bundled()
+    images = bundled["image"][:COUNT]
+    if task == "class-conditional":
+        return images, np.arange(len(images))
+    return images, None if task == "unconditional" else bundled["condition"][:COUNT]
 
 
 def measured(name):

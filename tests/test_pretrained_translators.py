@@ -16,7 +16,14 @@ FORESTS = range(1, 6)
 
 
 def test_the_attentions_their_control_and_the_rivals_are_there():
-    for kind in ("fullglow", "cattnflow-imap", "cattnflow-itrans", "cglow", "dualglow"):
+    for kind in (
+        "fullglow",
+        "cattnflow-imap",
+        "cattnflow-itrans",
+        "cattnflow-causal",
+        "cglow",
+        "dualglow",
+    ):
         assert f"{kind}-landcover-bluemarble" in PRETRAINED
 
 

@@ -59,6 +59,11 @@ class DataSet(abc.ABC):
         """Whether its images have conditions."""
         return self.task != "unconditional"
 
+    @property
+    def has_bundled(self) -> bool:
+        """Whether some of its test images are there without ``ATTNFLOW_DATA``."""
+        return self.sample is not None
+
     @abc.abstractmethod
     def images(self, split: str) -> np.ndarray:
         """Images of a split, uint8 ``(n, h, w, c)``, always in the same order.

@@ -114,7 +114,7 @@ class Task(abc.ABC):
 
     def bundled(self, config: dict[str, Any], data_set: Any) -> Pair | None:
         """Bundled images of a data set; None if there are none that fit the flow."""
-        if data_set.sample is None or not self.fits(data_set):
+        if not data_set.has_bundled or not self.fits(data_set):
             return None
         images = data_set.bundled()["image"]
         if images.shape[1:] != tuple(config["image_shape"]):

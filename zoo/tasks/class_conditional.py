@@ -10,6 +10,7 @@ class ClassConditional(WithLabels):
     """Images given an integer, their class: 0 to the configuration's ``classes``, less one."""
 
     name = "class-conditional"
+    pipeline = "unconditional-image-generation"  # the Hub has none for given classes
     rank = 3
     result = "classification"
     title = "Classification"

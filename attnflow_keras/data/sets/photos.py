@@ -9,7 +9,7 @@ import numpy as np
 
 from attnflow_keras.core.checks import check_choice
 from attnflow_keras.core.extras import install_command
-from attnflow_keras.data.dataset import SPLITS, DataSet, local_folder
+from attnflow_keras.data.dataset import SPLITS, DataSet, local_folder, reduced
 from attnflow_keras.data.pictures import open_picture
 from attnflow_keras.data.sources import PictureCrops
 
@@ -43,10 +43,19 @@ class PhotosSR4(DataSet):
 
     def images(self, split: str) -> np.ndarray:
         if check_choice("split", split, SPLITS) == "test":
-            pictures = _of_scikit_image()
+            pictures = list(test_photographs().values())
         else:
             pictures = [_halved(photo) for photo in _photographs(split)]
         return np.concatenate([_tiles(picture) for picture in pictures])
+
+    @property
+    def has_bundled(self) -> bool:
+        return importlib.util.find_spec("skimage") is not None
+
+    def bundled(self) -> dict[str, np.ndarray]:
+        """Every ninth of the test tiles; scikit-image brings the photographs."""
+        images = self.images("test")[::9]
+        return {"image": images, "condition": reduced(images, self.scale)}
 
     def crops(self) -> PictureCrops:
         photos = _photographs("train")
@@ -61,11 +70,17 @@ def _photographs(split: str) -> list[np.ndarray]:
     return [_read(file) for file in chosen]
 
 
-def _of_scikit_image() -> list[np.ndarray]:
+def test_photographs() -> dict[str, np.ndarray]:
+    """The whole photographs of the test split, uint8 ``(h, w, 3)``, by name.
+
+    Raises:
+        ImportError: scikit-image, which brings them, is not installed.
+    """
     found = importlib.util.find_spec("skimage")
     if found is None or found.origin is None:
         raise ImportError(f"the test photographs need scikit-image: {install_command('metrics')}")
-    return [_read(Path(found.origin).parent / "data" / name) for name in TEST]
+    folder = Path(found.origin).parent / "data"
+    return {Path(name).stem: _read(folder / name) for name in TEST}
 
 
 @functools.lru_cache(maxsize=32)
