@@ -29,6 +29,9 @@ SEEN = 3.0
 SEEN_LINEAR = 1.0
 # Part of a grey level at each of its edges in which what the networks see goes to the next one.
 EDGE = 1.0 / 64.0
+# Steep in float32: where each value is nearly a linear function of those before it, rounding errors
+# that pass a slope, as they do at a few values in a hundred, soon become grey levels.
+EDGE_LINEAR = 2.0**-16
 
 
 class CausalValues:
@@ -56,7 +59,7 @@ class CausalValues:
         self.see_levels = bool(see_levels)
         self.spread = float(spread)
         self.floor = check_number("floor", floor, "(0, 1)")
-        self.farthest = SEEN_LINEAR if linear else SEEN
+        self.farthest, self.edge = (SEEN_LINEAR, EDGE_LINEAR) if linear else (SEEN, EDGE)
 
     @property
     def parameters(self) -> int:
@@ -74,8 +77,8 @@ class CausalValues:
         below = backend.floor(level)
         share = level - below
         # A staircase without jumps: a rounding error next to an edge must not become a level.
-        down = ops.relu(1.0 - share / EDGE)
-        up = ops.relu(1.0 - (1.0 - share) / EDGE)
+        down = ops.relu(1.0 - share / self.edge)
+        up = ops.relu(1.0 - (1.0 - share) / self.edge)
         return ((below + 0.5 + 0.5 * (up - down)) * GREY_LEVEL - 0.5) / spread
 
     def bijectors(self, given: tuple[Tensor, Any], few: bool = False) -> list[FlowBijector]:
